@@ -1,0 +1,86 @@
+"""Launcher of sweeps: checks the settings of every job first, and goes on when one fails.
+
+Hydra finds launchers in this namespace alone, and imports them at every start: nothing heavy here.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from tsmtl.config.command import SweepError, plain_settings
+from tsmtl.config.errors import UserError
+from tsmtl.config.schema import check
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class LauncherConf:
+    """Config of ``hydra/launcher=tsmtl``."""
+
+    _target_: str = "hydra_plugins.tsmtl_launcher.TsmtlLauncher"
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="tsmtl", node=LauncherConf, provider="tsmtl")
+
+
+class TsmtlLauncher(Launcher):
+    """Runs the jobs of a sweep one after another in this process."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what the jobs need."""
+        self.hydra_context = hydra_context
+        self.task_function = task_function
+        self.config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Check all jobs, then run them.
+
+        Raises:
+            UserError: If the settings of any job are refused; no job has run.
+            SweepError: If a job failed; the others are done.
+        """
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        jobs, problems = [], []
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            name = " ".join(o.lstrip("+") for o in filter_overrides(overrides))
+            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+            with open_dict(config):
+                config.hydra.job.id = config.hydra.job.num = number
+            try:
+                check(plain_settings(config))
+            except UserError as error:
+                problems += [f"job {number} ({name}): {line}" for line in error.lines]
+            jobs.append((number, name, config))
+        if problems:
+            raise UserError(problems)
+        returns: list[JobReturn] = []
+        failed: list[str] = []
+        for number, name, config in jobs:
+            log.info("job %d of %d: %s", number + 1, len(jobs), name)
+            result: Any = run_job(
+                hydra_context=self.hydra_context,
+                task_function=self.task_function,
+                config=config,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+            )
+            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+            if result.status == JobStatus.FAILED:
+                reason = str(result._return_value).splitlines()[0]
+                failed.append(f"job {number} ({name}): {reason}")
+                log.error("job %d failed: %s", number, reason)
+            returns.append(result)
+        if failed:
+            raise SweepError(f"{len(failed)} of {len(jobs)} jobs failed: " + "; ".join(failed))
+        return returns

@@ -1,0 +1,134 @@
+"""From settings and data to the parts of a run: tasks, model, splits on the device, loss."""
+
+import logging
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tsmtl.compatibility import check_input_kind, check_lengths
+from tsmtl.config.data_settings import FileSettings
+from tsmtl.config.errors import UserError
+from tsmtl.config.model_settings import FCSettings
+from tsmtl.config.schema import Settings
+from tsmtl.data.instances import SPLITS, Bundle, ClassTarget
+from tsmtl.data.preparation import InputPreparation
+from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.models.registry import BACKBONES, build_backbone
+from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entropy, regression_loss
+from tsmtl.tasks.task import Task, fit_scaling
+from tsmtl.training.batches import TensorSplit
+
+log = logging.getLogger(__name__)
+
+
+def choose_device(settings: Settings) -> torch.device:
+    """Give the device: the default ``cuda`` falls back to the CPU, a typed one does not.
+
+    Raises:
+        UserError: If the user asked for CUDA and there is none.
+    """
+    if settings.run.device == "cuda" and not torch.cuda.is_available():
+        if "device" in settings.typed:
+            raise UserError("device: cuda was asked for, but PyTorch finds no CUDA device here; take device=cpu")
+        log.warning("device: no CUDA device here, training on the CPU (device=cpu says so from the start)")
+        return torch.device("cpu")
+    return torch.device(settings.run.device)
+
+
+def make_tasks(settings: Settings, bundle: Bundle) -> dict[str, Task]:
+    """Describe the tasks; the scaling of numbers is learnt from the train split."""
+    tasks = {}
+    for name, target in bundle.instances.targets.items():
+        if isinstance(target, ClassTarget):
+            tasks[name] = Task(name, "cls", target.key, len(target.names), tuple(target.names))
+        else:
+            shift, scale = fit_scaling(target.values[bundle.splits["train"]], settings.data.scale_target)
+            size = target.values.shape[1]
+            tasks[name] = Task(name, "reg", target.key, size, (), target.unit, shift, scale)
+    return tasks
+
+
+def fit_preparation(settings: Settings, bundle: Bundle) -> InputPreparation:
+    """Learn filling and scaling of the input from the train split."""
+    data, instances = settings.data, bundle.instances
+    missing = data.missing if isinstance(data, FileSettings) else "error"  # a simulation misses nothing
+    return InputPreparation.fit(instances.x, instances.lengths, bundle.splits["train"], data.scale, missing)
+
+
+def make_splits(
+    bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task], device: torch.device
+) -> dict[str, TensorSplit]:
+    """Put every split on the device, inputs prepared and numbers scaled."""
+    instances = bundle.instances
+    splits = {}
+    for name in SPLITS:
+        rows = bundle.splits[name]
+        lengths = None if instances.lengths is None else instances.lengths[rows]
+        x = torch.from_numpy(preparation.apply(instances.x[rows], lengths)).to(device)
+        targets = {}
+        for task, target in instances.targets.items():
+            values = target.ids[rows] if isinstance(target, ClassTarget) else tasks[task].scaled(target.values[rows])
+            targets[task] = torch.from_numpy(values).to(device)
+        splits[name] = TensorSplit(x, targets, None if lengths is None else torch.from_numpy(lengths))
+    return splits
+
+
+def truth_of(bundle: Bundle, split: str) -> dict[str, npt.NDArray[np.generic]]:
+    """Give what is true of a split, by task: (N,) class ids, -1 missing, or (N, D) numbers in their own units."""
+    rows = bundle.splits[split]
+    return {
+        task: target.ids[rows] if isinstance(target, ClassTarget) else target.values[rows]
+        for task, target in bundle.instances.targets.items()
+    }
+
+
+def build_model(settings: Settings, bundle: Bundle) -> MultiTaskModel:
+    """Build backbone and heads for the sizes of the data.
+
+    Raises:
+        UserError: If data, settings and model contradict each other.
+    """
+    name, x = settings.model.model, bundle.instances.x
+    if name in BACKBONES:
+        check_input_kind(settings, bundle, BACKBONES[name])
+    backbone = build_backbone(name, settings.model.backbone_arguments(), x.shape[1], steps_of(bundle))
+    check_lengths(bundle, backbone, name)
+    outputs = {
+        task: len(target.names) if isinstance(target, ClassTarget) else target.values.shape[1]
+        for task, target in bundle.instances.targets.items()
+    }
+    return MultiTaskModel(backbone, outputs, head_bias(settings))
+
+
+def steps_of(bundle: Bundle) -> int | None:
+    """Give T of series, None of vectors."""
+    x = bundle.instances.x
+    return int(x.shape[2]) if x.ndim == 3 else None
+
+
+def head_bias(settings: Settings) -> bool:
+    """Say whether the heads have a bias: always, but where ``model=fc bias=false`` asks for none."""
+    return settings.model.bias if isinstance(settings.model, FCSettings) else True
+
+
+def make_criterion(settings: Settings, tasks: dict[str, Task], splits: dict[str, TensorSplit]) -> Criterion:
+    """Make the loss of all tasks; only targets with missing values pay for a mask.
+
+    Raises:
+        UserError: If the class weights are not as many as the classes.
+    """
+    trainer = settings.trainer
+    losses: dict[str, Loss] = {}
+    for name, task in tasks.items():
+        train = splits["train"].targets[name]
+        missing = [t.lt(0) if task.kind == "cls" else t.isnan() for t in (s.targets[name] for s in splits.values())]
+        masked = any(bool(m.any()) for m in missing)
+        if task.kind == "cls":
+            weights = class_weight_values(trainer.class_weights, train.cpu(), task.size)
+            losses[name] = cross_entropy(
+                None if weights is None else weights.to(train.device), trainer.label_smoothing, masked
+            )
+        else:
+            losses[name] = regression_loss(trainer.regression_loss, trainer.huber_delta, masked)
+    return Criterion(losses, settings.weights)

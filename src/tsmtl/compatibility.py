@@ -1,0 +1,82 @@
+"""Do model, settings and data fit together? Asked before training, answered with both numbers."""
+
+from tsmtl.config.errors import UserError
+from tsmtl.config.model_settings import CNN1DSettings
+from tsmtl.config.rules import kernel_problems
+from tsmtl.config.run_settings import MultiTaskSettings, SingleTaskSettings
+from tsmtl.config.schema import Settings
+from tsmtl.data.instances import Bundle, ClassTarget
+from tsmtl.models.backbone import Backbone
+from tsmtl.models.cnn1d import CNN1D
+
+
+def check_input_kind(settings: Settings, bundle: Bundle, backbone: type[Backbone]) -> None:
+    """Check series against vectors, sizes that the user typed, and filters that must fit into the series.
+
+    Raises:
+        UserError: With a line for each contradiction.
+    """
+    x, where, model = bundle.instances.x, bundle.instances.where, settings.model
+    is_series = x.ndim == 3
+    if is_series and backbone.reads == "vectors":
+        raise UserError(
+            f"{where}: model={model.model} reads vectors (N, E), the input is series {x.shape}; take a model for "
+            "series such as lstm_fcn, or make vectors of them first"
+        )
+    if not is_series and backbone.reads == "series":
+        raise UserError(
+            f"{where}: model={model.model} reads series (N, C, T), the input has shape {x.shape}; take model=fc for "
+            "vectors (N, E), and store series of one channel as (N, 1, T)"
+        )
+    problems = []
+    typed = [("input_size", x.shape[1], "C of the series" if is_series else "E of the vectors")]
+    if is_series:
+        typed.append(("seq_len", x.shape[2], "T of the series"))
+    for key, size, what in typed:
+        said = getattr(model, key, None)
+        if said is not None and said != size:
+            problems.append(f"{key}: {said} contradicts the data, where it is {size} ({what} in {where})")
+    problems += _class_problems(settings, bundle)
+    if isinstance(model, CNN1DSettings) and is_series and not problems:
+        problems += kernel_problems(model, x.shape[2])
+    if problems:
+        raise UserError(problems)
+
+
+def _class_problems(settings: Settings, bundle: Bundle) -> list[str]:
+    task = settings.task
+    said = {}
+    if isinstance(task, SingleTaskSettings):
+        said = {"cls": ("num_classes", task.num_classes)}
+    elif isinstance(task, MultiTaskSettings):
+        said = {"cls": ("num_classes_1", task.num_classes_1), "cls_2": ("num_classes_2", task.num_classes_2)}
+    problems = []
+    for name, target in bundle.instances.targets.items():
+        key, number = said.get(name, ("", None))
+        if isinstance(target, ClassTarget) and number is not None and number != len(target.names):
+            names = ", ".join(target.names[:10])
+            problems.append(
+                f"{key}: {number} contradicts the data, where '{target.key}' has {len(target.names)} classes ({names})"
+            )
+    return problems
+
+
+def check_lengths(bundle: Bundle, backbone: Backbone, model: str) -> None:
+    """Check that a model for equal lengths does not get unequal ones, nor series too short for its filters.
+
+    Raises:
+        UserError: With the mend.
+    """
+    lengths, where = bundle.instances.lengths, bundle.instances.where
+    if lengths is None:
+        return
+    if not backbone.takes_lengths:
+        raise UserError(
+            f"{where}: the series have {lengths.min()} to {lengths.max()} time steps, and model={model} with these "
+            "settings reads equal lengths only; take readout=mean (or last, max, attention) and no dimension_shuffle"
+        )
+    if isinstance(backbone, CNN1D) and lengths.min() < backbone.shortest:
+        raise UserError(
+            f"{where}: the shortest series has {lengths.min()} time steps, the filters of model={model} need "
+            f"{backbone.shortest}; take a smaller kernel_size or stride, or more padding"
+        )

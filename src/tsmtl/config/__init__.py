@@ -1,0 +1,1 @@
+"""Settings: composed by Hydra from YAML groups, checked by pydantic."""

@@ -1,0 +1,178 @@
+"""What every command shares: arguments in, one line per problem out, exit codes.
+
+Exit codes: 0 done; 1 a run failed; 2 a setting or the data is wrong; 130 Ctrl-C.
+"""
+
+import logging
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tsmtl.config.errors import UserError
+from tsmtl.config.help import help_text
+from tsmtl.config.location import config_dir
+from tsmtl.config.rules import did_you_mean
+from tsmtl.config.schema import Settings, check
+
+GROUPS = ("task", "data", "model", "trainer", "experiment")
+_SETTING = re.compile(r"^(?P<key>[A-Za-z_]\w*(\.\w+)*)=")
+log = logging.getLogger(__name__)
+
+
+class OneLineFormatter(logging.Formatter):
+    """Terminal format: the message alone; tracebacks go to the run folder's log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the message, behind its level from WARNING on."""
+        message = record.getMessage()
+        return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
+
+
+def run_command(name: str, job: Callable[[Settings, Path], Any]) -> None:
+    """Compose the settings from the command line, check them and call ``job(settings, run_folder)``.
+
+    Never returns with an error: problems become lines on stderr and an exit code.
+    """
+    if any(argument in ("--help", "-h") for argument in sys.argv[1:]):
+        sys.stdout.write(help_text(name))
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra raises instead of printing its own report
+    try:
+        sys.argv[1:] = prepare_arguments(sys.argv[1:])
+        main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
+        main(_guarded(name, job))()
+    except UserError as error:
+        _exit(2, name, error.lines)
+    except (HydraException, OmegaConfBaseException) as error:
+        _exit(2, name, [_hydra_line(error)])
+    except KeyboardInterrupt:
+        _exit(130, name, ["interrupted"])
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SweepError as failure:
+        _exit(1, name, [str(failure)])
+
+
+class SweepError(Exception):
+    """Some jobs of a sweep failed; the others are done."""
+
+
+def prepare_arguments(arguments: list[str]) -> list[str]:
+    """Turn what users type into what Hydra takes.
+
+    ``key=value`` becomes ``++key=value``: Hydra would stop at the first unknown key, the schema reports all at once.
+    ``experiment=path/file.yaml`` registers the file as an experiment. ``experiment=null`` becomes ``~experiment``.
+    """
+    prepared = []
+    for argument in arguments:
+        match = _SETTING.match(argument)
+        key = match["key"] if match else ""
+        if key == "experiment":
+            values = argument.removeprefix("experiment=").split(",")
+            if values == ["null"]:
+                prepared.append("~experiment")
+                continue
+            names = [_register_experiment(v) if v.endswith((".yaml", ".yml")) else v for v in values]
+            prepared.append("experiment=" + ",".join(names))
+        elif match and key not in GROUPS and key.partition(".")[0] != "hydra":
+            prepared.append("++" + argument)
+        else:
+            prepared.append(argument)
+    return prepared
+
+
+def _register_experiment(path: str) -> str:
+    file = Path(path.strip("'\""))
+    if not file.is_file():
+        raise UserError(f"experiment: no file {file}")
+    try:
+        node = OmegaConf.load(file)
+    except Exception as error:  # yaml raises many kinds
+        raise UserError(f"experiment: {file} is not a YAML file: {_first_line(error)}") from error
+    if not isinstance(node, DictConfig):
+        raise UserError(f"experiment: {file} must hold settings, 'key: value' on each line")
+    name = "user_" + re.sub(r"\W", "_", str(file.resolve()))  # a shipped experiment of the same name would win
+    ConfigStore.instance().store(group="experiment", name=name, package="_global_", node=node)
+    return name
+
+
+def plain_settings(config: DictConfig) -> dict[str, Any]:
+    """Give a composed config as plain values, interpolations resolved, without Hydra's own part."""
+    visible = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    return dict(OmegaConf.to_container(visible, resolve=True))  # type: ignore[arg-type]  # keys are text
+
+
+def typed_keys(overrides: list[str]) -> frozenset[str]:
+    """Give the keys that a list of Hydra overrides sets."""
+    return frozenset(o.lstrip("+~").partition("=")[0] for o in overrides)
+
+
+def _guarded(name: str, job: Callable[[Settings, Path], Any]) -> Callable[[DictConfig], Any]:
+    def task_function(config: DictConfig) -> Any:
+        hydra_config = HydraConfig.get()
+        folder = Path(hydra_config.runtime.output_dir)
+        sweeping = hydra_config.mode == RunMode.MULTIRUN
+        logging.captureWarnings(True)
+        try:
+            chosen = {group: choice for group, choice in hydra_config.runtime.choices.items() if group in GROUPS}
+            chosen.pop("experiment", None)  # its values are in the settings
+            settings = check(plain_settings(config), typed_keys(list(hydra_config.overrides.task)), chosen)
+            for line in settings.model.advice():
+                log.warning("%s", line)
+            return job(settings, folder)
+        except (UserError, OmegaConfBaseException) as error:
+            if sweeping:
+                raise  # the launcher goes on with the other jobs and names this one at the end
+            _remove_traces(folder)
+            _exit(2, name, error.lines if isinstance(error, UserError) else [_first_line(error)])
+        except Exception as error:
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            logging.getLogger("tsmtl").error("the run failed: %s (%s)", reason, folder / "train.log", exc_info=error)
+            if sweeping:
+                raise
+            sys.exit(1)
+
+    return task_function
+
+
+def _remove_traces(folder: Path) -> None:
+    """Remove the folder of a refused run, and its parents as far as they are empty."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.close()
+    if folder.is_dir() and all(entry.name == "train.log" for entry in folder.iterdir()):
+        shutil.rmtree(folder)
+        for parent in (folder.parent, folder.parent.parent):
+            if parent.name and not any(parent.iterdir()):
+                parent.rmdir()
+
+
+def _exit(code: int, name: str, lines: list[str]) -> None:
+    for line in lines:
+        sys.stderr.write(f"{name}: {line}\n")
+    sys.exit(code)
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _hydra_line(error: Exception) -> str:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        options = list(error.options or [])
+        if group and options:
+            return f"{group}: must be one of {', '.join(options)} (got '{choice}'){did_you_mean(choice, options)}"
+    return _first_line(error)

@@ -1,0 +1,75 @@
+"""Settings of the data: one class per kind of source, told apart by ``data.source``."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tsmtl.config.section import Count, Section, Text
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+FoldId = int | str | list[int] | list[str]
+
+
+class DataSettings(Section):
+    """Settings that every source has."""
+
+    source: str = Field(description="kind of source")
+    test_fraction: Fraction = Field(description="share of all instances to test on, where no split is given")
+    val_fraction: Fraction = Field(description="share of the rest to validate on, where no split is given")
+    seed: Annotated[int, Field(ge=0)] = Field(description="of random splits and simulations; not the run's seed")
+    scale: Literal["none", "standard", "minmax", "per_instance"] = Field(
+        description="scaling of the input, fitted on the train split"
+    )
+    scale_target: Literal["none", "standard"] = Field(
+        description="scaling of the number for training; metrics and predictions are in its own units"
+    )
+
+
+class FileSettings(DataSettings):
+    """Settings of the sources that read a file."""
+
+    path: Text = Field(description="the file")
+    missing: Literal["interpolate", "mean", "error"] = Field(description="what becomes of NaN in the input")
+
+
+class SyntheticSettings(DataSettings):
+    """Settings of ``data=synthetic``."""
+
+    source: Literal["synthetic"] = Field(description="kind of source")
+    n_instances: Annotated[int, Field(ge=30)] = Field(description="N")
+    n_channels: Count = Field(description="C, sensors around the machine")
+    n_steps: Annotated[int, Field(ge=16)] = Field(description="T, samples per instance")
+    n_classes: Annotated[int, Field(ge=2, le=6)] = Field(
+        description="K, kinds of fault, the healthy machine among them"
+    )
+    noise: Annotated[float, Field(ge=0)] = Field(description="sd of the sensor noise")
+    relatedness: Annotated[float, Field(ge=0, le=1)] = Field(description="how much the number tells of the fault")
+
+
+class NpzSettings(FileSettings):
+    """Settings of ``data=npz`` and of the known sets over it."""
+
+    source: Literal["npz"] = Field(description="kind of source")
+    root: Text | None = Field(default=None, description="known sets: the folder with the public data sets")
+    input_key: Text = Field(description="array of series (N, C, T) or vectors (N, E)")
+    class_target: Text | None = Field(description="array of classes, names or ids")
+    regression_target: Text | None = Field(description="array of numbers (N,) or (N, D)")
+    class_target_2: Text | None = Field(description="array of classes for task 2, instead of the number")
+    regression_unit: Text | None = Field(description="unit of the number, for tables and pictures")
+    split: Literal["auto", "given", "group", "stratified"] = Field(description="what decides the splits")
+    split_key: Text | None = Field(description="array of train/val/test, or of fold ids")
+    test_fold: FoldId | None = Field(description="fold id or ids to test on")
+    val_fold: FoldId | None = Field(description="fold id or ids to validate on")
+    group_key: Text | None = Field(description="array of groups; none is divided between splits")
+    lengths_key: Text | None = Field(description="array of lengths of padded series")
+    channels_key: Text | None = Field(description="array of channel names")
+    class_names_key: Text | None = Field(description="array of class names for the ids 0 ... K - 1")
+
+
+class TsSettings(FileSettings):
+    """Settings of ``data=ts``."""
+
+    source: Literal["ts"] = Field(description="kind of source")
+
+
+SOURCES: dict[str, type[DataSettings]] = {"synthetic": SyntheticSettings, "npz": NpzSettings, "ts": TsSettings}

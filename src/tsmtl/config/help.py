@@ -1,0 +1,91 @@
+"""The text of ``--help``: every setting with its meaning and range (schema) and its default (YAML files)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from tsmtl.config.data_settings import SOURCES
+from tsmtl.config.location import config_dir
+from tsmtl.config.model_settings import FAMILIES
+from tsmtl.config.run_settings import TASKS, RunSettings
+from tsmtl.config.section import Section, expectation
+from tsmtl.config.trainer_settings import TrainerSettings
+
+_USAGE = """\
+{name} trains one model on one task or on two at once, on time series or on representation vectors.
+
+  {name}                                           the default run, on simulated data
+  {name} model=gru task=reg hidden_size=32 lr=1e-3 num_epochs=5 device=cpu
+  {name} data=npz data.path=mine.npz data.class_target=fault data.regression_target=wear
+  {name} -m model=lstm,gru lr=1e-3,1e-4            a sweep over every combination
+
+Groups, chosen by name:
+"""
+_MORE = """
+Your own files: experiment=my.yaml takes settings from a file; --config-dir DIR adds a folder of groups.
+--cfg job prints the composed settings; --hydra-help shows the options of Hydra, which composes them.
+"""
+
+
+def help_text(name: str) -> str:
+    """Give the help of the command ``name``."""
+    groups = {group: _names(group) for group in ("task", "data", "model", "trainer", "experiment")}
+    lines = [_USAGE.format(name=name)]
+    lines += [f"  {group + '=':<12} {', '.join(names)}\n" for group, names in groups.items() if names]
+    lines.append(_block("The run", _rows({"train": (RunSettings, _defaults("train"))})))
+    lines.append(_block("The task", _rows({t: (c, _defaults(f"task/{t}")) for t, c in TASKS.items()})))
+    lines.append(_block("The model", _rows({m: (c, _defaults(f"model/{m}")) for m, c in FAMILIES.items()})))
+    lines.append(
+        _block("The data", _rows({s: (c, _defaults(f"data/{s}")) for s, c in SOURCES.items()}, prefix="data."))
+    )
+    trainer = {"default": (TrainerSettings, _defaults("trainer/default"))}
+    lines.append(_block("The training", _rows(trainer, prefix="trainer.")))
+    lines.append(_MORE)
+    return "".join(lines)
+
+
+def _names(group: str) -> list[str]:
+    return sorted(file.stem for file in (config_dir() / group).glob("*.yaml"))
+
+
+def _defaults(file: str) -> dict[str, Any]:
+    node = OmegaConf.load(config_dir() / f"{file}.yaml")
+    return dict(OmegaConf.to_container(node, resolve=False))  # type: ignore[arg-type]  # keys are text
+
+
+def _rows(owners: Mapping[str, tuple[type[Section], dict[str, Any]]], prefix: str = "") -> list[tuple[str, ...]]:
+    """Give one row a key: name, meaning, range, and its default or its defaults by owner."""
+    rows: list[tuple[str, ...]] = []
+    keys = dict.fromkeys(key for section, _ in owners.values() for key in section.model_fields)
+    for key in keys:
+        having = {o: d[key] for o, (section, d) in owners.items() if key in section.model_fields and key in d}
+        section = next(section for section, _ in owners.values() if key in section.model_fields)
+        if key in ("model", "task", "source") or not having:
+            continue
+        field = section.model_fields[key]
+        shown = {owner: _show(value) for owner, value in having.items()}
+        if len(set(shown.values())) == 1:
+            default = next(iter(shown.values()))
+            if len(having) < len(owners):
+                default += f"  ({', '.join(shown)})"
+        else:
+            by_value: dict[str, list[str]] = {}
+            for owner, value in shown.items():
+                by_value.setdefault(value, []).append(owner)
+            default = "; ".join(f"{value} ({', '.join(who)})" for value, who in by_value.items())
+        rows.append((prefix + key, field.description or "", expectation(field), default))
+    return rows
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _block(title: str, rows: list[tuple[str, ...]]) -> str:
+    text = f"\n{title}:\n"
+    for key, meaning, values, default in rows:
+        text += f"  {key:<32} {meaning}\n  {'':<32} {values}; default {default}\n"
+    return text

@@ -1,0 +1,154 @@
+"""Rules between settings; each takes the sections it reads and gives a line per broken rule."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tsmtl.config.data_settings import DataSettings, NpzSettings
+from tsmtl.config.metric_names import monitor_choices
+from tsmtl.config.model_settings import CNN1DSettings, LSTMFCNSettings, ModelSettings
+from tsmtl.config.run_settings import MultiTaskSettings, SingleTaskSettings, TaskSettings
+from tsmtl.config.trainer_settings import TrainerSettings
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Give ``; did you mean '...'?`` for the nearest of the known words, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def must_be_one_of(choices: Iterable[str], got: Any) -> str:
+    """Say which values a choice has."""
+    choices = list(choices)
+    return f"must be one of {', '.join(choices)} (got {got!r}){did_you_mean(str(got), choices)}"
+
+
+def task_kinds(task: TaskSettings, data: DataSettings) -> dict[str, str]:
+    """Map the names of the tasks to their kind, ``cls`` or ``reg``; task 1 comes first."""
+    if task.task != "multi":
+        return {task.task: task.task}
+    if isinstance(data, NpzSettings) and data.class_target_2 is not None:
+        return {"cls": "cls", "cls_2": "cls"}
+    return {"cls": "cls", "reg": "reg"}
+
+
+def _model_takes_task(task: TaskSettings, model: ModelSettings) -> list[str]:
+    if model.model == "lstm_fcn_multi" and task.task != "multi":
+        return [f"model: lstm_fcn_multi learns task=multi alone; for task={task.task} take model=lstm_fcn"]
+    return []
+
+
+def _num_classes(task: TaskSettings) -> list[str]:
+    if not isinstance(task, SingleTaskSettings) or task.num_classes is None:
+        return []
+    if task.task == "reg" and task.num_classes != 1:
+        return [f"num_classes: task=reg has 1, the mark of a regression (got {task.num_classes})"]
+    if task.task == "cls" and task.num_classes == 1:
+        return ["num_classes: task=cls needs at least 2 classes (got 1, the mark of task=reg)"]
+    return []
+
+
+def _second_task(task: TaskSettings, data: DataSettings) -> list[str]:
+    if not isinstance(task, MultiTaskSettings) or task.num_classes_2 is None:
+        return []
+    second_is_class = "cls_2" in task_kinds(task, data)
+    if second_is_class and task.num_classes_2 == 1:
+        return ["num_classes_2: 1 means regression, but data.class_target_2 names a class for task 2"]
+    if not second_is_class and task.num_classes_2 > 1:
+        return [
+            f"num_classes_2: {task.num_classes_2} classes mean a second classification: "
+            "name its array with data.class_target_2 (data=npz)"
+        ]
+    return []
+
+
+def _one_kernel_per_convolution(model: ModelSettings) -> list[str]:
+    if isinstance(model, LSTMFCNSettings) and len(model.conv_channels) != len(model.kernel_sizes):
+        kernels, channels = len(model.kernel_sizes), len(model.conv_channels)
+        return [f"kernel_sizes: must be as many as conv_channels (got {kernels} and {channels})"]
+    return []
+
+
+def _kernel_fits_typed_length(model: ModelSettings) -> list[str]:
+    if isinstance(model, CNN1DSettings) and model.seq_len is not None:
+        return kernel_problems(model, model.seq_len)
+    return []
+
+
+def kernel_problems(model: CNN1DSettings, seq_len: int) -> list[str]:
+    """Say where a filter of ``cnn1d`` is longer than what it slides over, for a series of ``seq_len`` steps."""
+    steps = seq_len
+    for block in (1, 2):
+        room = steps + 2 * model.padding
+        if model.kernel_size > room:
+            return [
+                f"kernel_size: {model.kernel_size} does not fit into the {steps} + 2 * {model.padding} steps "
+                f"that convolution {block} reads (seq_len={seq_len}); take a smaller kernel_size or stride, "
+                "or more padding"
+            ]
+        steps = (room - model.kernel_size) // model.stride + 1
+    return []
+
+
+def _targets_for_task(task: TaskSettings, data: DataSettings) -> list[str]:
+    if not isinstance(data, NpzSettings):
+        return []
+    problems = []
+    if task.task in ("cls", "multi") and data.class_target is None:
+        fit = " or take task=reg" if data.regression_target else ""
+        problems.append(f"data.class_target: task={task.task} needs a class; name its array{fit}")
+    if task.task == "reg" and data.regression_target is None:
+        fit = " or take task=cls" if data.class_target else ""
+        problems.append(f"data.regression_target: task=reg needs a number; name its array{fit}")
+    if task.task == "multi" and data.regression_target is None and data.class_target_2 is None:
+        problems.append(
+            "data.regression_target: task=multi needs a number (or data.class_target_2, a second class); "
+            "name its array or take task=cls"
+        )
+    return problems
+
+
+def _split_keys(data: DataSettings) -> list[str]:
+    if not isinstance(data, NpzSettings):
+        return []
+    problems = []
+    if data.split == "group" and data.group_key is None:
+        problems.append("data.group_key: split=group needs the name of an array of groups")
+    if data.split == "stratified" and data.group_key is not None:
+        problems.append("data.split: stratified would divide the groups of data.group_key; take split=group")
+    if data.split in ("group", "stratified") and data.split_key is not None:
+        problems.append(f"data.split: {data.split} would not read data.split_key; take split=given")
+    if data.split_key is None and (data.test_fold is not None or data.val_fold is not None):
+        problems.append("data.split_key: test_fold and val_fold need the name of the array of fold ids")
+    return problems
+
+
+def _monitor(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
+    choices = monitor_choices(task_kinds(task, data))
+    return [] if trainer.monitor in choices else [f"trainer.monitor: {must_be_one_of(choices, trainer.monitor)}"]
+
+
+def _class_weights(task: TaskSettings, trainer: TrainerSettings) -> list[str]:
+    if task.task == "reg" and trainer.class_weights != "none":
+        return ["trainer.class_weights: task=reg has no classes"]
+    return []
+
+
+def _warmup_ends(model: ModelSettings, trainer: TrainerSettings) -> list[str]:
+    if trainer.warmup_epochs < model.num_epochs:
+        return []
+    return [f"trainer.warmup_epochs: must be less than num_epochs (got {trainer.warmup_epochs} and {model.num_epochs})"]
+
+
+RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
+    (_model_takes_task, ("task", "model")),
+    (_num_classes, ("task",)),
+    (_second_task, ("task", "data")),
+    (_one_kernel_per_convolution, ("model",)),
+    (_kernel_fits_typed_length, ("model",)),
+    (_targets_for_task, ("task", "data")),
+    (_split_keys, ("data",)),
+    (_monitor, ("task", "data", "trainer")),
+    (_class_weights, ("task", "trainer")),
+    (_warmup_ends, ("model", "trainer")),
+]

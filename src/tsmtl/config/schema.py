@@ -1,0 +1,155 @@
+"""The checked settings of a run: flat as the user types them, in sections as the code reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+
+from tsmtl.config.data_settings import SOURCES, DataSettings
+from tsmtl.config.errors import UserError
+from tsmtl.config.model_settings import FAMILIES, ModelSettings, PluginSettings
+from tsmtl.config.rules import RULES, did_you_mean, must_be_one_of, task_kinds
+from tsmtl.config.run_settings import TASKS, MultiTaskSettings, RunSettings, TaskSettings
+from tsmtl.config.section import Section, expectation
+from tsmtl.config.trainer_settings import TrainerSettings
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run, checked.
+
+    Attributes:
+        flat: The settings as composed, for the record.
+        typed: Keys that the user gave on the command line.
+        choices: Chosen file of each config group.
+    """
+
+    run: RunSettings
+    task: TaskSettings
+    model: ModelSettings
+    data: DataSettings
+    trainer: TrainerSettings
+    flat: dict[str, Any]
+    typed: frozenset[str] = frozenset()
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> dict[str, str]:
+        """Kind (``cls`` or ``reg``) by task name, task 1 first."""
+        return task_kinds(self.task, self.data)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Share of each task in the loss: ``alpha * L1 + (1 - alpha) * L2`` for two."""
+        if not isinstance(self.task, MultiTaskSettings):
+            return dict.fromkeys(self.tasks, 1.0)
+        return dict(zip(self.tasks, (self.task.alpha, 1.0 - self.task.alpha), strict=True))
+
+
+def check(
+    flat: Mapping[str, Any], typed: frozenset[str] = frozenset(), choices: Mapping[str, str] | None = None
+) -> Settings:
+    """Check composed settings.
+
+    Args:
+        flat: Plain values as composed: the flat keys, and the mappings ``data`` and ``trainer``.
+        typed: Keys that the user gave on the command line.
+        choices: Chosen file of each config group.
+
+    Raises:
+        UserError: With one line for every problem.
+    """
+    problems: list[str] = []
+    model_name, task_name = flat.get("model"), flat.get("task")
+    parts = _parts(flat)
+    sections: dict[str, Section | None] = {"run": _section(RunSettings, parts["run"], "", problems)}
+    if isinstance(model_name, str):
+        family = FAMILIES.get(model_name, PluginSettings)
+        sections["model"] = _section(family, parts["model"], "", problems, f"model={model_name}")
+    else:
+        problems.append(f"model: {must_be_one_of(FAMILIES, model_name)}")
+    if task_name in TASKS:
+        sections["task"] = _section(TASKS[task_name], parts["task"], "", problems, f"task={task_name}")
+    else:
+        problems.append(f"task: {must_be_one_of(TASKS, task_name)}")
+    data = flat.get("data")
+    source = data.get("source") if isinstance(data, Mapping) else None
+    if source in SOURCES:
+        sections["data"] = _section(SOURCES[source], data, "data", problems, f"data.source={source}")
+    else:
+        problems.append(f"data.source: {must_be_one_of(SOURCES, source)}")
+    sections["trainer"] = _section(TrainerSettings, flat.get("trainer"), "trainer", problems)
+
+    for rule, needed in RULES:
+        read = [sections.get(name) for name in needed]
+        if all(section is not None for section in read):
+            problems += rule(*read)
+    if problems:
+        raise UserError(problems)
+    return Settings(**cast(dict[str, Any], sections), flat=dict(flat), typed=typed, choices=choices or {})
+
+
+def _parts(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Divide the flat keys; what is nobody's goes to the model, whose section refuses it or hands it to a plugin."""
+    parts: dict[str, dict[str, Any]] = {"run": {}, "task": {}, "model": {}}
+    for key, value in flat.items():
+        if key in RunSettings.model_fields:
+            parts["run"][key] = value
+        elif any(key in task.model_fields for task in TASKS.values()):
+            parts["task"][key] = value
+        elif key not in ("data", "trainer"):
+            parts["model"][key] = value
+    return parts
+
+
+def _section(section: type[S], value: Any, prefix: str, problems: list[str], owner: str = "tsmtl-train") -> S | None:
+    """Build one section; every problem becomes a line in ``problems``."""
+    if not isinstance(value, Mapping):
+        problems.append(f"{prefix}: must be a group of settings (got {value!r})")
+        return None
+    try:
+        return section.model_validate(dict(value))
+    except ValidationError as error:
+        for key, kind in dict.fromkeys((str(e["loc"][0]), e["type"]) for e in error.errors(include_url=False)):
+            name = f"{prefix}.{key}" if prefix else key
+            if kind == "extra_forbidden":
+                line = f"{name}: {_unknown(name, key, section, owner)}"
+            elif kind == "missing":
+                line = f"{name}: missing; {owner} needs it ({expectation(section.model_fields[key])})"
+            else:
+                line = f"{name}: {_refused(value[key], expectation(section.model_fields[key]))}"
+            if line not in problems:  # a union reports each of its members
+                problems.append(line)
+    return None
+
+
+def _refused(got: Any, expected: str) -> str:
+    said = "null" if got is None else repr(got)
+    choices = expected.removeprefix("one of ").split(", ") if expected.startswith("one of ") else []
+    hint = did_you_mean(got, choices) if isinstance(got, str) else ""
+    return f"must be {expected} (got {said}){hint}"
+
+
+def _unknown(name: str, key: str, section: type[Section], owner: str) -> str:
+    """Say why a key is refused: it is another model's, task's or source's, or nobody's."""
+    others: dict[str, type[Section]] = {}
+    if name.startswith("data."):
+        others = {f"data.source={source}": c for source, c in SOURCES.items()}
+        known = {f"data.{k}" for k in section.model_fields}
+    elif name.startswith("trainer."):
+        known = {f"trainer.{k}" for k in section.model_fields}
+    else:
+        others = {f"model={m}": c for m, c in FAMILIES.items()} | {f"task={t}": c for t, c in TASKS.items()}
+        known = {*section.model_fields, *RunSettings.model_fields, "data", "trainer"}
+        known |= {k for task in TASKS.values() for k in task.model_fields}
+    owners = [other for other, c in others.items() if key in c.model_fields]
+    if owners:
+        return f"not a setting of {owner}, but of {', '.join(owners)}"
+    if hint := did_you_mean(name, known):
+        return f"unknown setting{hint}"
+    prefix = name.removesuffix(key)
+    elsewhere = did_you_mean(name, {prefix + k for c in others.values() for k in c.model_fields})
+    return "unknown setting" + (elsewhere or "; tsmtl-train --help lists all")

@@ -1,0 +1,31 @@
+"""Settings of the training: optimiser, schedule, losses, and what chooses the best epoch."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tsmtl.config.section import Count, Section, Text
+
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class TrainerSettings(Section):
+    """Settings under ``trainer``."""
+
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(description="optimiser")
+    weight_decay: NotNegative = Field(description="weight decay")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(description="momentum of optimizer=sgd")
+    schedule: Literal["none", "cosine", "plateau"] = Field(description="learning rate over the epochs")
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = Field(description="factor of schedule=plateau")
+    plateau_patience: Count = Field(description="epochs without a better score before the factor")
+    warmup_epochs: Annotated[int, Field(ge=0)] = Field(description="epochs of linear rise to lr")
+    early_stopping_patience: Count | None = Field(description="epochs without a better score before the end")
+    gradient_clip: Positive | None = Field(description="largest norm of the gradient")
+    monitor: Text = Field(description="chooses the best epoch: val/loss or val/<task>/<metric>")
+    class_weights: Literal["none", "balanced"] | list[Positive] = Field(
+        description="weights of the classes in the loss"
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(description="label smoothing of the cross-entropy")
+    regression_loss: Literal["mse", "mae", "huber"] = Field(description="loss of the standardised number")
+    huber_delta: Positive = Field(description="where regression_loss=huber turns linear, in sd of the target")

@@ -1,0 +1,92 @@
+"""What every source gives: the instances of a data set, before and after they are split."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+SPLITS = ("train", "val", "test")
+BLOCK = 1024  # instances worked on at a time, so that memory stays near the size of the data
+
+
+@dataclass(frozen=True)
+class ClassTarget:
+    """A class per instance.
+
+    Attributes:
+        key: Name of the target in the data.
+        ids: (N,) int64, -1 where the class is missing.
+        names: K class names, in the order of the ids.
+    """
+
+    key: str
+    ids: IntArray
+    names: list[str]
+
+    @property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether the class is there."""
+        return self.ids >= 0
+
+
+@dataclass(frozen=True)
+class NumberTarget:
+    """One or more numbers per instance.
+
+    Attributes:
+        key: Name of the target in the data.
+        values: (N, D) float32 in the target's own units, NaN where a number is missing.
+        unit: Unit for tables and pictures, or None.
+    """
+
+    key: str
+    values: FloatArray
+    unit: str | None = None
+
+    @property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether any of the numbers is there."""
+        return np.asarray(~np.isnan(self.values).all(axis=1))
+
+
+Target = ClassTarget | NumberTarget
+
+
+@dataclass(frozen=True)
+class Instances:
+    """A data set as its source gives it.
+
+    Attributes:
+        x: (N, C, T) series, padded where lengths differ, or (N, E) vectors; float32, NaN where a value is missing.
+        targets: Targets by task name.
+        where: The file, for messages.
+        channels: C (or E) names.
+        lengths: (N,) valid time steps where they differ, else None.
+        groups: (N,) group of each instance where there is one; a group is never divided between splits.
+        given: Rows of the splits that the source itself fixes; ``val`` may be missing.
+    """
+
+    x: FloatArray
+    targets: dict[str, Target]
+    where: str
+    channels: list[str]
+    lengths: IntArray | None = None
+    groups: npt.NDArray[np.generic] | None = None
+    given: dict[str, IntArray] | None = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Instances with their splits: what leaves the data layer.
+
+    Attributes:
+        instances: The data set.
+        splits: Rows of ``train``, ``val`` and ``test``; disjoint, none empty.
+        notes: What the user should know of the data, a line each.
+    """
+
+    instances: Instances
+    splits: dict[str, IntArray]
+    notes: list[str] = field(default_factory=list)

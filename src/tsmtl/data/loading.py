@@ -1,0 +1,68 @@
+"""The way from settings to a checked, split data set."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tsmtl.config.data_settings import DataSettings, FileSettings
+from tsmtl.config.errors import UserError
+from tsmtl.data.checks import check_input, check_target
+from tsmtl.data.instances import BLOCK, Bundle, Instances
+from tsmtl.data.npz import load_npz
+from tsmtl.data.splitting import split
+from tsmtl.data.synthetic import load_synthetic
+from tsmtl.data.ts import load_ts
+
+SOURCES: dict[str, Callable[[Any, dict[str, str]], Instances]] = {
+    "synthetic": load_synthetic,
+    "npz": load_npz,
+    "ts": load_ts,
+}
+
+
+def load_bundle(settings: DataSettings, tasks: dict[str, str]) -> Bundle:
+    """Read, split and check a data set.
+
+    Args:
+        settings: The section ``data``.
+        tasks: Kind (``cls`` or ``reg``) by task name; decides which targets are read.
+
+    Raises:
+        UserError: If the data cannot be used, with file, place and mend.
+    """
+    instances = SOURCES[settings.source](settings, tasks)
+    if not len(instances.x) or 0 in instances.x.shape:
+        raise UserError(f"{instances.where}: no data in the input, its shape is {instances.x.shape}")
+    if instances.x.ndim == 2 and settings.scale == "per_instance":
+        raise UserError("data.scale: per_instance is for series; vectors (N, E) take standard or minmax")
+    notes = []
+    if instances.lengths is None and instances.x.ndim == 3:
+        instances, note = _lengths_of_nan_padding(instances)
+        notes += note
+    splits = split(instances, settings)
+    missing = settings.missing if isinstance(settings, FileSettings) else "error"
+    notes += check_input(instances, splits, missing)
+    for task, target in instances.targets.items():
+        notes += check_target(instances, task, target, splits)
+    return Bundle(instances, splits, notes)
+
+
+def _lengths_of_nan_padding(instances: Instances) -> tuple[Instances, list[str]]:
+    """Take time steps at the end that are NaN in every channel for padding."""
+    x = instances.x
+    steps = x.shape[2]
+    lengths = np.full(len(x), steps, dtype=np.int64)
+    for start in range(0, len(x), BLOCK):
+        there = np.asarray(~np.isnan(x[start : start + BLOCK]).all(axis=1))  # (n, T)
+        last = steps - np.argmax(there[:, ::-1], axis=1)
+        lengths[start : start + BLOCK] = np.where(there.any(axis=1), last, 0)
+    if (lengths == steps).all():
+        return instances, []
+    empty = np.flatnonzero(lengths == 0)
+    if empty.size:
+        raise UserError(f"{instances.where}: instance {empty[0]} has no value at all; leave it out")
+    shorter = int((lengths < steps).sum())
+    note = f"{shorter} series end in NaN in every channel: taken as padding of {lengths.min()} to {steps} steps"
+    return replace(instances, lengths=lengths), [note]

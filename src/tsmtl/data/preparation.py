@@ -1,0 +1,129 @@
+"""What is done to inputs and numbers before a model sees them, fitted on the train split alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tsmtl.data.instances import BLOCK, FloatArray, IntArray
+
+Double = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class InputPreparation:
+    """Fill missing values, then scale each channel: ``(x - shift) / scale``.
+
+    Attributes:
+        method: ``none``, ``standard`` (mean 0, sd 1 on train), ``minmax`` ([0, 1] on train) or ``per_instance``
+            (mean 0, sd 1 over the valid steps of each series and channel).
+        missing: ``interpolate`` (linear in time between valid steps, the nearest one beyond the ends), ``mean`` (the
+            train mean) or ``error``; vectors, and channels missing for a whole series, get the train mean.
+        mean: (C,) train mean.
+        shift: (C,) subtracted.
+        scale: (C,) divided by; 1 where a channel is constant.
+    """
+
+    method: str
+    missing: str
+    mean: Double
+    shift: Double
+    scale: Double
+
+    @classmethod
+    def fit(
+        cls, x: FloatArray, lengths: IntArray | None, rows: IntArray, method: str, missing: str
+    ) -> "InputPreparation":
+        """Learn the statistics from the train rows.
+
+        Args:
+            x: (N, C, T) series or (N, E) vectors.
+            lengths: (N,) valid steps, or None.
+            rows: The train rows.
+            method: Kind of scaling.
+            missing: What becomes of missing values.
+        """
+        c = x.shape[1]
+        count, total = np.zeros(c), np.zeros(c)
+        low, high = np.full(c, np.inf), np.full(c, -np.inf)
+        for values in _valid_blocks(x, lengths, rows):
+            count += (~np.isnan(values)).sum(axis=(0, 2))
+            total += np.nansum(values, axis=(0, 2))
+            low = np.fmin(low, np.fmin.reduce(values, axis=(0, 2)))
+            high = np.fmax(high, np.fmax.reduce(values, axis=(0, 2)))
+        mean = total / np.maximum(count, 1)
+        squares = np.zeros(c)
+        for values in _valid_blocks(x, lengths, rows):  # a second pass: no cancellation at large means
+            squares += np.nansum((values - mean[:, None]) ** 2, axis=(0, 2))
+        sd = np.sqrt(squares / np.maximum(count, 1))
+        shift, scale = np.zeros(c), np.ones(c)
+        if method == "standard":
+            shift, scale = mean, sd
+        elif method == "minmax":
+            shift, scale = low, high - low
+        scale = np.where(scale > 1e-12 * np.maximum(np.abs(shift), 1e-300), scale, 1.0)
+        return cls(method, missing, mean, shift, scale)
+
+    def apply(self, x: FloatArray, lengths: IntArray | None = None) -> FloatArray:
+        """Prepare series (N, C, T) or vectors (N, E); padding becomes 0."""
+        out = np.empty_like(x, dtype=np.float32)
+        for start in range(0, len(x), BLOCK):
+            rows = slice(start, start + BLOCK)
+            valid = None if lengths is None else lengths[rows]
+            out[rows] = self._apply_block(x[rows], valid)
+        return out
+
+    def _apply_block(self, x: FloatArray, lengths: IntArray | None) -> FloatArray:
+        vectors = x.ndim == 2
+        values = x.astype(np.float64)[:, :, None] if vectors else x.astype(np.float64)  # (n, C, T)
+        steps = values.shape[2]
+        inside = None if lengths is None else np.arange(steps) < lengths[:, None, None]  # (n, 1, T)
+        gaps = np.isnan(values) if inside is None else np.isnan(values) & inside
+        if gaps.any():
+            self._fill(values, gaps, lengths, interpolate=self.missing == "interpolate" and not vectors)
+        if self.method == "per_instance":
+            weight = np.ones_like(values) if inside is None else np.broadcast_to(inside, values.shape).astype(float)
+            kept = np.where(weight > 0, values, 0.0)
+            count = weight.sum(axis=2, keepdims=True)
+            mean = kept.sum(axis=2, keepdims=True) / count
+            sd = np.sqrt((weight * (kept - mean) ** 2).sum(axis=2, keepdims=True) / count)
+            values = (kept - mean) / np.where(sd > 1e-12 * np.maximum(np.abs(mean), 1e-300), sd, 1.0)
+        else:
+            values = (values - self.shift[:, None]) / self.scale[:, None]
+        if inside is not None:
+            values = np.where(inside, values, 0.0)
+        return (values[:, :, 0] if vectors else values).astype(np.float32)
+
+    def _fill(self, values: Double, gaps: npt.NDArray[np.bool_], lengths: IntArray | None, interpolate: bool) -> None:
+        for row, channel in np.argwhere(gaps.any(axis=2)):
+            series, gap = values[row, channel], gaps[row, channel]
+            steps = len(series) if lengths is None else int(lengths[row])
+            known = np.flatnonzero(~gap[:steps])
+            if interpolate and known.size:
+                series[gap] = np.interp(np.flatnonzero(gap), known, series[known])
+            else:
+                series[gap] = self.mean[channel]
+
+    def state(self) -> dict[str, Any]:
+        """Give plain values for a checkpoint."""
+        lists = {name: getattr(self, name).tolist() for name in ("mean", "shift", "scale")}
+        return {"method": self.method, "missing": self.missing, **lists}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "InputPreparation":
+        """Make the preparation that :meth:`state` described."""
+        arrays = [np.array(state[name], dtype=np.float64) for name in ("mean", "shift", "scale")]
+        return cls(state["method"], state["missing"], *arrays)
+
+
+def _valid_blocks(x: FloatArray, lengths: IntArray | None, rows: IntArray) -> Any:
+    """Yield (n, C, T) blocks of the rows in double precision, NaN beyond the lengths."""
+    for start in range(0, len(rows), BLOCK):
+        part = rows[start : start + BLOCK]
+        values = x[part].astype(np.float64)
+        if values.ndim == 2:
+            values = values[:, :, None]
+        if lengths is not None:
+            values[np.broadcast_to(np.arange(values.shape[2]) >= lengths[part][:, None, None], values.shape)] = np.nan
+        yield values

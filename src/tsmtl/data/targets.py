@@ -1,0 +1,85 @@
+"""Turn the columns of a file into targets: class ids with names, numbers (N, D)."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tsmtl.config.errors import UserError
+from tsmtl.data.instances import ClassTarget, NumberTarget
+
+MISSING = -1
+
+
+def class_target(key: str, values: npt.NDArray[Any], where: str, names: list[str] | None = None) -> ClassTarget:
+    """Number the classes of a column.
+
+    Args:
+        key: Name of the column.
+        values: (N,) texts or whole numbers; an empty text, -1 or NaN is a missing class.
+        where: The file, for messages.
+        names: Names of the ids 0 ... K - 1; without them a class is named by its own text or number.
+
+    Raises:
+        UserError: If the values are no classes, or the names do not reach the ids.
+    """
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise UserError(f"{where}: '{key}' must have one class per instance, shape (N,) (got {values.shape})")
+    if values.dtype.kind == "U":
+        missing = np.char.strip(values) == ""
+    elif values.dtype.kind in "bui":
+        values = values.astype(np.int64)
+        missing = values == MISSING
+    elif values.dtype.kind == "f":
+        missing = np.isnan(values) | (values == MISSING)
+        odd = np.flatnonzero(~missing & (values != np.round(values)))
+        if odd.size:
+            raise UserError(
+                f"{where}: '{key}' row {odd[0]} is {values[odd[0]]:g}, no class; classes are texts or whole numbers. "
+                f"For a number set data.regression_target={key}"
+            )
+        values = np.where(missing, MISSING, values).astype(np.int64)
+    else:
+        raise UserError(f"{where}: '{key}' has type {values.dtype}; classes are texts or whole numbers")
+
+    if names is not None and values.dtype.kind != "U":
+        beyond = np.flatnonzero(~missing & ((values < 0) | (values >= len(names))))
+        if beyond.size:
+            raise UserError(
+                f"{where}: '{key}' row {beyond[0]} is {values[beyond[0]]}, but there are {len(names)} class names "
+                f"for the ids 0 ... {len(names) - 1}"
+            )
+        ids = np.where(missing, MISSING, values).astype(np.int64)
+        return ClassTarget(key, ids, names)
+    known = np.unique(values[~missing])
+    ids = np.where(missing, MISSING, np.searchsorted(known, values)).astype(np.int64)
+    return ClassTarget(key, ids, [str(v) for v in known])
+
+
+def number_target(key: str, values: npt.NDArray[Any], where: str, unit: str | None = None) -> NumberTarget:
+    """Take a column, or several, as numbers.
+
+    Args:
+        key: Name of the column.
+        values: (N,) or (N, D) numbers; NaN is a missing number.
+        where: The file, for messages.
+        unit: Unit for tables and pictures.
+
+    Raises:
+        UserError: If the values are no numbers or not finite.
+    """
+    if values.dtype.kind not in "buif":
+        raise UserError(
+            f"{where}: '{key}' has type {values.dtype}, no numbers; for classes set data.class_target={key}"
+        )
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2:
+        raise UserError(f"{where}: '{key}' must have shape (N,) or (N, D) (got {values.shape})")
+    infinite = np.argwhere(np.isinf(values))
+    if infinite.size:
+        row, column = infinite[0]
+        raise UserError(f"{where}: '{key}' row {row}, column {column} is infinite; a missing number is NaN")
+    return NumberTarget(key, np.ascontiguousarray(values, dtype=np.float32), unit)

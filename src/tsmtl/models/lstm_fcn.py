@@ -1,0 +1,99 @@
+"""LSTM-FCN backbone: convolutions and an LSTM side by side."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from tsmtl.models.backbone import Backbone
+from tsmtl.models.masking import BatchNorm, mean_over_steps, valid_steps
+from tsmtl.models.readout import Readout
+
+REDUCTION = 16  # of the squeeze-and-excite layers, as in the papers
+
+
+class SqueezeExcite(nn.Module):
+    """Weighs the channels by what all steps say together (Hu et al. 2018, arXiv:1709.01507).
+
+    Args:
+        channels: F, channels of the feature maps.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        narrow = max(1, channels // REDUCTION)
+        self.squeeze = nn.Linear(channels, narrow, bias=False)
+        self.excite = nn.Linear(narrow, channels, bias=False)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Weigh (N, F, T)."""
+        weight = torch.sigmoid(self.excite(F.relu(self.squeeze(mean_over_steps(x, valid)))))  # (N, F)
+        return x * weight[:, :, None]
+
+
+class LSTMFCN(Backbone):
+    """LSTM-FCN (Karim et al. 2018, arXiv:1709.05206) and, for C > 1, MLSTM-FCN (Karim et al. 2019, arXiv:1801.04503).
+
+    Args:
+        input_size: C, channels of the input series.
+        seq_len: T, time steps of the (longest) input series.
+        num_layers: Layers of the LSTM branch.
+        lstm_drop_out: Dropout probability between the LSTM's layers and on its output.
+        fc_drop_out: Dropout probability on the output of the convolution branch.
+        lstm_hidden_size: Units of the LSTM branch.
+        conv_channels: Channels of each convolution.
+        kernel_sizes: Filter size of each convolution; its output is as long as its input.
+        squeeze_excite: Put a squeeze-and-excite layer after every block but the last, where C > 1.
+        dimension_shuffle: The LSTM reads the C channels as its steps, each a vector of T values; needs equal lengths.
+        readout: How the steps of the convolution branch become its part of the embedding.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        seq_len: int,
+        num_layers: int,
+        lstm_drop_out: float,
+        fc_drop_out: float,
+        lstm_hidden_size: int,
+        conv_channels: list[int],
+        kernel_sizes: list[int],
+        squeeze_excite: bool,
+        dimension_shuffle: bool,
+        readout: str,
+    ) -> None:
+        super().__init__()
+        self.kernel_sizes = kernel_sizes
+        widths = [input_size, *conv_channels]
+        # No bias: the shift of the batch norm behind it does the same.
+        self.convs = nn.ModuleList(
+            nn.Conv1d(before, after, kernel, padding=(kernel - 1) // 2, bias=False)
+            for before, after, kernel in zip(widths, conv_channels, kernel_sizes, strict=False)
+        )
+        self.norms = nn.ModuleList(BatchNorm(width) for width in conv_channels)
+        excited = conv_channels[:-1] if squeeze_excite and input_size > 1 else []
+        self.excites = nn.ModuleList(SqueezeExcite(width) for width in excited)
+        self.readout = Readout(readout, conv_channels[-1], seq_len)
+        self.fc_dropout = nn.Dropout(fc_drop_out)
+        self.dimension_shuffle = dimension_shuffle
+        between = lstm_drop_out if num_layers > 1 else 0.0  # torch warns of a dropout that has no layers to go between
+        features = seq_len if dimension_shuffle else input_size
+        self.lstm = nn.LSTM(features, lstm_hidden_size, num_layers, batch_first=True, dropout=between)
+        self.lstm_dropout = nn.Dropout(lstm_drop_out)
+        self.embed_dim = lstm_hidden_size + self.readout.embed_dim
+        self.takes_lengths = self.readout.takes_lengths and not dimension_shuffle
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Embed series of shape (N, C, T) as vectors of shape (N, E)."""
+        valid = None if lengths is None else valid_steps(lengths, x)
+        steps = x if self.dimension_shuffle else x.transpose(1, 2)  # (N, C, T) or (N, T, C)
+        packed = None if lengths is None else pack_padded_sequence(steps, lengths, True, enforce_sorted=False)
+        _, (h_n, _) = self.lstm(steps if packed is None else packed)  # (layers, N, hidden)
+        maps = x
+        for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            if self.kernel_sizes[i] % 2 == 0:
+                maps = F.pad(maps, (0, 1))  # an even filter needs one more zero at the end to keep T
+            maps = F.relu(norm(conv(maps), valid))  # (N, channels, T)
+            if i < len(self.excites):
+                maps = self.excites[i](maps, valid)
+        return torch.cat([self.lstm_dropout(h_n[-1]), self.fc_dropout(self.readout(maps, valid))], dim=1)

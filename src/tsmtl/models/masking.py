@@ -1,0 +1,39 @@
+"""Layers that leave the padding behind shorter series out."""
+
+import torch
+from torch import Tensor, nn
+
+
+def valid_steps(lengths: Tensor, x: Tensor) -> Tensor:
+    """Mark the valid steps of a padded batch.
+
+    Args:
+        lengths: (N,) valid steps.
+        x: (N, F, T) the batch.
+
+    Returns:
+        (N, 1, T) bool on the device of ``x``.
+    """
+    steps = torch.arange(x.shape[2], device=x.device)
+    return (steps < lengths.to(x.device, non_blocking=True)[:, None])[:, None, :]
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch norm over instances and valid steps (Ioffe and Szegedy 2015, arXiv:1502.03167); padding stays zero."""
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Normalise (N, F, T); ``valid`` is (N, 1, T), or None where all steps count."""
+        if valid is None:
+            return super().forward(x)
+        rows = valid[:, 0, :]  # (N, T)
+        steps_last = x.transpose(1, 2)  # (N, T, F)
+        out = torch.zeros_like(steps_last)
+        out[rows] = super().forward(steps_last[rows])
+        return out.transpose(1, 2)
+
+
+def mean_over_steps(x: Tensor, valid: Tensor | None) -> Tensor:
+    """Average (N, F, T) over the valid steps: (N, F)."""
+    if valid is None:
+        return x.mean(dim=2)
+    return (x * valid).sum(dim=2) / valid.sum(dim=2)

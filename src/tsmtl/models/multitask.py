@@ -1,0 +1,27 @@
+"""A backbone with one head per task."""
+
+from torch import Tensor, nn
+
+from tsmtl.models.backbone import Backbone
+
+
+class MultiTaskModel(nn.Module):
+    """One backbone, one linear head per task.
+
+    Args:
+        backbone: Gives embeddings (N, E).
+        outputs: Size of each task's output: K logits of a classification, D numbers of a regression.
+        head_bias: Use a bias in the heads.
+    """
+
+    def __init__(self, backbone: Backbone, outputs: dict[str, int], head_bias: bool = True) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleDict(
+            {task: nn.Linear(backbone.embed_dim, size, bias=head_bias) for task, size in outputs.items()}
+        )
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        """Map series (N, C, T), or vectors (N, E), to ``{task: (N, K) or (N, D)}``."""
+        embedding = self.backbone(x) if lengths is None else self.backbone(x, lengths)
+        return {task: head(embedding) for task, head in self.heads.items()}

@@ -1,0 +1,123 @@
+"""A trained model from its checkpoint: raw series in, predictions in the targets' own units out."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tsmtl.checkpoint.file import read_checkpoint
+from tsmtl.config.errors import UserError
+from tsmtl.data.preparation import InputPreparation
+from tsmtl.data.ts import pad
+from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.models.registry import build_backbone, import_plugins
+from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
+from tsmtl.training.batches import TensorSplit
+from tsmtl.training.evaluation import outputs_of
+
+Series = npt.NDArray[Any] | Sequence[npt.NDArray[Any]]
+
+
+class Predictor:
+    """A trained model with the scalers it was trained with.
+
+    Attributes:
+        tasks: What it predicts, by task name, with class names and units.
+        channels: Names of the C channels (or E features) it reads, in order.
+        settings: The settings it was trained with.
+    """
+
+    def __init__(self, model: MultiTaskModel, content: dict[str, Any]) -> None:
+        self.model = model.eval()
+        self.tasks = {name: Task.from_state(state) for name, state in content["tasks"].items()}
+        self.settings: dict[str, Any] = content["settings"]
+        self._input: dict[str, Any] = content["input"]
+        self.channels: list[str] = self._input["channels"]
+        self._preparation = InputPreparation.from_state(self._input["preparation"])
+
+    def predict(
+        self, x: Series, lengths: npt.NDArray[np.integer] | None = None
+    ) -> dict[str, ClassPrediction | NumberPrediction]:
+        """Predict for new instances.
+
+        Args:
+            x: Raw, unscaled series (N, C, T) or vectors (N, E), as in training; or a list of (C, T_i) series of
+                different lengths. NaN is filled as in training.
+            lengths: (N,) valid steps of padded series, or None.
+
+        Returns:
+            By task name a :class:`ClassPrediction` (labels (N,), probabilities (N, K)) or a
+            :class:`NumberPrediction` (values (N, D) in the target's own units).
+
+        Raises:
+            UserError: A ValueError: if the input is not what the model was trained on.
+        """
+        array, lengths = self._checked(x, lengths)
+        prepared = torch.from_numpy(self._preparation.apply(array, lengths))
+        device = next(self.model.parameters()).device
+        split = TensorSplit(prepared.to(device), {}, None if lengths is None else torch.from_numpy(lengths))
+        outputs = outputs_of(self.model, split)
+        return {name: task.decode(outputs[name].cpu().numpy()) for name, task in self.tasks.items()}
+
+    def _checked(
+        self, x: Series, lengths: npt.NDArray[np.integer] | None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64] | None]:
+        kind, sizes = self._input["kind"], f"C = {len(self.channels)}"
+        if not isinstance(x, np.ndarray):
+            if not x or any(np.ndim(series) != 2 for series in x):
+                raise UserError("x: a list must hold series of shape (C, T), one at least")
+            if len({len(series) for series in x}) > 1:
+                raise UserError("x: the series of a list must have the same number of channels")
+            x, lengths = pad([np.asarray(series, dtype=np.float32) for series in x])
+        array = np.asarray(x, dtype=np.float32)
+        wanted = "(N, C, T)" if kind == "series" else "(N, E)"
+        if array.ndim != (3 if kind == "series" else 2) or not len(array):
+            raise UserError(f"x: the model reads {kind} {wanted} (got shape {array.shape})")
+        if array.shape[1] != len(self.channels):
+            raise UserError(f"x: the model was trained with {sizes} (got {array.shape[1]}, shape {array.shape})")
+        if np.isinf(array).any():
+            raise UserError("x: holds infinite values; a missing value is NaN")
+        if self._preparation.missing == "error" and lengths is None and np.isnan(array).any():
+            raise UserError("x: holds NaN, and the model was trained with data.missing=error")
+        backbone = self.model.backbone
+        if lengths is not None and not backbone.takes_lengths:
+            raise UserError("x: this model reads series of equal lengths only")
+        if kind == "series" and not backbone.takes_lengths and array.shape[2] != self._input["seq_len"]:
+            raise UserError(
+                f"x: the model was trained with {self._input['seq_len']} time steps and reads no other length "
+                f"(got {array.shape[2]})"
+            )
+        if lengths is None:
+            return array, None
+        steps = np.asarray(lengths, dtype=np.int64)
+        if steps.shape != (len(array),) or steps.min() < 1 or steps.max() > array.shape[-1]:
+            raise UserError(f"lengths: must be (N,) numbers of steps in [1, {array.shape[-1]}]")
+        return array, steps
+
+
+def load_model(path: str | os.PathLike[str], device: str = "cpu") -> Predictor:
+    """Load a checkpoint for prediction.
+
+    Args:
+        path: A checkpoint that ``tsmtl-train`` wrote.
+        device: Where to predict, such as ``cpu`` or ``cuda``.
+
+    Raises:
+        UserError: A ValueError: if the file is missing, damaged, of a newer format, or no checkpoint.
+    """
+    path = Path(path)
+    content = read_checkpoint(path)
+    import_plugins(content["settings"]["plugins"])
+    spec = content["backbone"]
+    backbone = build_backbone(spec["name"], spec["arguments"], spec["input_size"], spec["seq_len"])
+    sizes = {name: state["size"] for name, state in content["tasks"].items()}
+    model = MultiTaskModel(backbone, sizes, spec["head_bias"])
+    try:
+        model.load_state_dict(content["state"])
+    except RuntimeError as error:
+        raise UserError(f"{path}: its weights do not fit the model that it describes") from error
+    return Predictor(model.to(device), content)

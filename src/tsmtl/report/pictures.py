@@ -1,0 +1,79 @@
+"""Pictures of a run: learning curves, confusion matrix, predicted against true."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tsmtl.tasks.task import Task
+
+BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#718096"
+DPI = 120
+MOST_NAMED = 30  # classes whose names and counts can be read in a picture
+
+
+def draw_curves(path: Path, history: list[dict[str, float]], tasks: dict[str, Task], best_epoch: int) -> None:
+    """Draw the losses over the epochs, the weighted sum and each task's, train and val, with the best epoch marked."""
+    panels = {"loss": "all tasks"} if len(tasks) > 1 else {}
+    panels |= {f"{name}/loss": f"{name}: {task.key}" for name, task in tasks.items()}
+    figure = Figure(figsize=(4.2 * len(panels), 3.4), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    epochs = [row["epoch"] for row in history]
+    for ax, (key, title) in zip(axes, panels.items(), strict=True):
+        ax.plot(epochs, [row[f"train/{key}"] for row in history], color=BLUE, label="train")
+        ax.plot(epochs, [row[f"val/{key}"] for row in history], color=ORANGE, label="val")
+        ax.axvline(best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})")
+        _dress(ax, title, "epoch", "loss")
+        ax.legend(frameon=False)
+    figure.savefig(path, dpi=DPI)
+
+
+def draw_confusion(path: Path, matrix: npt.NDArray[np.int64], task: Task) -> None:
+    """Draw counts (K, K), coloured by the share of the true class."""
+    k = len(matrix)
+    side = min(12.0, max(4.2, 0.6 * k + 2.4))
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    ax = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if k <= MOST_NAMED:
+        ax.set_xticks(range(k), task.class_names, rotation=45, ha="right")
+        ax.set_yticks(range(k), task.class_names)
+        for true, predicted in np.ndindex(k, k):
+            if matrix[true, predicted]:
+                colour = "white" if shares[true, predicted] > 0.5 else "black"
+                ax.text(predicted, true, str(matrix[true, predicted]), ha="center", va="center", color=colour)
+    _dress(ax, f"{task.name}: {task.key}, test", "predicted", "true", grid=False)
+    figure.colorbar(image, ax=ax, shrink=0.8, label="share of the true class")
+    figure.savefig(path, dpi=DPI)
+
+
+def draw_predicted_against_true(
+    path: Path, values: npt.NDArray[Any], predicted: npt.NDArray[Any], task: Task, metrics: list[dict[str, float]]
+) -> None:
+    """Draw (N, D) predictions over the truth, a panel per number, with the line where they agree."""
+    figure = Figure(figsize=(4.4 * task.size, 4.2), layout="constrained")
+    axes = figure.subplots(1, task.size, squeeze=False)[0]
+    unit = f" ({task.unit})" if task.unit else ""
+    for d, ax in enumerate(axes):
+        known = ~np.isnan(values[:, d])
+        true, guess = values[known, d], predicted[known, d]
+        ends = [min(true.min(), guess.min()), max(true.max(), guess.max())]
+        ax.plot(ends, ends, color=GREY, linewidth=1)
+        ax.scatter(true, guess, s=14, alpha=0.5, color=BLUE, linewidths=0)
+        name = task.key + (f" {d + 1}" if task.size > 1 else "")
+        title = f"{name}, test: RMSE {metrics[d]['rmse']:.3g}{unit}, R2 {metrics[d]['r2']:.3f}"
+        _dress(ax, title, f"true{unit}", f"predicted{unit}")
+    figure.savefig(path, dpi=DPI)
+
+
+def _dress(ax: Axes, title: str, x: str, y: str, grid: bool = True) -> None:
+    ax.set_title(title, fontsize=10)
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    if grid:
+        ax.grid(alpha=0.3)
+        ax.spines[["top", "right"]].set_visible(False)

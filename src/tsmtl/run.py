@@ -1,0 +1,264 @@
+"""One training run, from settings to a run folder: data, model, training, checkpoint, report."""
+
+import logging
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import tsmtl
+from tsmtl.assembly import (
+    build_model,
+    choose_device,
+    fit_preparation,
+    head_bias,
+    make_criterion,
+    make_splits,
+    make_tasks,
+    steps_of,
+    truth_of,
+)
+from tsmtl.checkpoint.best import BestCheckpoint
+from tsmtl.config.errors import UserError
+from tsmtl.config.metric_names import monitor_choices
+from tsmtl.config.schema import Settings
+from tsmtl.data.checks import data_hash
+from tsmtl.data.instances import Bundle
+from tsmtl.data.loading import load_bundle
+from tsmtl.data.preparation import InputPreparation
+from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.models.registry import import_plugins
+from tsmtl.report.files import HistoryFile, write_config, write_json, write_predictions
+from tsmtl.report.pictures import draw_confusion, draw_curves, draw_predicted_against_true
+from tsmtl.report.terminal import show_summary
+from tsmtl.tasks.losses import Criterion
+from tsmtl.tasks.measure import measure
+from tsmtl.tasks.metrics import confusion_matrix, f1_per_class, regression_metrics_per_output
+from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
+from tsmtl.training.batches import TensorSplit
+from tsmtl.training.best_epoch import BestEpoch
+from tsmtl.training.evaluation import outputs_of
+from tsmtl.training.loop import Fit, Row, fit
+from tsmtl.training.optimizers import build_optimizer
+from tsmtl.training.schedule import Schedule
+from tsmtl.training.seeding import seed_everything
+
+log = logging.getLogger(__name__)
+
+
+def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
+    """Train, test and report.
+
+    Args:
+        settings: Checked settings.
+        folder: The run folder; made here, if the data and the model pass.
+
+    Returns:
+        What ``summary.json`` holds.
+
+    Raises:
+        UserError: If the data cannot be used, or contradicts the settings.
+        NotFiniteError: If the loss stops being finite; the best checkpoint so far stays.
+    """
+    began = time.perf_counter()
+    device = choose_device(settings)
+    bundle = load_bundle(settings.data, settings.tasks)
+    import_plugins(settings.run.plugins)
+    generator = seed_everything(settings.run.seed)
+    model = build_model(settings, bundle).to(device)
+    tasks = make_tasks(settings, bundle)
+    preparation = fit_preparation(settings, bundle)
+    splits = make_splits(bundle, preparation, tasks, device)
+    criterion = make_criterion(settings, tasks, splits)
+    best_path = best_model_path(settings, folder)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(folder / "config.yaml", settings.flat, dict(settings.choices))
+    _say_what_starts(settings, bundle, model, device)
+    checkpoint = BestCheckpoint(best_path)
+    history = HistoryFile(folder / "metrics.csv")
+    about = _about_model(settings, bundle, preparation, tasks)
+
+    def on_better(result: Fit) -> None:
+        found = {"state": result.best_state, "epoch": result.best.epoch, "score": result.best.score}
+        checkpoint.offer({**about, **found})
+
+    def on_epoch(row: Row) -> None:
+        history.write(row)
+        checkpoint.tick()
+
+    try:
+        result = _train(
+            settings, model, criterion, splits, tasks, truth_of(bundle, "val"), generator, on_epoch, on_better
+        )
+    finally:
+        checkpoint.finish()
+    model.load_state_dict(result.best_state)
+    predictions = predict(model, tasks, splits["test"])
+    truth = truth_of(bundle, "test")
+    test = {name: measure(truth[name], prediction) for name, prediction in predictions.items()}
+
+    draw_curves(folder / "curves.png", result.history, tasks, result.best.epoch)
+    test_details = _draw_tasks(folder, tasks, truth, predictions)
+    write_predictions(folder / "predictions_test.csv", bundle.splits["test"], tasks, truth, predictions)
+    summary = {
+        "test": {name: metrics | test_details[name] for name, metrics in test.items()},
+        "best": {"epoch": result.best.epoch, "monitor": settings.trainer.monitor, "score": result.best.score},
+        "val": result.history[result.best.epoch - 1],
+        "epochs": len(result.history),
+        "instances": {name: len(rows) for name, rows in bundle.splits.items()},
+        "data": {"where": bundle.instances.where, "sha256": data_hash(bundle), "notes": bundle.notes},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "seconds": {"training": result.seconds, "all": time.perf_counter() - began},
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "versions": _versions(),
+        "best_model_path": str(best_path),
+    }
+    write_json(folder / "summary.json", summary)
+    log.info("best epoch %d of %d, %.1f s", result.best.epoch, len(result.history), result.seconds)
+    show_summary(tasks, test, {"run folder": folder, "best model": best_path})
+    return summary
+
+
+def _train(
+    settings: Settings,
+    model: MultiTaskModel,
+    criterion: Criterion,
+    splits: dict[str, TensorSplit],
+    tasks: dict[str, Task],
+    val_truth: dict[str, Any],
+    generator: torch.Generator,
+    on_epoch: Any,
+    on_better: Any,
+) -> Fit:
+    trainer, train, val = settings.trainer, splits["train"], splits["val"]
+    batch_size = settings.model.batch_size
+    optimizer = build_optimizer(model.parameters(), settings.model.lr, trainer)
+    schedule = Schedule(optimizer, trainer, settings.model.num_epochs, -(-len(train) // batch_size))
+    higher_is_better = monitor_choices(settings.tasks)[trainer.monitor]
+
+    def validate() -> Row:
+        outputs = outputs_of(model, val)
+        with torch.inference_mode():
+            total, parts = criterion(outputs, val.targets)
+        row = {"val/loss": total.item()} | {f"val/{name}/loss": part.item() for name, part in parts.items()}
+        for name, task in tasks.items():
+            metrics = measure(val_truth[name], task.decode(outputs[name].cpu().numpy()))
+            row |= {f"val/{name}/{metric}": value for metric, value in metrics.items()}
+        return row
+
+    return fit(
+        model,
+        criterion,
+        optimizer,
+        schedule,
+        train,
+        validate,
+        BestEpoch(higher_is_better, trainer.early_stopping_patience),
+        trainer.monitor,
+        settings.model.num_epochs,
+        batch_size,
+        generator,
+        trainer.gradient_clip,
+        on_epoch,
+        on_better,
+    )
+
+
+def predict(
+    model: MultiTaskModel, tasks: dict[str, Task], split: TensorSplit
+) -> dict[str, ClassPrediction | NumberPrediction]:
+    """Predict for a split, by task."""
+    outputs = outputs_of(model, split)
+    return {name: task.decode(outputs[name].cpu().numpy()) for name, task in tasks.items()}
+
+
+def best_model_path(settings: Settings, folder: Path) -> Path:
+    """Give the path of the best checkpoint, its folder made.
+
+    Raises:
+        UserError: If nothing can be written there.
+    """
+    path = Path(settings.run.best_model_path or folder / "best_model.pt").expanduser()
+    if path.is_dir():
+        raise UserError(f"best_model_path: {path} is a folder; name a file in it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"best_model_path: cannot make the folder {path.parent} ({error.strerror})") from error
+    return path
+
+
+def _about_model(
+    settings: Settings, bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task]
+) -> dict[str, Any]:
+    """Give what a checkpoint says beside weights, epoch and score."""
+    x = bundle.instances.x
+    return {
+        "settings": settings.flat,
+        "backbone": {
+            "name": settings.model.model,
+            "arguments": settings.model.backbone_arguments(),
+            "input_size": x.shape[1],
+            "seq_len": steps_of(bundle),
+            "head_bias": head_bias(settings),
+        },
+        "input": {
+            "kind": "series" if x.ndim == 3 else "vectors",
+            "channels": bundle.instances.channels,
+            "seq_len": steps_of(bundle),
+            "preparation": preparation.state(),
+        },
+        "tasks": {name: task.state() for name, task in tasks.items()},
+        "monitor": settings.trainer.monitor,
+        "versions": _versions(),
+    }
+
+
+def _draw_tasks(
+    folder: Path,
+    tasks: dict[str, Task],
+    truth: dict[str, Any],
+    predictions: dict[str, ClassPrediction | NumberPrediction],
+) -> dict[str, dict[str, Any]]:
+    """Draw each task's picture; give its metrics by class or by output."""
+    details: dict[str, dict[str, Any]] = {}
+    for name, task in tasks.items():
+        prediction = predictions[name]
+        if isinstance(prediction, ClassPrediction):
+            matrix = confusion_matrix(truth[name], prediction.ids, task.size)
+            draw_confusion(folder / f"confusion_{name}.png", matrix, task)
+            scores = f1_per_class(truth[name], prediction.probabilities)
+            details[name] = {"f1": dict(zip(task.class_names, scores, strict=True))}
+        else:
+            per_output = regression_metrics_per_output(truth[name], prediction.values)
+            draw_predicted_against_true(
+                folder / f"predicted_{name}.png", truth[name], prediction.values, task, per_output
+            )
+            details[name] = {"per_output": per_output} if task.size > 1 else {}
+    return details
+
+
+def _say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, device: torch.device) -> None:
+    instances = bundle.instances
+    shape = " x ".join(str(size) for size in instances.x.shape[1:])
+    sizes = ", ".join(f"{name} {len(rows)}" for name, rows in bundle.splits.items())
+    log.info("data: %s, %s (%s)", instances.where, shape, sizes)
+    for note in bundle.notes:
+        log.info("data: %s", note)
+    parameters = sum(p.numel() for p in model.parameters())
+    targets = ", ".join(f"{name} ({target.key})" for name, target in instances.targets.items())
+    log.info("model: %s, %s parameters, tasks %s, on %s", settings.model.model, f"{parameters:,}", targets, device)
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "tsmtl": tsmtl.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,1 @@
+"""What is learnt: losses, metrics, and how outputs become predictions."""

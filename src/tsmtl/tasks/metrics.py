@@ -1,0 +1,120 @@
+"""Metrics over a whole split, in plain numpy; ``tsmtl.config.metric_names`` says which way is better.
+
+A metric that is not defined for the data at hand (AUROC with one class only, R2 of a constant) is NaN.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+IdArray = npt.NDArray[np.int64]
+Array = npt.NDArray[np.floating]
+ECE_BINS = 15
+
+
+def classification_metrics(ids: IdArray, probabilities: Array) -> dict[str, float]:
+    """Measure predicted probabilities.
+
+    Args:
+        ids: (N,) true class ids, -1 where missing; these rows are left out.
+        probabilities: (N, K).
+
+    Returns:
+        accuracy; balanced_accuracy (mean recall of the classes that occur); macro_f1 (mean over the classes that occur
+        or are predicted); auroc (one against the rest, mean over the classes that occur); log_loss; ece.
+    """
+    ids, probabilities = _labelled(ids, probabilities)
+    predicted = probabilities.argmax(axis=1)
+    matrix = confusion_matrix(ids, predicted, probabilities.shape[1])
+    support = matrix.sum(axis=1)
+    recall = matrix.diagonal()[support > 0] / support[support > 0]
+    return {
+        "accuracy": float(np.mean(predicted == ids)),
+        "balanced_accuracy": float(recall.mean()),
+        "macro_f1": float(np.nanmean(_f1(matrix))),
+        "auroc": auroc(ids, probabilities),
+        "log_loss": float(-np.log(np.clip(probabilities[np.arange(len(ids)), ids].astype(float), 1e-15, 1)).mean()),
+        "ece": expected_calibration_error(ids, probabilities),
+    }
+
+
+def _labelled(ids: IdArray, probabilities: Array) -> tuple[IdArray, Array]:
+    return ids[ids >= 0], probabilities[ids >= 0]
+
+
+def confusion_matrix(ids: IdArray, predicted: npt.NDArray[np.integer], n_classes: int) -> IdArray:
+    """Count (K, K): rows are the true classes, columns the predicted ones; missing classes (-1) are left out."""
+    known = ids >= 0
+    counts = np.bincount(ids[known] * n_classes + predicted[known], minlength=n_classes**2)
+    return counts.reshape(n_classes, n_classes)
+
+
+def _f1(matrix: IdArray) -> Array:
+    """F1 per class (K,); NaN for a class that neither occurs nor is predicted."""
+    hits = matrix.diagonal()
+    either = matrix.sum(axis=0) + matrix.sum(axis=1)
+    return np.where(either > 0, 2 * hits / np.maximum(either, 1), np.nan)
+
+
+def f1_per_class(ids: IdArray, probabilities: Array) -> list[float]:
+    """F1 of each of the K classes; NaN for one that neither occurs nor is predicted."""
+    ids, probabilities = _labelled(ids, probabilities)
+    return [float(v) for v in _f1(confusion_matrix(ids, probabilities.argmax(axis=1), probabilities.shape[1]))]
+
+
+def auroc(ids: IdArray, probabilities: Array) -> float:
+    """Area under the ROC curve: the chance that a random member of the class scores above a random other, ties half.
+
+    With two classes that of class 1; with more, the mean over the classes that occur of one against the rest.
+    """
+    k = probabilities.shape[1]
+    classes = [1] if k == 2 else range(k)
+    areas = []
+    for c in classes:
+        member = ids == c
+        n_in, n_out = int(member.sum()), int((~member).sum())
+        if n_in and n_out:
+            _, inverse, counts = np.unique(probabilities[:, c], return_inverse=True, return_counts=True)
+            ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # ties share their mean rank
+            areas.append((ranks[member].sum() - n_in * (n_in + 1) / 2) / (n_in * n_out))
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def expected_calibration_error(ids: IdArray, probabilities: Array) -> float:
+    """Mean gap of confidence and accuracy over 15 equal bins of confidence (Guo et al. 2017, arXiv:1706.04599)."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == ids
+    bins = np.minimum((np.ceil(confidence * ECE_BINS) - 1).astype(np.int64), ECE_BINS - 1)
+    gaps = np.bincount(bins, weights=correct.astype(float) - confidence, minlength=ECE_BINS)
+    return float(np.abs(gaps).sum() / len(ids))
+
+
+def regression_metrics(values: Array, predicted: Array) -> dict[str, float]:
+    """Measure predicted numbers, in their own units.
+
+    Args:
+        values: (N, D) true numbers, NaN where missing; these are left out.
+        predicted: (N, D).
+
+    Returns:
+        rmse, mae and r2, each the mean over the D numbers.
+    """
+    rows = regression_metrics_per_output(values, predicted)
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def regression_metrics_per_output(values: Array, predicted: Array) -> list[dict[str, float]]:
+    """Give rmse, mae and r2 of each of the D numbers."""
+    rows = []
+    for column in range(values.shape[1]):
+        known = ~np.isnan(values[:, column])
+        true = values[known, column].astype(np.float64)
+        error = predicted[known, column] - true
+        spread = float(((true - true.mean()) ** 2).sum()) if true.size else 0.0
+        rows.append(
+            {
+                "rmse": float(np.sqrt(np.mean(error**2))),
+                "mae": float(np.mean(np.abs(error))),
+                "r2": 1.0 - float((error**2).sum()) / spread if spread > 0 else float("nan"),
+            }
+        )
+    return rows

@@ -1,0 +1,109 @@
+"""A task: what its target is, how big its output, and how outputs become predictions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ClassPrediction:
+    """Predictions of a classification.
+
+    Attributes:
+        ids: (N,) id of the most probable class.
+        labels: (N,) its name.
+        probabilities: (N, K), rows sum to 1, columns in the order of the task's class names.
+    """
+
+    ids: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.str_]
+    probabilities: FloatArray
+
+
+@dataclass(frozen=True)
+class NumberPrediction:
+    """Predictions of a regression.
+
+    Attributes:
+        values: (N, D) in the target's own units.
+    """
+
+    values: FloatArray
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a run.
+
+    Attributes:
+        name: ``cls``, ``reg`` or ``cls_2``.
+        kind: ``cls`` or ``reg``.
+        key: Name of the target in the data.
+        size: K classes or D numbers.
+        class_names: K names of a classification.
+        unit: Unit of a regression, or None.
+        shift: (D,) and ``scale`` (D,): a number is trained on as ``(y - shift) / scale``.
+        scale: See ``shift``.
+    """
+
+    name: str
+    kind: str
+    key: str
+    size: int
+    class_names: tuple[str, ...] = ()
+    unit: str | None = None
+    shift: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+
+    def scaled(self, values: FloatArray) -> FloatArray:
+        """Give numbers (N, D) as they are trained on."""
+        scaled = (values - np.array(self.shift)) / np.array(self.scale)
+        return np.asarray(scaled, dtype=np.float32)
+
+    def decode(self, output: FloatArray) -> ClassPrediction | NumberPrediction:
+        """Turn outputs, (N, K) logits or (N, D) scaled numbers, into predictions."""
+        if self.kind == "reg":
+            values = output.astype(np.float64) * np.array(self.scale) + np.array(self.shift)
+            return NumberPrediction(values.astype(np.float32))
+        logits = output.astype(np.float64)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+        ids = output.argmax(axis=1).astype(np.int64)
+        return ClassPrediction(ids, np.array(self.class_names)[ids], probabilities)
+
+    def state(self) -> dict[str, Any]:
+        """Give plain values for a checkpoint."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "key": self.key,
+            "size": self.size,
+            "class_names": list(self.class_names),
+            "unit": self.unit,
+            "shift": list(self.shift),
+            "scale": list(self.scale),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Task":
+        """Make the task that :meth:`state` described."""
+        lists = {name: tuple(state[name]) for name in ("class_names", "shift", "scale")}
+        return cls(**{**state, **lists})
+
+
+def fit_scaling(values: FloatArray, method: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Learn shift and scale, each (D,), from the train numbers (N, D), NaN left out.
+
+    Args:
+        values: The numbers of the train split.
+        method: ``standard`` (mean and sd) or ``none``.
+    """
+    d = values.shape[1]
+    if method == "none":
+        return (0.0,) * d, (1.0,) * d
+    train = values.astype(np.float64)
+    return tuple(np.nanmean(train, axis=0).tolist()), tuple(np.nanstd(train, axis=0).tolist())

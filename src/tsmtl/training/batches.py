@@ -1,0 +1,50 @@
+"""A split as tensors on the device, and its batches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TensorSplit:
+    """A split whose tensors all lie on the training device.
+
+    Attributes:
+        x: (N, C, T) or (N, E), prepared.
+        targets: By task: (N,) class ids or (N, D) scaled numbers.
+        lengths: (N,) valid steps on the CPU, or None.
+    """
+
+    x: Tensor
+    targets: dict[str, Tensor]
+    lengths: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+        """Select rows, an index tensor on the device; series are cut to the longest of the batch."""
+        x = self.x.index_select(0, rows)
+        targets = {task: target.index_select(0, rows) for task, target in self.targets.items()}
+        if self.lengths is None:
+            return x, None, targets
+        lengths = self.lengths.index_select(0, rows.cpu())
+        return x[:, :, : int(lengths.max())], lengths, targets
+
+
+def shuffled_rows(n: int, batch_size: int, generator: torch.Generator, device: torch.device) -> list[Tensor]:
+    """Give the rows of each batch of an epoch in a new order.
+
+    A last batch of one instance joins the batch before it: batch norm knows no variance of one.
+    """
+    rows = list(torch.randperm(n, generator=generator).to(device).split(batch_size))
+    if len(rows) > 1 and len(rows[-1]) == 1:
+        rows[-2:] = [torch.cat(rows[-2:])]
+    return rows
+
+
+def in_order(n: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+    """Give all rows in order, in batches."""
+    return iter(torch.arange(n, device=device).split(batch_size))

@@ -1,0 +1,36 @@
+"""Which epoch is the best so far, and when to stop waiting for a better one."""
+
+import math
+
+
+class BestEpoch:
+    """Watches the score of each epoch.
+
+    Args:
+        higher_is_better: Which way the score goes.
+        patience: Epochs without a better score before the end; None: never.
+
+    Attributes:
+        epoch: The best epoch, counted from 1; 0 before the first.
+        score: Its score.
+    """
+
+    def __init__(self, higher_is_better: bool, patience: int | None) -> None:
+        self.sign = 1.0 if higher_is_better else -1.0
+        self.patience = patience
+        self.epoch = 0
+        self.score = math.nan
+        self.last = 0
+
+    def update(self, epoch: int, score: float) -> bool:
+        """Take an epoch's score; say whether it is the best so far. A score that is not a number never is."""
+        self.last = epoch
+        better = not math.isnan(score) and (self.epoch == 0 or self.sign * score > self.sign * self.score)
+        if better:
+            self.epoch, self.score = epoch, score
+        return better
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the patience is at its end."""
+        return self.patience is not None and self.last - self.epoch >= self.patience
