@@ -1,6 +1,6 @@
 """Launcher of sweeps: checks the settings of every job first, and goes on when one fails.
 
-Hydra finds launchers in this namespace alone, and imports them at every start: nothing heavy here.
+Hydra finds launchers in this namespace alone, and imports them at every start: the rest of tsmtl only when used.
 """
 
 import logging
@@ -10,14 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
-
-from tsmtl.config.command import SweepError, plain_settings
-from tsmtl.config.errors import UserError
-from tsmtl.config.schema import check
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +44,13 @@ class TsmtlLauncher(Launcher):
             UserError: If the settings of any job are refused; no job has run.
             SweepError: If a job failed; the others are done.
         """
+        from tsmtl.config.command import SweepError, plain_settings, remove_traces
+        from tsmtl.config.errors import UserError
+        from tsmtl.config.logs import set_up_logs
+        from tsmtl.config.schema import check
+
         setup_globals()
-        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        folder = Path(str(self.config.hydra.sweep.dir))
         jobs, problems = [], []
         for number, overrides in enumerate(job_overrides, initial_job_idx):
             name = " ".join(o.lstrip("+") for o in filter_overrides(overrides))
@@ -63,10 +63,13 @@ class TsmtlLauncher(Launcher):
                 problems += [f"job {number} ({name}): {line}" for line in error.lines]
             jobs.append((number, name, config))
         if problems:
+            remove_traces(folder)  # the sweeper has written multirun.yaml by now
             raise UserError(problems)
+        folder.mkdir(parents=True, exist_ok=True)
         returns: list[JobReturn] = []
         failed: list[str] = []
         for number, name, config in jobs:
+            set_up_logs(folder)
             log.info("job %d of %d: %s", number + 1, len(jobs), name)
             result: Any = run_job(
                 hydra_context=self.hydra_context,
@@ -75,7 +78,7 @@ class TsmtlLauncher(Launcher):
                 job_dir_key="hydra.sweep.dir",
                 job_subdir_key="hydra.sweep.subdir",
             )
-            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+            set_up_logs(folder)
             if result.status == JobStatus.FAILED:
                 reason = str(result._return_value).splitlines()[0]
                 failed.append(f"job {number} ({name}): {reason}")

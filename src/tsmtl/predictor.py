@@ -68,21 +68,19 @@ class Predictor:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64] | None]:
         kind, sizes = self._input["kind"], f"C = {len(self.channels)}"
         if not isinstance(x, np.ndarray):
-            if not x or any(np.ndim(series) != 2 for series in x):
+            if lengths is not None:
+                raise UserError("lengths: a list holds the length of each series itself; give lengths with (N, C, T)")
+            if not len(x) or any(np.ndim(series) != 2 for series in x):
                 raise UserError("x: a list must hold series of shape (C, T), one at least")
             if len({len(series) for series in x}) > 1:
                 raise UserError("x: the series of a list must have the same number of channels")
             x, lengths = pad([np.asarray(series, dtype=np.float32) for series in x])
         array = np.asarray(x, dtype=np.float32)
         wanted = "(N, C, T)" if kind == "series" else "(N, E)"
-        if array.ndim != (3 if kind == "series" else 2) or not len(array):
+        if array.ndim != (3 if kind == "series" else 2) or not array.size:
             raise UserError(f"x: the model reads {kind} {wanted} (got shape {array.shape})")
         if array.shape[1] != len(self.channels):
             raise UserError(f"x: the model was trained with {sizes} (got {array.shape[1]}, shape {array.shape})")
-        if np.isinf(array).any():
-            raise UserError("x: holds infinite values; a missing value is NaN")
-        if self._preparation.missing == "error" and lengths is None and np.isnan(array).any():
-            raise UserError("x: holds NaN, and the model was trained with data.missing=error")
         backbone = self.model.backbone
         if lengths is not None and not backbone.takes_lengths:
             raise UserError("x: this model reads series of equal lengths only")
@@ -91,12 +89,26 @@ class Predictor:
                 f"x: the model was trained with {self._input['seq_len']} time steps and reads no other length "
                 f"(got {array.shape[2]})"
             )
-        if lengths is None:
-            return array, None
-        steps = np.asarray(lengths, dtype=np.int64)
-        if steps.shape != (len(array),) or steps.min() < 1 or steps.max() > array.shape[-1]:
-            raise UserError(f"lengths: must be (N,) numbers of steps in [1, {array.shape[-1]}]")
+        steps = None if lengths is None else _checked_lengths(lengths, len(array), array.shape[-1])
+        if kind == "series":
+            fewest = array.shape[2] if steps is None else int(steps.min())
+            if fewest < backbone.shortest:
+                raise UserError(f"x: the model reads series of {backbone.shortest} time steps or more (got {fewest})")
+        valid = True if steps is None else np.arange(array.shape[2]) < steps[:, None, None]  # padding may hold anything
+        if (np.isinf(array) & valid).any():
+            raise UserError("x: holds infinite values; a missing value is NaN")
+        if self._preparation.missing == "error" and (np.isnan(array) & valid).any():
+            raise UserError("x: holds NaN, and the model was trained with data.missing=error")
         return array, steps
+
+
+def _checked_lengths(lengths: npt.NDArray[np.integer], n: int, t: int) -> npt.NDArray[np.int64]:
+    steps = np.asarray(lengths)
+    if steps.shape != (n,) or steps.dtype.kind not in "iu":
+        raise UserError(f"lengths: must be whole numbers of shape ({n},) (got {steps.dtype} of shape {steps.shape})")
+    if steps.min() < 1 or steps.max() > t:
+        raise UserError(f"lengths: must lie in [1, {t}] (got {steps.min()} to {steps.max()})")
+    return steps.astype(np.int64)
 
 
 def load_model(path: str | os.PathLike[str], device: str = "cpu") -> Predictor:

@@ -244,6 +244,8 @@ def _draw_tasks(
 
 
 def _say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, device: torch.device) -> None:
+    if device.type != settings.run.device:
+        log.warning("device: no CUDA device here, training on the CPU (device=cpu says so from the start)")
     instances = bundle.instances
     shape = " x ".join(str(size) for size in instances.x.shape[1:])
     sizes = ", ".join(f"{name} {len(rows)}" for name, rows in bundle.splits.items())

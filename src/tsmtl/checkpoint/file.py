@@ -1,5 +1,6 @@
 """Write a checkpoint whole or not at all; read one without running anything it may carry."""
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -20,19 +21,36 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
         content: Tensors and plain values under :data:`KEYS`.
 
     Raises:
+        TypeError: If the content holds anything else, which reading would refuse.
         OSError: If the disk is full or not writable; the old file stays.
     """
     assert set(content) == set(KEYS), set(content) ^ set(KEYS)
     temporary = path.with_name(path.name + ".tmp")  # a fixed name: a kill leaves one file, not one per try
+    buffer = io.BytesIO()  # torch.save on a file turns the OSError of a full disk into a RuntimeError of its own
+    torch.save({"format_version": FORMAT_VERSION, **_plain(content, "")}, buffer)
     try:
         with temporary.open("wb") as file:
-            torch.save({"format_version": FORMAT_VERSION, **content}, file)
+            file.write(buffer.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _plain(value: Any, where: str) -> Any:
+    """Make subclasses plain: reading refuses them, and torch's version, for one, is a text of its own kind."""
+    if isinstance(value, dict):
+        return {_plain(key, where): _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, where) for item in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    if value is None or isinstance(value, torch.Tensor):
+        return value
+    raise TypeError(f"a checkpoint holds tensors and plain values (got {type(value).__name__} in {where[1:]})")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

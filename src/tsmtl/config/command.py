@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 a run failed; 2 a setting or the data is wrong; 130 Ctrl-C.
 """
 
+import gc
 import logging
 import os
 import re
@@ -10,47 +11,40 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import hydra
-from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from typing import TYPE_CHECKING, Any
 
 from tsmtl.config.errors import UserError
-from tsmtl.config.help import help_text
 from tsmtl.config.location import config_dir
-from tsmtl.config.rules import did_you_mean
-from tsmtl.config.schema import Settings, check
+from tsmtl.config.logs import FILE_NAME, close_logs, set_up_logs
+
+if TYPE_CHECKING:  # hydra and pydantic take longer to import than some answers may take
+    from omegaconf import DictConfig
+
+    from tsmtl.config.schema import Settings
 
 GROUPS = ("task", "data", "model", "trainer", "experiment")
 _SETTING = re.compile(r"^(?P<key>[A-Za-z_]\w*(\.\w+)*)=")
 log = logging.getLogger(__name__)
 
 
-class OneLineFormatter(logging.Formatter):
-    """Terminal format: the message alone; tracebacks go to the run folder's log."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Give the message, behind its level from WARNING on."""
-        message = record.getMessage()
-        return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
-
-
-def run_command(name: str, job: Callable[[Settings, Path], Any]) -> None:
+def run_command(name: str, job: "Callable[[Settings, Path], Any]") -> None:
     """Compose the settings from the command line, check them and call ``job(settings, run_folder)``.
 
-    Never returns with an error: problems become lines on stderr and an exit code.
+    Problems become lines on stderr and an exit code.
     """
     if any(argument in ("--help", "-h") for argument in sys.argv[1:]):
+        from tsmtl.config.help import help_text
+
         sys.stdout.write(help_text(name))
         return
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra raises instead of printing its own report
     try:
         sys.argv[1:] = prepare_arguments(sys.argv[1:])
+        _check_plain_run(sys.argv[1:])
         main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
         main(_guarded(name, job))()
     except UserError as error:
@@ -63,6 +57,18 @@ def run_command(name: str, job: Callable[[Settings, Path], Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except SweepError as failure:
         _exit(1, name, [str(failure)])
+
+
+def _check_plain_run(arguments: list[str]) -> None:
+    """Refuse wrong settings of a run without flags before Hydra composes them twice and makes the run folder."""
+    if any(argument.startswith("-") for argument in arguments):
+        return
+    from hydra import compose, initialize_config_dir
+
+    from tsmtl.config.schema import check
+
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        check(plain_settings(compose("train", arguments)))
 
 
 class SweepError(Exception):
@@ -94,6 +100,9 @@ def prepare_arguments(arguments: list[str]) -> list[str]:
 
 
 def _register_experiment(path: str) -> str:
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import DictConfig, OmegaConf
+
     file = Path(path.strip("'\""))
     if not file.is_file():
         raise UserError(f"experiment: no file {file}")
@@ -108,8 +117,10 @@ def _register_experiment(path: str) -> str:
     return name
 
 
-def plain_settings(config: DictConfig) -> dict[str, Any]:
+def plain_settings(config: "DictConfig") -> dict[str, Any]:
     """Give a composed config as plain values, interpolations resolved, without Hydra's own part."""
+    from omegaconf import OmegaConf
+
     visible = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     return dict(OmegaConf.to_container(visible, resolve=True))  # type: ignore[arg-type]  # keys are text
 
@@ -119,12 +130,19 @@ def typed_keys(overrides: list[str]) -> frozenset[str]:
     return frozenset(o.lstrip("+~").partition("=")[0] for o in overrides)
 
 
-def _guarded(name: str, job: Callable[[Settings, Path], Any]) -> Callable[[DictConfig], Any]:
-    def task_function(config: DictConfig) -> Any:
+def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[DictConfig], Any]":
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf.errors import OmegaConfBaseException
+
+    from tsmtl.config.schema import check
+
+    def task_function(config: "DictConfig") -> Any:
+        gc.enable()
         hydra_config = HydraConfig.get()
         folder = Path(hydra_config.runtime.output_dir)
         sweeping = hydra_config.mode == RunMode.MULTIRUN
-        logging.captureWarnings(True)
+        set_up_logs(folder)
         try:
             chosen = {group: choice for group, choice in hydra_config.runtime.choices.items() if group in GROUPS}
             chosen.pop("experiment", None)  # its values are in the settings
@@ -135,11 +153,12 @@ def _guarded(name: str, job: Callable[[Settings, Path], Any]) -> Callable[[DictC
         except (UserError, OmegaConfBaseException) as error:
             if sweeping:
                 raise  # the launcher goes on with the other jobs and names this one at the end
-            _remove_traces(folder)
+            close_logs()
+            remove_traces(folder)
             _exit(2, name, error.lines if isinstance(error, UserError) else [_first_line(error)])
         except Exception as error:
             reason = f"{type(error).__name__}: {_first_line(error)}"
-            logging.getLogger("tsmtl").error("the run failed: %s (%s)", reason, folder / "train.log", exc_info=error)
+            log.error("the run failed: %s; the traceback is in %s", reason, folder / FILE_NAME, exc_info=error)
             if sweeping:
                 raise
             sys.exit(1)
@@ -147,12 +166,9 @@ def _guarded(name: str, job: Callable[[Settings, Path], Any]) -> Callable[[DictC
     return task_function
 
 
-def _remove_traces(folder: Path) -> None:
-    """Remove the folder of a refused run, and its parents as far as they are empty."""
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.close()
-    if folder.is_dir() and all(entry.name == "train.log" for entry in folder.iterdir()):
+def remove_traces(folder: Path) -> None:
+    """Remove the folder of a refused run or sweep, and its parents as far as they are empty."""
+    if folder.is_dir() and all(entry.name in (FILE_NAME, "multirun.yaml") for entry in folder.iterdir()):
         shutil.rmtree(folder)
         for parent in (folder.parent, folder.parent.parent):
             if parent.name and not any(parent.iterdir()):
@@ -170,6 +186,10 @@ def _first_line(error: BaseException) -> str:
 
 
 def _hydra_line(error: Exception) -> str:
+    from hydra.errors import MissingConfigException
+
+    from tsmtl.config.rules import did_you_mean
+
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         options = list(error.options or [])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import OmegaConf
+import yaml
 
 from tsmtl.config.data_settings import SOURCES
 from tsmtl.config.location import config_dir
@@ -50,8 +50,7 @@ def _names(group: str) -> list[str]:
 
 
 def _defaults(file: str) -> dict[str, Any]:
-    node = OmegaConf.load(config_dir() / f"{file}.yaml")
-    return dict(OmegaConf.to_container(node, resolve=False))  # type: ignore[arg-type]  # keys are text
+    return dict(yaml.safe_load((config_dir() / f"{file}.yaml").read_text(encoding="utf-8")))
 
 
 def _rows(owners: Mapping[str, tuple[type[Section], dict[str, Any]]], prefix: str = "") -> list[tuple[str, ...]]:

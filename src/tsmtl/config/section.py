@@ -15,7 +15,13 @@ Text = Annotated[str, Field(strict=False, coerce_numbers_to_str=True, min_length
 class Section(BaseModel):
     """A group of settings: names, types and ranges; the defaults stand in the YAML files alone."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        frozen=True,
+        defer_build=True,  # a run reads five sections of a dozen
+    )
 
 
 def expectation(field: FieldInfo) -> str:

@@ -1,6 +1,9 @@
 """Arrays of one .npz file, under any names."""
 
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from tsmtl.config.data_settings import NpzSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.rules import did_you_mean
 from tsmtl.data.files import existing_file
-from tsmtl.data.instances import SPLITS, Instances, IntArray, Target
+from tsmtl.data.instances import SPLITS, FloatArray, Instances, IntArray, Target
 from tsmtl.data.targets import class_target, number_target
 
 SUFFIXES = ("train", "val", "test")
@@ -20,16 +23,10 @@ SUFFIXES = ("train", "val", "test")
 class _Archive:
     """The arrays of a file; a name is one array, or a family with the suffixes _train, _val and _test."""
 
-    def __init__(self, path: Path) -> None:
-        self.where = str(path)
-        try:
-            loaded = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: not a readable .npz file ({error})") from error
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise UserError(f"{path}: a single array; tsmtl reads .npz files with named arrays (numpy.savez)")
-        self._file = loaded
-        self.names = list(loaded.files)
+    def __init__(self, where: str, file: np.lib.npyio.NpzFile) -> None:
+        self.where = where
+        self._file = file
+        self.names = list(file.files)
 
     def one(self, name: str, key: str) -> npt.NDArray[Any]:
         """Read one array; ``key`` is the setting that names it."""
@@ -38,29 +35,44 @@ class _Archive:
             raise UserError(f"{self.where}: no array '{name}' ({key}); it has {have}{did_you_mean(name, self.names)}")
         try:
             array: npt.NDArray[Any] = self._file[name]
-        except ValueError as error:  # numpy's refusal to unpickle
-            raise UserError(
-                f"{self.where}: '{name}' is an object array, which could run code when read; "
-                "save it with a plain type (numbers or fixed-length text)"
-            ) from error
-        except (OSError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            if "pickle" in str(error):  # numpy's refusal to unpickle
+                raise UserError(
+                    f"{self.where}: '{name}' is an object array, which could run code when read; "
+                    "save it with a plain type (numbers or fixed-length text)"
+                ) from error
             raise UserError(f"{self.where}: '{name}' cannot be read, the file is damaged ({error})") from error
+        if not isinstance(array, np.ndarray):  # numpy hands out the bytes of a member that is no array
+            raise UserError(f"{self.where}: '{name}' is no array; save it with numpy.savez")
         return array
 
     def family(self, name: str) -> list[str]:
         """Give the splits for which ``name`` stands with a suffix; none if it is there by itself."""
         return [] if name in self.names else [s for s in SUFFIXES if f"{name}_{s}" in self.names]
 
-    def read(self, name: str, key: str, family: list[str]) -> npt.NDArray[Any]:
-        """Read an array, or a family's arrays one behind the other."""
-        if not family:
-            return self.one(name, key)
-        parts = [self.one(f"{name}_{split}", key) for split in family]
-        shapes = {part.shape[1:] for part in parts}
-        if len(shapes) > 1:
-            said = ", ".join(f"{name}_{s} {p.shape}" for s, p in zip(family, parts, strict=True))
+    def read(self, name: str, key: str, family: list[str]) -> dict[str, npt.NDArray[Any]]:
+        """Read an array, or those of a family, by their full names."""
+        full_names = [f"{name}_{split}" for split in family] or [name]
+        parts = {full: self.one(full, key) for full in full_names}
+        if len({part.shape[1:] for part in parts.values()}) > 1:
+            said = ", ".join(f"{full} {part.shape}" for full, part in parts.items())
             raise UserError(f"{self.where}: the splits of '{name}' differ in shape: {said}")
-        return np.concatenate(parts)
+        return parts
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Archive]:
+    with ExitStack() as stack:
+        try:
+            handle = stack.enter_context(
+                path.open("rb")
+            )  # numpy would leave a handle of its own to a damaged file open
+            loaded = np.load(handle, allow_pickle=False)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path}: not a readable .npz file ({error})") from error
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise UserError(f"{path}: a single array; tsmtl reads .npz files with named arrays (numpy.savez)")
+        yield _Archive(str(path), stack.enter_context(loaded))
 
 
 def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
@@ -74,27 +86,26 @@ def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
         UserError: If the file, an array or a shape is not as named.
     """
     path = existing_file(settings.path, settings.root)
-    archive = _Archive(path)
+    with _opened(path) as archive:
+        return _read_instances(archive, settings, tasks)
+
+
+def _read_instances(archive: _Archive, settings: NpzSettings, tasks: dict[str, str]) -> Instances:
+    path = archive.where
     family = archive.family(settings.input_key)
     if family and "train" not in family:
         raise UserError(f"{path}: has {settings.input_key}_{family[0]}, but no {settings.input_key}_train")
-    x = archive.read(settings.input_key, "data.input_key", family)
-    if x.dtype.kind not in "buif":
-        raise UserError(f"{path}: '{settings.input_key}' has type {x.dtype}, no numbers")
-    if x.ndim not in (2, 3):
-        raise UserError(
-            f"{path}: '{settings.input_key}' must be series (N, C, T) or vectors (N, E) (got shape {x.shape})"
-        )
-    n = len(x)
+    x, sizes = _read_input(archive, settings.input_key, family)
 
     def per_instance(name: str, key: str) -> npt.NDArray[Any]:
-        array = archive.read(name, key, family)
-        if array.ndim == 0 or len(array) != n:
-            raise UserError(
-                f"{path}: '{settings.input_key}' has {n} instances, '{name}' ({key}) has shape {array.shape}; "
-                "both need one row per instance"
-            )
-        return array
+        parts = archive.read(name, key, family)
+        for (input_name, size), (full, part) in zip(sizes.items(), parts.items(), strict=True):
+            if part.shape[:1] != (size,):
+                raise UserError(
+                    f"{path}: '{input_name}' has {size} instances, '{full}' ({key}) has shape {part.shape}; "
+                    "both need one row per instance"
+                )
+        return _joined(parts)
 
     names = _texts(archive, settings.class_names_key, "data.class_names_key")
     targets: dict[str, Target] = {}
@@ -102,33 +113,52 @@ def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
         if kind == "reg" and settings.regression_target is not None:
             key = settings.regression_target
             targets[task] = number_target(
-                key, per_instance(key, "data.regression_target"), str(path), settings.regression_unit
+                key, per_instance(key, "data.regression_target"), path, settings.regression_unit
             )
         elif kind == "cls":
             setting = "class_target_2" if task == "cls_2" else "class_target"
             key = getattr(settings, setting)
             values = per_instance(key, f"data.{setting}")
-            targets[task] = class_target(key, values, str(path), names if task == "cls" else None)
+            targets[task] = class_target(key, values, path, names if task == "cls" else None)
     channels = _texts(archive, settings.channels_key, "data.channels_key")
     if channels is not None and len(channels) != x.shape[1]:
         raise UserError(f"{path}: '{settings.channels_key}' names {len(channels)} channels, the input has {x.shape[1]}")
     lengths = None
     if settings.lengths_key is not None:
-        lengths = _lengths(per_instance(settings.lengths_key, "data.lengths_key"), x, settings.lengths_key, str(path))
+        lengths = _lengths(per_instance(settings.lengths_key, "data.lengths_key"), x, settings.lengths_key, path)
     groups = per_instance(settings.group_key, "data.group_key") if settings.group_key else None
     if groups is not None and groups.ndim != 1:
         raise UserError(f"{path}: '{settings.group_key}' must have shape (N,) (got {groups.shape})")
-    given = _given_split(settings, archive, family, n, per_instance)
+    given = _given_split(settings, dict(zip(family, sizes.values(), strict=False)), path, per_instance)
     letter = "channel" if x.ndim == 3 else "feature"
     return Instances(
-        np.ascontiguousarray(x, dtype=np.float32),
+        x,
         targets,
-        str(path),
+        path,
         channels or [f"{letter}_{i + 1}" for i in range(x.shape[1])],
         lengths,
         groups,
         given,
     )
+
+
+def _read_input(archive: _Archive, key: str, family: list[str]) -> tuple[FloatArray, dict[str, int]]:
+    """Read the input, and count the instances of each of its arrays."""
+    parts = archive.read(key, "data.input_key", family)
+    for name, part in parts.items():
+        if part.dtype.kind not in "buif":
+            raise UserError(f"{archive.where}: '{name}' has type {part.dtype}, no numbers")
+        if part.ndim not in (2, 3):
+            raise UserError(
+                f"{archive.where}: '{name}' must be series (N, C, T) or vectors (N, E) (got shape {part.shape})"
+            )
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused with its place
+        return np.ascontiguousarray(_joined(parts), dtype=np.float32), {name: len(p) for name, p in parts.items()}
+
+
+def _joined(parts: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    arrays = list(parts.values())
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _texts(archive: _Archive, name: str | None, key: str) -> list[str] | None:
@@ -140,7 +170,7 @@ def _texts(archive: _Archive, name: str | None, key: str) -> list[str] | None:
     return [str(v) for v in array]
 
 
-def _lengths(values: npt.NDArray[Any], x: npt.NDArray[Any], name: str, where: str) -> IntArray:
+def _lengths(values: npt.NDArray[Any], x: FloatArray, name: str, where: str) -> IntArray:
     if x.ndim != 3:
         raise UserError(f"{where}: vectors (N, E) have no lengths; leave out data.lengths_key")
     if values.ndim != 1 or values.dtype.kind not in "ui":
@@ -154,25 +184,24 @@ def _lengths(values: npt.NDArray[Any], x: npt.NDArray[Any], name: str, where: st
 
 
 def _given_split(
-    settings: NpzSettings, archive: _Archive, family: list[str], n: int, per_instance: Any
+    settings: NpzSettings, sizes: dict[str, int], where: str, per_instance: Any
 ) -> dict[str, IntArray] | None:
-    if family and settings.split_key is None:
+    if sizes and settings.split_key is None:
         if settings.split in ("group", "stratified"):
             raise UserError(
-                f"{archive.where}: data.split={settings.split}, but the file gives the split itself "
-                f"({', '.join(f'{settings.input_key}_{s}' for s in family)}); take data.split=given"
+                f"{where}: data.split={settings.split}, but the file gives the split itself "
+                f"({', '.join(f'{settings.input_key}_{s}' for s in sizes)}); take data.split=given"
             )
-        sizes = [len(archive.one(f"{settings.input_key}_{s}", "data.input_key")) for s in family]
-        starts = np.cumsum([0, *sizes])
-        return {s: np.arange(a, a + size) for s, a, size in zip(family, starts, sizes, strict=False)}
+        ends = np.cumsum(list(sizes.values()))
+        return {s: np.arange(end - size, end) for (s, size), end in zip(sizes.items(), ends, strict=True)}
     if settings.split_key is None:
         if settings.split == "given":
             raise UserError(
-                f"{archive.where}: data.split=given, but the file has no {settings.input_key}_train; name the array "
+                f"{where}: data.split=given, but the file has no {settings.input_key}_train; name the array "
                 "of train/val/test or of fold ids with data.split_key"
             )
         return None
-    return split_of_array(per_instance(settings.split_key, "data.split_key"), settings, archive.where)
+    return split_of_array(per_instance(settings.split_key, "data.split_key"), settings, where)
 
 
 def split_of_array(values: npt.NDArray[Any], settings: NpzSettings, where: str) -> dict[str, IntArray]:
@@ -181,9 +210,13 @@ def split_of_array(values: npt.NDArray[Any], settings: NpzSettings, where: str) 
     Raises:
         UserError: If the array has neither, or the folds named are not in it.
     """
+    key = settings.split_key
+    if values.ndim != 1:
+        raise UserError(f"{where}: '{key}' must have shape (N,) (got {values.shape})")
+    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.round(values)).all():
+        values = values.astype(np.int64)  # fold 3 may be stored as 3.0
     known = [str(v) for v in np.unique(values)]
     texts = values.astype(str)
-    key = settings.split_key
     if set(known) <= set(SPLITS):
         if settings.test_fold is not None or settings.val_fold is not None:
             raise UserError(f"{where}: '{key}' gives train/val/test itself; leave out data.test_fold and data.val_fold")

@@ -5,10 +5,11 @@ import numpy.typing as npt
 
 from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.errors import UserError
-from tsmtl.data.instances import ClassTarget, Instances, IntArray, NumberTarget
+from tsmtl.data.instances import SPLITS, ClassTarget, Instances, IntArray, NumberTarget
 
 DRAWS = 64  # of groups; the one nearest to the wanted share and to the class shares is taken
 BINS = 10  # of a number, where there is no class to stratify by
+NO_ROWS: IntArray = np.empty(0, dtype=np.int64)
 
 
 def split(instances: Instances, settings: DataSettings) -> dict[str, IntArray]:
@@ -24,15 +25,15 @@ def split(instances: Instances, settings: DataSettings) -> dict[str, IntArray]:
     strata = _strata(instances)
     rows = dict(instances.given or {"train": np.arange(len(instances.x))})
     for name, fraction in (("test", settings.test_fraction), ("val", settings.val_fraction)):
-        if name in rows:
+        train = rows.get("train", NO_ROWS)
+        if name in rows or not len(train):
             continue
-        train = rows["train"]
         if instances.groups is not None:
             chosen = draw_groups(instances.groups[train], strata[train], fraction, rng, instances.where)
         else:
             chosen = draw_stratified(strata[train], fraction, rng)
         rows["train"], rows[name] = train[~chosen], train[chosen]
-    rows = {name: np.asarray(rows[name], dtype=np.int64) for name in ("train", "val", "test")}
+    rows = {name: np.asarray(rows.get(name, NO_ROWS), dtype=np.int64) for name in SPLITS}
     empty = [name for name, r in rows.items() if not len(r)]
     if empty:
         sizes = ", ".join(f"{name} {len(r)}" for name, r in rows.items())
@@ -53,14 +54,15 @@ def draw_stratified(strata: IntArray, fraction: float, rng: np.random.Generator)
         rng: Source of the draw.
 
     Returns:
-        (N,) mask of ``round(fraction * N)`` rows; every stratum keeps at least one row unchosen.
+        (N,) mask of ``round(fraction * N)`` rows, or of fewer where strata are too small to give their share: every
+        stratum keeps at least one row unchosen.
     """
     ids, counts = np.unique(strata, return_counts=True)
     quota = counts * fraction
     take = np.minimum(np.floor(quota).astype(np.int64), counts - 1)
-    order = np.argsort(-(quota - take), kind="stable")
+    order = [i for i in np.argsort(-(quota - take), kind="stable") if take[i] < min(quota[i], counts[i] - 1)]
     for i in order[: max(0, round(fraction * len(strata)) - int(take.sum()))]:
-        take[i] = min(take[i] + 1, counts[i] - 1)
+        take[i] += 1
     chosen = np.zeros(len(strata), dtype=bool)
     for stratum, number in zip(ids, take, strict=True):
         chosen[rng.permutation(np.flatnonzero(strata == stratum))[:number]] = True

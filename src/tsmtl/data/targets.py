@@ -34,7 +34,7 @@ def class_target(key: str, values: npt.NDArray[Any], where: str, names: list[str
         missing = values == MISSING
     elif values.dtype.kind == "f":
         missing = np.isnan(values) | (values == MISSING)
-        odd = np.flatnonzero(~missing & (values != np.round(values)))
+        odd = np.flatnonzero(~missing & ((values != np.round(values)) | np.isinf(values)))
         if odd.size:
             raise UserError(
                 f"{where}: '{key}' row {odd[0]} is {values[odd[0]]:g}, no class; classes are texts or whole numbers. "
@@ -78,8 +78,12 @@ def number_target(key: str, values: npt.NDArray[Any], where: str, unit: str | No
         values = values[:, None]
     if values.ndim != 2:
         raise UserError(f"{where}: '{key}' must have shape (N,) or (N, D) (got {values.shape})")
-    infinite = np.argwhere(np.isinf(values))
+    with np.errstate(over="ignore"):  # what overflows is infinite and refused below
+        single = np.ascontiguousarray(values, dtype=np.float32)
+    infinite = np.argwhere(np.isinf(single))
     if infinite.size:
         row, column = infinite[0]
-        raise UserError(f"{where}: '{key}' row {row}, column {column} is infinite; a missing number is NaN")
-    return NumberTarget(key, np.ascontiguousarray(values, dtype=np.float32), unit)
+        raise UserError(
+            f"{where}: '{key}' row {row}, column {column} is infinite in single precision; a missing number is NaN"
+        )
+    return NumberTarget(key, single, unit)

@@ -17,6 +17,8 @@ from tsmtl.data.instances import ClassTarget, FloatArray, Instances, IntArray, N
 from tsmtl.data.targets import MISSING
 
 _STAMPED = re.compile(r"\([^,()]*,([^,()]*)\)")  # (time stamp, value)
+_COLON_OUTSIDE_STAMPS = re.compile(r":(?![^(]*\))")  # 12:30 has one of its own
+_LARGEST = float(np.finfo(np.float32).max)
 _MARKS = {"true": True, "false": False}
 
 
@@ -50,7 +52,7 @@ def read_ts(path: Path) -> TsFile:
     length: int | None = None
     equal = stamped = in_data = False
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines would end a line at U+2028 and others too
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a readable text file ({error})") from error
     for number, line in enumerate(lines, 1):
@@ -110,7 +112,7 @@ def _whole(values: list[str], where: str, tag: str) -> int:
 
 
 def _read_instance(line: str, where: str, content: TsFile, channels: int | None, stamped: bool) -> int:
-    parts = line.split(":")
+    parts = _COLON_OUTSIDE_STAMPS.split(line) if stamped else line.split(":")
     label = parts.pop().strip() if content.kind else ""
     if channels is None:
         channels = len(parts)
@@ -134,7 +136,7 @@ def _read_instance(line: str, where: str, content: TsFile, channels: int | None,
 
 def _read_channel(part: str, where: str, stamped: bool) -> FloatArray:
     if stamped:
-        part = ",".join(_STAMPED.findall(part))
+        part = _STAMPED.sub(r"\1", part)
     part = part.strip()
     expected = part.count(",") + 1 if part else 0
     try:
@@ -159,9 +161,12 @@ def _read_number(text: str, where: str) -> float:
     if text == "?":
         return float("nan")
     try:
-        return float(text)
+        value = float(text)
     except ValueError as error:
         raise UserError(f"{where}: the target {text!r} is not a number") from error
+    if abs(value) > _LARGEST:
+        raise UserError(f"{where}: the target {text!r} is infinite in single precision; a missing number is ?")
+    return value
 
 
 def ts_files(path: str) -> list[Path]:

@@ -14,11 +14,13 @@ class Backbone(nn.Module):
         embed_dim: E, the size of the embedding; set by the constructor.
         reads: What ``forward`` takes: ``series`` or ``vectors``.
         takes_lengths: Whether ``forward`` honours lengths: padding then changes no embedding.
+        shortest: Fewest time steps that ``forward`` can read.
     """
 
     embed_dim: int
     reads: Literal["series", "vectors"] = "series"
     takes_lengths: bool = False
+    shortest: int = 1
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Embed a batch.

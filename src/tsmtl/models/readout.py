@@ -26,7 +26,8 @@ class Readout(nn.Module):
         self.method = method
         self.embed_dim = features * steps if method == "flatten" else features
         self.takes_lengths = method != "flatten"
-        self.score = nn.Linear(features, 1) if method == "attention" else None
+        # No bias: the softmax over the steps takes it out again.
+        self.score = nn.Linear(features, 1, bias=False) if method == "attention" else None
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Read (N, F, T) out; ``valid`` is (N, 1, T), or None where all steps count."""

@@ -87,7 +87,12 @@ def build_backbone(name: str, arguments: dict[str, Any], input_size: int, seq_le
             "name the module that does with plugins=[module]"
         )
     backbone = BACKBONES[name]
-    parameters = inspect.signature(backbone).parameters
+    # eval_str: a plugin may write its type hints as text (from __future__ import annotations)
+    parameters = {
+        key: parameter
+        for key, parameter in inspect.signature(backbone, eval_str=True).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
     given = arguments | {"input_size": input_size, "seq_len": seq_len}
     problems = [f"{key}: not a setting of model={name}" for key in arguments if key not in parameters]
     for key, parameter in parameters.items():

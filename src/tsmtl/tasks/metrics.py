@@ -6,6 +6,8 @@ A metric that is not defined for the data at hand (AUROC with one class only, R2
 import numpy as np
 import numpy.typing as npt
 
+from tsmtl.config.metric_names import CLASSIFICATION, REGRESSION
+
 IdArray = npt.NDArray[np.int64]
 Array = npt.NDArray[np.floating]
 ECE_BINS = 15
@@ -23,6 +25,8 @@ def classification_metrics(ids: IdArray, probabilities: Array) -> dict[str, floa
         or are predicted); auroc (one against the rest, mean over the classes that occur); log_loss; ece.
     """
     ids, probabilities = _labelled(ids, probabilities)
+    if not len(ids):
+        return dict.fromkeys(CLASSIFICATION, float("nan"))
     predicted = probabilities.argmax(axis=1)
     matrix = confusion_matrix(ids, predicted, probabilities.shape[1])
     support = matrix.sum(axis=1)
@@ -107,9 +111,13 @@ def regression_metrics_per_output(values: Array, predicted: Array) -> list[dict[
     rows = []
     for column in range(values.shape[1]):
         known = ~np.isnan(values[:, column])
+        if not known.any():
+            rows.append(dict.fromkeys(REGRESSION, float("nan")))
+            continue
         true = values[known, column].astype(np.float64)
         error = predicted[known, column] - true
-        spread = float(((true - true.mean()) ** 2).sum()) if true.size else 0.0
+        varies = true.min() < true.max()  # the rounded mean of a constant may differ from it
+        spread = float(((true - true.mean()) ** 2).sum()) if varies else 0.0
         rows.append(
             {
                 "rmse": float(np.sqrt(np.mean(error**2))),

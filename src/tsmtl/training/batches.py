@@ -45,6 +45,13 @@ def shuffled_rows(n: int, batch_size: int, generator: torch.Generator, device: t
     return rows
 
 
+def steps_per_epoch(n: int, batch_size: int) -> int:
+    """Count the batches that :func:`shuffled_rows` gives."""
+    count = -(-n // batch_size)
+    alone = n - (count - 1) * batch_size == 1
+    return count - 1 if alone and count > 1 else count
+
+
 def in_order(n: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
     """Give all rows in order, in batches."""
     return iter(torch.arange(n, device=device).split(batch_size))

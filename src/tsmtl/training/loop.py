@@ -14,7 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.tasks.losses import Criterion
-from tsmtl.training.batches import TensorSplit, shuffled_rows
+from tsmtl.training.batches import TensorSplit, shuffled_rows, steps_per_epoch
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.schedule import Schedule
 
@@ -82,9 +82,10 @@ def fit(
     """
     result = Fit(best)
     began = time.perf_counter()
-    steps_per_epoch = len(shuffled_rows(len(train), batch_size, torch.Generator(), torch.device("cpu")))
     tasks = list(criterion.losses)
-    bar: tqdm[NoReturn] = tqdm(total=num_epochs * steps_per_epoch, unit="step", disable=None, dynamic_ncols=True)
+    bar: tqdm[NoReturn] = tqdm(
+        total=num_epochs * steps_per_epoch(len(train), batch_size), unit="step", disable=None, dynamic_ncols=True
+    )
     with bar, logging_redirect_tqdm():
         for epoch in range(1, num_epochs + 1):
             epoch_began = time.perf_counter()

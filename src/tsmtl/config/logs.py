@@ -1,0 +1,42 @@
+"""Where log records go: short lines to the terminal, everything with tracebacks to the run folder."""
+
+import logging
+import sys
+from pathlib import Path
+
+FILE_NAME = "train.log"
+
+
+class OneLineFormatter(logging.Formatter):
+    """Terminal format: the message alone, behind its level from WARNING on; tracebacks go to the file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give one line."""
+        message = record.getMessage()
+        return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
+
+
+def set_up_logs(folder: Path) -> None:
+    """Send records to stderr and to ``train.log`` in a run folder; the file is made by its first record.
+
+    Handlers of an earlier run in this process are closed and replaced; a host's own handlers stay.
+    """
+    root = logging.getLogger()
+    close_logs()
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(OneLineFormatter())
+    file = logging.FileHandler(folder / FILE_NAME, delay=True, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for handler in (console, file):
+        handler.set_name(__name__)
+        root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+
+
+def close_logs() -> None:
+    """Close and remove the handlers of :func:`set_up_logs`."""
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if h.get_name() == __name__]:
+        root.removeHandler(handler)
+        handler.close()

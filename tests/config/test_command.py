@@ -1,0 +1,151 @@
+"""What the command line answers to wrong and right settings, before any training."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tsmtl.config.command import prepare_arguments
+
+HEAVY = ("torch", "numpy", "matplotlib", "aeon", "scipy")
+
+
+def modules_after(arguments: list[str], tmp_path: Path) -> tuple[int, str, set[str]]:
+    """Run the command in a process of its own; give exit code, stderr and which heavy modules it imported."""
+    code = (
+        "import sys, atexit\n"
+        f"atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules], file=open('modules.txt', 'w')))\n"
+        f"sys.argv = ['tsmtl-train', *{arguments!r}]\n"
+        "from tsmtl.train import cli\n"
+        "cli()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    imported = set(eval((tmp_path / "modules.txt").read_text()))
+    (tmp_path / "modules.txt").unlink()
+    return done.returncode, done.stderr, imported
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--help"], 0), (["--cfg", "job"], 0), (["lr=abc"], 2), (["model=lstmm"], 2), (["-m", "lr=-1,1"], 2)],
+)
+def test_an_answer_without_training_imports_no_heavy_module(tmp_path, arguments, code):
+    returned, err, imported = modules_after(arguments, tmp_path)
+    assert returned == code, err
+    assert imported == set()
+    assert list(tmp_path.iterdir()) == [], "nothing may be written"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (["lr=abc"], ["tsmtl-train: lr: must be a number in (0, 0.1] (got 'abc')"]),
+        (
+            ["model=lstmm"],
+            [
+                "tsmtl-train: model: must be one of cnn1d, fc, gru, lstm, lstm_fcn, lstm_fcn_multi (got 'lstmm'); "
+                "did you mean 'lstm'?"
+            ],
+        ),
+        (["+alpha2=1"], ["tsmtl-train: alpha2: unknown setting; did you mean 'alpha'?"]),
+        (["~alpha"], ["tsmtl-train: alpha: missing; task=multi needs it (a number in [0, 1])"]),
+        (
+            ["model=gru", "hidden_size=0", "alpha=2", "sed=1"],
+            [
+                "tsmtl-train: hidden_size: must be a whole number, at least 1 (got 0)",
+                "tsmtl-train: sed: unknown setting; did you mean 'seed'?",
+                "tsmtl-train: alpha: must be a number in [0, 1] (got 2)",
+            ],
+        ),
+        (["input_size=4", "device=cpu"], ["tsmtl-train: input_size: 4 contradicts the data, where it is 3 (C of the "]),
+        (
+            ["num_classes_1=7", "device=cpu"],
+            ["tsmtl-train: num_classes_1: 7 contradicts the data, where 'fault' has 4 "],
+        ),
+        (
+            ["model=cnn1d", "seq_len=31", "device=cpu"],
+            ["tsmtl-train: seq_len: 31 contradicts the data, where it is 32 (T of the series in data=synthetic)"],
+        ),
+        (
+            ["model=fc", "device=cpu"],
+            ["tsmtl-train: data=synthetic: model=fc reads vectors (N, E), the input is series"],
+        ),
+        (["model=cnn1d", "kernel_size=17", "device=cpu"], ["tsmtl-train: kernel_size: 17 does not fit into the 16 + "]),
+        (["data=npz", "data.path=none.npz"], ["tsmtl-train: data.path: there is no file none.npz"]),
+        (["experiment=none.yaml"], ["tsmtl-train: experiment: no file none.yaml"]),
+        (["plugins=[no_such_module]", "device=cpu"], ["tsmtl-train: plugins: importing 'no_such_module' failed"]),
+    ],
+)
+def test_wrong_input_gets_one_line_per_problem_exit_code_2_and_no_file(tsmtl_train, tmp_path, arguments, lines):
+    answer = tsmtl_train(*arguments)
+    assert answer.code == 2
+    assert len(answer.lines) == len(lines), answer.err
+    for said, line in zip(answer.lines, lines, strict=True):
+        assert said.startswith(line)
+    assert list(tmp_path.iterdir()) == [], "a refused run leaves nothing"
+
+
+def test_cuda_as_typed_is_an_error_where_there_is_none(tsmtl_train, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    answer = tsmtl_train("device=cuda", "num_epochs=1")
+    assert answer.code == 2
+    assert answer.lines == [
+        "tsmtl-train: device: cuda was asked for, but PyTorch finds no CUDA device here; take device=cpu"
+    ]
+
+
+def test_a_misspelt_key_in_an_experiment_file_is_refused_by_name(tsmtl_train, tmp_path):
+    (tmp_path / "mine.yaml").write_text("num_epoch: 3\ntrainer:\n  optimiser: sgd\n")
+    answer = tsmtl_train("experiment=mine.yaml")
+    assert answer.code == 2
+    assert answer.lines == [
+        "tsmtl-train: num_epoch: unknown setting; did you mean 'num_epochs'?",
+        "tsmtl-train: trainer.optimiser: unknown setting; did you mean 'trainer.optimizer'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("[1, 2]", "must hold settings"), ("a: [1", "is not a YAML file"), ("just text", "just text: unknown setting")],
+)
+def test_an_experiment_file_that_is_no_settings_is_refused(tsmtl_train, tmp_path, text, said):
+    (tmp_path / "mine.yaml").write_text(text)
+    answer = tsmtl_train("experiment=mine.yaml")
+    assert answer.code == 2
+    assert len(answer.lines) == 1
+    assert said in answer.err
+
+
+def test_every_job_of_a_sweep_is_checked_before_one_trains(tsmtl_train, tmp_path):
+    answer = tsmtl_train("-m", "model=lstm,gru", "lr=1e-3,-1", "num_epochs=1")
+    assert answer.code == 2
+    assert [line.partition(": must")[0] for line in answer.lines] == [
+        "tsmtl-train: job 1 (model=lstm lr=-1 num_epochs=1): lr",
+        "tsmtl-train: job 3 (model=gru lr=-1 num_epochs=1): lr",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plain_settings_are_forced_and_groups_are_left_to_hydra():
+    arguments = ["model=gru", "lr=1", "data.path=x", "hydra.run.dir=y", "+a=1", "~b", "hydra/launcher=basic", "-m"]
+    assert prepare_arguments(arguments) == [
+        "model=gru",
+        "++lr=1",
+        "++data.path=x",
+        "hydra.run.dir=y",
+        "+a=1",
+        "~b",
+        "hydra/launcher=basic",
+        "-m",
+    ]
+    assert prepare_arguments(["experiment=null"]) == ["~experiment"]
+
+
+def test_a_closed_pipe_is_no_error(tmp_path):
+    command = f"{sys.executable} -m tsmtl.train --help | head -1"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert done.stdout.startswith("tsmtl-train trains")

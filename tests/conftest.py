@@ -1,0 +1,91 @@
+"""Fixtures that several test folders share."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("TSMTL_DATA", ROOT / "../shared/data")).resolve()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left: exit code, output, errors, and the run folders below the current folder."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.err.splitlines()
+
+
+@pytest.fixture
+def compose() -> Callable[..., Any]:
+    """Settings as the command line would compose and check them."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    from tsmtl.config.command import plain_settings, prepare_arguments, typed_keys
+    from tsmtl.config.location import config_dir
+    from tsmtl.config.schema import check
+
+    def settings(*arguments: str) -> Any:
+        overrides = prepare_arguments(list(arguments))
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            return check(plain_settings(hydra_compose("train", overrides)), typed_keys(overrides))
+
+    return settings
+
+
+@pytest.fixture
+def tsmtl_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Answer]]:
+    """Run ``tsmtl-train`` in this process, in an empty folder."""
+    import logging
+
+    from tsmtl.config.logs import close_logs
+    from tsmtl.train import cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TSMTL_DATA", str(DATA))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+    def run(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["tsmtl-train", *arguments])
+        code = 0
+        try:
+            cli()
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        captured = capfd.readouterr()
+        return Answer(code, captured.out, captured.err)
+
+    yield run
+    close_logs()
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Callable[[], Path]:
+    """The one run folder of a test."""
+
+    def find() -> Path:
+        (folder,) = [p for p in (tmp_path / "outputs").glob("*/*") if p.is_dir()]
+        return folder
+
+    return find
+
+
+def public_data(name: str) -> Any:
+    """Skip where a public data set is not there."""
+    return pytest.mark.skipif(
+        not (DATA / name).is_dir(), reason=f"the folder with the public data sets has no {name} (TSMTL_DATA)"
+    )
