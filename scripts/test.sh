@@ -10,4 +10,4 @@ echo "test: ruff"
 echo "test: mypy"
 .venv/bin/mypy
 echo "test: pytest"
-.venv/bin/python -m pytest "$@"
+.venv/bin/python -m pytest -n auto "$@"

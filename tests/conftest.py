@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+os.environ["OMP_NUM_THREADS"] = "1"  # the tests run side by side; two threads of each would wait for each other
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("TSMTL_DATA", ROOT / "../shared/data")).resolve()
 

@@ -7,7 +7,6 @@ from tsmtl.config.run_settings import MultiTaskSettings, SingleTaskSettings
 from tsmtl.config.schema import Settings
 from tsmtl.data.instances import Bundle, ClassTarget
 from tsmtl.models.backbone import Backbone
-from tsmtl.models.cnn1d import CNN1D
 
 
 def check_input_kind(settings: Settings, bundle: Bundle, backbone: type[Backbone]) -> None:
@@ -75,7 +74,7 @@ def check_lengths(bundle: Bundle, backbone: Backbone, model: str) -> None:
             f"{where}: the series have {lengths.min()} to {lengths.max()} time steps, and model={model} with these "
             "settings reads equal lengths only; take readout=mean (or last, max, attention) and no dimension_shuffle"
         )
-    if isinstance(backbone, CNN1D) and lengths.min() < backbone.shortest:
+    if lengths.min() < backbone.shortest:
         raise UserError(
             f"{where}: the shortest series has {lengths.min()} time steps, the filters of model={model} need "
             f"{backbone.shortest}; take a smaller kernel_size or stride, or more padding"

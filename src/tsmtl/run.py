@@ -1,8 +1,10 @@
 """One training run, from settings to a run folder: data, model, training, checkpoint, report."""
 
 import logging
+import math
 import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ from tsmtl.tasks.losses import Criterion
 from tsmtl.tasks.measure import measure
 from tsmtl.tasks.metrics import confusion_matrix, f1_per_class, regression_metrics_per_output
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
-from tsmtl.training.batches import TensorSplit
+from tsmtl.training.batches import TensorSplit, steps_per_epoch
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.loop import Fit, Row, fit
@@ -60,7 +62,7 @@ def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
         What ``summary.json`` holds.
 
     Raises:
-        UserError: If the data cannot be used, or contradicts the settings.
+        UserError: If the data cannot be used, or contradicts the settings; nothing is written.
         NotFiniteError: If the loss stops being finite; the best checkpoint so far stays.
     """
     began = time.perf_counter()
@@ -73,6 +75,8 @@ def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
     preparation = fit_preparation(settings, bundle)
     splits = make_splits(bundle, preparation, tasks, device)
     criterion = make_criterion(settings, tasks, splits)
+    validate = _validation(model, criterion, splits["val"], tasks, truth_of(bundle, "val"))
+    check_monitor(settings.trainer.monitor, validate())
     best_path = best_model_path(settings, folder)
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,9 +95,7 @@ def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
         checkpoint.tick()
 
     try:
-        result = _train(
-            settings, model, criterion, splits, tasks, truth_of(bundle, "val"), generator, on_epoch, on_better
-        )
+        result = _train(settings, model, criterion, splits["train"], validate, generator, on_epoch, on_better)
     finally:
         checkpoint.finish()
     model.load_state_dict(result.best_state)
@@ -124,22 +126,10 @@ def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
     return summary
 
 
-def _train(
-    settings: Settings,
-    model: MultiTaskModel,
-    criterion: Criterion,
-    splits: dict[str, TensorSplit],
-    tasks: dict[str, Task],
-    val_truth: dict[str, Any],
-    generator: torch.Generator,
-    on_epoch: Any,
-    on_better: Any,
-) -> Fit:
-    trainer, train, val = settings.trainer, splits["train"], splits["val"]
-    batch_size = settings.model.batch_size
-    optimizer = build_optimizer(model.parameters(), settings.model.lr, trainer)
-    schedule = Schedule(optimizer, trainer, settings.model.num_epochs, -(-len(train) // batch_size))
-    higher_is_better = monitor_choices(settings.tasks)[trainer.monitor]
+def _validation(
+    model: MultiTaskModel, criterion: Criterion, val: TensorSplit, tasks: dict[str, Task], truth: dict[str, Any]
+) -> Callable[[], Row]:
+    """Make what measures the model on the val split: losses and metrics by ``val/...`` name."""
 
     def validate() -> Row:
         outputs = outputs_of(model, val)
@@ -147,10 +137,37 @@ def _train(
             total, parts = criterion(outputs, val.targets)
         row = {"val/loss": total.item()} | {f"val/{name}/loss": part.item() for name, part in parts.items()}
         for name, task in tasks.items():
-            metrics = measure(val_truth[name], task.decode(outputs[name].cpu().numpy()))
+            metrics = measure(truth[name], task.decode(outputs[name].cpu().numpy()))
             row |= {f"val/{name}/{metric}": value for metric, value in metrics.items()}
         return row
 
+    return validate
+
+
+def check_monitor(monitor: str, row: Row) -> None:
+    """Check that the score that chooses the best epoch is defined on this val split.
+
+    Raises:
+        UserError: If it is not a number before training although the loss is, as AUROC is with one class in val.
+    """
+    if math.isnan(row[monitor]) and math.isfinite(row["val/loss"]):
+        raise UserError(f"trainer.monitor: {monitor} is not defined on this val split; take another, such as val/loss")
+
+
+def _train(
+    settings: Settings,
+    model: MultiTaskModel,
+    criterion: Criterion,
+    train: TensorSplit,
+    validate: Callable[[], Row],
+    generator: torch.Generator,
+    on_epoch: Callable[[Row], None],
+    on_better: Callable[[Fit], None],
+) -> Fit:
+    trainer, batch_size = settings.trainer, settings.model.batch_size
+    optimizer = build_optimizer(model.parameters(), settings.model.lr, trainer)
+    schedule = Schedule(optimizer, trainer, settings.model.num_epochs, steps_per_epoch(len(train), batch_size))
+    higher_is_better = monitor_choices(settings.tasks)[trainer.monitor]
     return fit(
         model,
         criterion,
@@ -260,7 +277,7 @@ def _say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, 
 def _versions() -> dict[str, str]:
     return {
         "tsmtl": tsmtl.__version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "numpy": np.__version__,
         "python": platform.python_version(),
     }

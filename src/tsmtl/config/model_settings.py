@@ -1,6 +1,5 @@
 """Settings of the models: one class per family, told apart by ``model``."""
 
-import inspect
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -109,12 +108,3 @@ FAMILIES: dict[str, type[SizedSettings]] = {
     "lstm_fcn_multi": LSTMFCNSettings,
     "fc": FCSettings,
 }
-
-
-def constructor_parameters(constructor: type) -> dict[str, inspect.Parameter]:
-    """Give the named parameters of a backbone's constructor, without ``self``."""
-    return {
-        name: p
-        for name, p in inspect.signature(constructor).parameters.items()
-        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    }

@@ -115,6 +115,10 @@ def fit(
             if best.exhausted:
                 log.info("stopped early: no better %s since epoch %d", monitor, best.epoch)
                 break
+    if not best.epoch:
+        raise NotFiniteError(
+            f"{monitor} was not a number in any epoch, so that none is the best; a smaller lr may help"
+        )
     return result
 
 
@@ -147,7 +151,7 @@ def train_epoch(
 
 
 def _stop_if_not_finite(losses: Tensor, epoch: int) -> None:
-    bad = (~losses.isfinite()).any(dim=1).nonzero()
+    bad = (~losses[:, 0].isfinite()).nonzero()  # a task of weight 0 may be anything
     if len(bad):
         step = int(bad[0])
         raise NotFiniteError(

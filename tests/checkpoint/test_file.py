@@ -1,0 +1,218 @@
+import ast
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tsmtl
+from tsmtl.checkpoint import file as checkpoint_file
+from tsmtl.checkpoint.file import FORMAT_VERSION, KEYS, read_checkpoint, write_checkpoint
+from tsmtl.config.errors import UserError
+
+
+def content(epoch: int = 3) -> dict[str, Any]:
+    """Give what a run may store: tensors and plain values."""
+    return {
+        "settings": {"model": "gru", "lr": 1e-3, "plugins": [], "data": {"path": None, "scale": "standard"}},
+        "backbone": {"name": "gru", "arguments": {"hidden_size": 4, "bidirectional": True}, "input_size": 2},
+        "input": {"channels": ["a", "b"], "preparation": {"mean": [0.1, -2.5]}},
+        "tasks": {"cls": {"class_names": ["안녕", "b"], "unit": None}},
+        "state": {
+            "w": torch.linspace(-1, 1, 7),
+            "double": torch.tensor([1e-300], dtype=torch.float64),
+            "count": torch.tensor(5),
+            "odd": torch.tensor([float("nan"), float("inf")]),
+        },
+        "epoch": epoch,
+        "score": 0.123456789012345,
+        "monitor": "val/loss",
+        "versions": {"tsmtl": "0"},
+    }
+
+
+def test_a_checkpoint_comes_back_as_it_was_written(tmp_path):
+    path = tmp_path / "best.pt"
+    write_checkpoint(path, content())
+    back = read_checkpoint(path)
+    assert back.pop("format_version") == FORMAT_VERSION
+    expected = content()
+    tensors, expected_tensors = back.pop("state"), expected.pop("state")
+    assert back == expected
+    assert list(tensors) == list(expected_tensors)
+    for name, tensor in expected_tensors.items():
+        torch.testing.assert_close(tensors[name], tensor, rtol=0, atol=0, equal_nan=True)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best.pt"]
+
+
+def test_writing_replaces_the_old_checkpoint(tmp_path):
+    path = tmp_path / "best.pt"
+    for epoch in (1, 2):
+        write_checkpoint(path, content(epoch))
+    assert read_checkpoint(path)["epoch"] == 2
+
+
+def fails(*arguments: Any, **options: Any) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(checkpoint_file.torch, "save"), (checkpoint_file.os, "fsync"), (Path, "replace")]
+)
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, owner, name):
+    path = tmp_path / "best.pt"
+    write_checkpoint(path, content(epoch=1))
+    before = path.read_bytes()
+    monkeypatch.setattr(owner, name, fails)
+    with pytest.raises(OSError, match="No space left"):
+        write_checkpoint(path, content(epoch=2))
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best.pt"]
+
+
+def test_a_disk_that_is_full_halfway_is_an_os_error_and_leaves_the_old_file(tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "best.pt"
+    write_checkpoint(path, content(epoch=1))
+    big = content(epoch=2) | {"state": {"w": torch.zeros(1_000_000)}}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))  # the system refuses to write beyond it
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_checkpoint(path, big)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert read_checkpoint(path)["epoch"] == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best.pt"]
+
+
+def test_content_must_be_complete(tmp_path):
+    partial = content()
+    del partial["score"]
+    with pytest.raises(AssertionError, match="score"):
+        write_checkpoint(tmp_path / "best.pt", partial)
+    assert not list(tmp_path.iterdir())
+
+
+def test_subclasses_of_plain_values_become_plain(tmp_path):
+    path = tmp_path / "best.pt"
+    versions = {"torch": torch.__version__, "label": np.str_("a"), "mean": np.float64(0.5)}  # reading refuses these
+    write_checkpoint(path, content() | {"versions": versions})
+    back = read_checkpoint(path)["versions"]
+    assert back == versions
+    assert [type(value) for value in back.values()] == [str, str, float]
+
+
+@pytest.mark.parametrize("value", [np.zeros(2), Path("a"), {1, 2}, object()], ids=lambda v: type(v).__name__)
+def test_what_reading_would_refuse_is_refused_when_it_is_written(tmp_path, value):
+    path = tmp_path / "best.pt"
+    write_checkpoint(path, content(epoch=1))
+    with pytest.raises(TypeError, match=rf"\(got {type(value).__name__} in settings\.data\.path\)$"):
+        write_checkpoint(path, content(epoch=2) | {"settings": {"data": {"path": [value]}}})
+    assert read_checkpoint(path)["epoch"] == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best.pt"]
+
+
+def test_a_missing_file_is_named(tmp_path):
+    for path in (tmp_path / "none.pt", tmp_path):
+        with pytest.raises(UserError) as error:
+            read_checkpoint(path)
+        assert error.value.lines == [f"{path}: there is no such checkpoint"]
+
+
+@pytest.mark.parametrize("text", ["", "model: gru\n", "\x80\x02}q\x00."])
+def test_a_file_of_another_kind_is_refused(tmp_path, text):
+    path = tmp_path / "notes.pt"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=r"not a (readable )?checkpoint of tsmtl"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 0.999])
+def test_a_file_that_was_cut_off_is_refused(tmp_path, share):
+    path = tmp_path / "best.pt"
+    write_checkpoint(path, content())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(UserError) as error:
+        read_checkpoint(path)
+    expected = f"{path}: not a readable checkpoint of tsmtl (damaged, or it holds more than tensors and plain values)"
+    assert error.value.lines == [expected]
+
+
+class Payload:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("pack", ["torch", "pickle"])
+def test_code_in_a_file_is_refused_and_not_run(tmp_path, pack):
+    path, made = tmp_path / "best.pt", tmp_path / "made"
+    poisoned = {"format_version": FORMAT_VERSION, **content(), "settings": {"model": Payload(made)}}
+    if pack == "torch":
+        torch.save(poisoned, path)
+    else:
+        path.write_bytes(pickle.dumps(poisoned))
+    with pytest.raises(UserError, match="not a readable checkpoint of tsmtl"):
+        read_checkpoint(path)
+    assert not made.exists()
+    torch.load(path, weights_only=False) if pack == "torch" else pickle.loads(path.read_bytes())
+    assert made.exists()  # the payload does work where nothing stops it
+
+
+def test_a_newer_format_is_refused_with_the_way_out(tmp_path):
+    path = tmp_path / "best.pt"
+    torch.save({**content(), "format_version": FORMAT_VERSION + 1}, path)
+    with pytest.raises(UserError) as error:
+        read_checkpoint(path)
+    newer, known = FORMAT_VERSION + 1, FORMAT_VERSION
+    assert error.value.lines == [f"{path}: format {newer} is newer than this tsmtl reads ({known}); update tsmtl"]
+
+
+@pytest.mark.parametrize(
+    "foreign", [{}, {"state_dict": {}}, {"format_version": "1"}, [1, 2], torch.zeros(2), 7], ids=repr
+)
+def test_what_another_program_saved_is_refused(tmp_path, foreign):
+    path = tmp_path / "other.pt"
+    torch.save(foreign, path)
+    with pytest.raises(UserError) as error:
+        read_checkpoint(path)
+    assert error.value.lines == [f"{path}: not a checkpoint of tsmtl"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_missing_part_is_named(tmp_path, key):
+    path = tmp_path / "best.pt"
+    partial = {"format_version": FORMAT_VERSION, **content()}
+    del partial[key]
+    torch.save(partial, path)
+    with pytest.raises(UserError) as error:
+        read_checkpoint(path)
+    assert error.value.lines == [f"{path}: the checkpoint lacks {key}"]
+
+
+def test_every_load_in_the_package_is_weights_only():
+    found = 0
+    for path in Path(tsmtl.__file__).parent.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "weights_only=False" not in text, path
+        tree = ast.parse(text)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                module = getattr(node, "module", None)
+                names = {alias.name for alias in node.names}
+                assert "pickle" not in {module, *names}, path
+                assert not (module in ("torch", "torch.serialization") and "load" in names), path
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("torch.load"):
+                found += 1
+                options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                assert options.get("weights_only") == "True", f"{path}:{node.lineno}"
+    assert found  # otherwise this test looks in the wrong place

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from tsmtl.data.checks import data_hash
+from tsmtl.data.instances import BLOCK, SPLITS
+from tsmtl.data.loading import load_bundle
+
+NAN = np.nan
+
+
+def test_steps_at_the_end_without_any_value_are_padding(arrays, load_arrays):
+    arrays["X"][3, :, 5:] = NAN
+    arrays["X"][39, :, 1:] = NAN
+    bundle = load_arrays(arrays)
+    expected = np.full(40, 8)
+    expected[[3, 39]] = 5, 1
+    np.testing.assert_array_equal(bundle.instances.lengths, expected)
+    assert bundle.notes == ["2 series end in NaN in every channel: taken as padding of 1 to 8 steps"]
+
+
+def test_nan_inside_a_series_or_in_one_channel_is_missing_and_no_padding(arrays, load_arrays):
+    arrays["X"][3, :, 4] = NAN  # inside
+    arrays["X"][4, 0, 6:] = NAN  # at the end, of one channel of two
+    arrays["X"][5, :, :2] = NAN  # at the start
+    bundle = load_arrays(arrays)
+    assert bundle.instances.lengths is None
+    assert bundle.notes == [
+        "8 missing input values, filled (data.missing=interpolate); the first: instance 3, channel channel_1, "
+        "time step 4"
+    ]
+
+
+def test_padding_and_gaps_of_one_series_are_told_apart(arrays, load_arrays):
+    arrays["X"][3, :, 6:] = NAN
+    arrays["X"][3, 0, 4:] = NAN
+    bundle = load_arrays(arrays)
+    assert bundle.instances.lengths[3] == 6
+    assert bundle.notes[1].startswith("2 missing input values")
+
+
+def test_padding_is_found_beyond_the_first_block_of_instances(load_arrays):
+    n = BLOCK + 30
+    x = np.random.default_rng(0).normal(size=(n, 1, 4)).astype(np.float32)
+    x[BLOCK + 9, :, 2:] = NAN
+    lengths = load_arrays({"X": x, "y_cls": np.arange(n) % 2}, ("cls",)).instances.lengths
+    assert np.flatnonzero(lengths != 4).tolist() == [BLOCK + 9]
+    assert lengths[BLOCK + 9] == 2
+
+
+def test_given_lengths_keep_nan_at_the_end_as_missing(arrays, load_arrays):
+    arrays["n"] = np.full(40, 8)
+    arrays["n"][0] = 5
+    arrays["X"][1, :, 7:] = NAN
+    bundle = load_arrays(arrays, lengths_key="n")
+    assert bundle.instances.lengths.tolist() == [5] + [8] * 39
+    assert [note.split(",")[0] for note in bundle.notes] == ["2 missing input values"]
+
+
+def test_missing_features_of_vectors_are_no_padding(arrays, load_arrays):
+    arrays["X"] = arrays["X"][:, :, 0]
+    arrays["X"][2, 1] = NAN
+    bundle = load_arrays(arrays)
+    assert bundle.instances.lengths is None
+    assert bundle.notes[0].endswith("the first: instance 2, feature feature_2")
+
+
+def test_vectors_have_no_scaling_per_instance(arrays, load_arrays, refuses):
+    arrays["X"] = arrays["X"][:, :, 0]
+    with refuses("data.scale: per_instance is for series; vectors (N, E) take standard or minmax"):
+        load_arrays(arrays, scale="per_instance")
+
+
+@pytest.mark.parametrize("tasks", [{"cls": "cls"}, {"reg": "reg"}, {"cls": "cls", "reg": "reg"}])
+def test_a_bundle_has_the_targets_of_its_tasks_and_three_disjoint_splits(settings_of, tasks):
+    bundle = load_bundle(settings_of("synthetic", n_instances=50), tasks)
+    assert list(bundle.instances.targets) == list(tasks)
+    assert tuple(bundle.splits) == SPLITS
+    assert sorted(row for rows in bundle.splits.values() for row in rows) == list(range(50))
+
+
+def test_loading_twice_gives_the_same_data_and_another_seed_gives_others(settings_of):
+    tasks = {"cls": "cls", "reg": "reg"}
+    hashes = [data_hash(load_bundle(settings_of("synthetic", seed=seed), tasks)) for seed in (5, 5, 6)]
+    assert hashes[0] == hashes[1] != hashes[2]

@@ -1,0 +1,210 @@
+"""Every metric against scikit-learn, or by hand where scikit-learn has none."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from tsmtl.config.metric_names import CLASSIFICATION, REGRESSION
+from tsmtl.tasks.measure import measure
+from tsmtl.tasks.metrics import (
+    auroc,
+    classification_metrics,
+    confusion_matrix,
+    expected_calibration_error,
+    f1_per_class,
+    regression_metrics,
+    regression_metrics_per_output,
+)
+from tsmtl.tasks.task import ClassPrediction, NumberPrediction
+
+EXACT = 1e-9  # both count in double precision
+
+
+def random_classification(k: int, seed: int, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    ids = rng.permutation(np.concatenate([np.arange(k), rng.choice(k, n - k, p=rng.dirichlet(np.full(k, 3.0)))]))
+    logits = rng.normal(size=(n, k)) + 1.5 * (np.arange(k) == ids[:, None])
+    powers = np.exp(logits)
+    return ids, powers / powers.sum(axis=1, keepdims=True)
+
+
+def one_against_the_rest(ids: np.ndarray, probabilities: np.ndarray) -> float:
+    return float(np.mean([sk.roc_auc_score(ids == c, probabilities[:, c]) for c in np.unique(ids)]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("k", [2, 3, 6])
+def test_classification_metrics_are_those_of_scikit_learn(k, seed):
+    ids, probabilities = random_classification(k, seed)
+    predicted = probabilities.argmax(axis=1)
+    area = sk.roc_auc_score(ids, probabilities[:, 1] if k == 2 else probabilities, multi_class="ovr")
+    found = classification_metrics(ids, probabilities)
+    found.pop("ece")
+    assert found == pytest.approx(
+        {
+            "accuracy": sk.accuracy_score(ids, predicted),
+            "balanced_accuracy": sk.balanced_accuracy_score(ids, predicted),
+            "macro_f1": sk.f1_score(ids, predicted, average="macro"),
+            "auroc": area,
+            "log_loss": sk.log_loss(ids, probabilities),
+        },
+        abs=EXACT,
+    )
+    assert f1_per_class(ids, probabilities) == pytest.approx(sk.f1_score(ids, predicted, average=None).tolist())
+    assert confusion_matrix(ids, predicted, k).tolist() == sk.confusion_matrix(ids, predicted).tolist()
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_auroc_counts_ties_half(k):
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, k, 100)
+    probabilities = rng.multinomial(4, np.full(k, 1 / k), size=100) / 4  # few values, many ties
+    expected = sk.roc_auc_score(ids, probabilities[:, 1]) if k == 2 else one_against_the_rest(ids, probabilities)
+    assert auroc(ids, probabilities) == pytest.approx(expected, abs=EXACT)
+    assert auroc(ids, np.full((100, k), 1 / k)) == 0.5
+
+
+def test_macro_f1_weighs_every_class_equally():
+    ids = np.array([0, 0, 1, 1, 2])
+    probabilities = np.eye(3)[[0, 1, 1, 1, 1]]
+    # By hand: F1 is 2/3, 4/6 and 0; accuracy is 0.6.
+    assert f1_per_class(ids, probabilities) == pytest.approx([2 / 3, 2 / 3, 0])
+    found = classification_metrics(ids, probabilities)
+    assert found["macro_f1"] == pytest.approx(4 / 9)
+    assert found["accuracy"] == pytest.approx(0.6)
+    assert found["balanced_accuracy"] == pytest.approx((1 / 2 + 1 + 0) / 3)
+
+
+def test_classes_that_do_not_occur_are_left_out():
+    ids, probabilities = random_classification(5, seed=1)
+    kept = (ids != 2) & (probabilities.argmax(axis=1) != 2)  # class 2 neither occurs nor is predicted
+    ids, probabilities = ids[kept], probabilities[kept]
+    predicted, present = probabilities.argmax(axis=1), np.unique(ids)
+    found = classification_metrics(ids, probabilities)
+    recall = sk.recall_score(ids, predicted, labels=present, average="macro")
+    assert found["balanced_accuracy"] == pytest.approx(recall, abs=EXACT)
+    assert found["macro_f1"] == pytest.approx(sk.f1_score(ids, predicted, average="macro"), abs=EXACT)
+    assert found["auroc"] == pytest.approx(one_against_the_rest(ids, probabilities), abs=EXACT)
+    assert found["log_loss"] == pytest.approx(sk.log_loss(ids, probabilities, labels=range(5)), abs=EXACT)
+    assert math.isnan(f1_per_class(ids, probabilities)[2])
+
+
+def test_a_class_that_is_predicted_but_does_not_occur_has_f1_0_and_no_recall():
+    ids, probabilities = np.array([0, 0, 1, 1]), np.eye(3)[[0, 2, 1, 1]]
+    found = classification_metrics(ids, probabilities)
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert found["balanced_accuracy"] == pytest.approx((1 / 2 + 1) / 2)
+
+
+def test_rows_without_a_class_are_left_out():
+    ids, probabilities = random_classification(3, seed=2)
+    gaps = ids.copy()
+    gaps[::3] = -1
+    known = gaps >= 0
+    assert classification_metrics(gaps, probabilities) == classification_metrics(ids[known], probabilities[known])
+    assert f1_per_class(gaps, probabilities) == f1_per_class(ids[known], probabilities[known])
+    predicted = probabilities.argmax(axis=1)
+    assert confusion_matrix(gaps, predicted, 3).tolist() == confusion_matrix(ids[known], predicted[known], 3).tolist()
+
+
+def test_calibration_error_by_hand():
+    # Fifteenths: 0.6 lies in bin 9, (8/15, 9/15]; 0.65 in bin 10; 0.9 and 0.92 in bin 14; 1 in bin 15.
+    probabilities = np.array([[0.6, 0.4], [0.65, 0.35], [0.9, 0.1], [0.08, 0.92], [0.0, 1.0]])
+    ids = np.array([0, 1, 0, 0, 1])
+    gaps = [abs(1 - 0.6), abs(0 - 0.65), abs((1 - 0.9) + (0 - 0.92)), abs(1 - 1)]  # the middle two share a bin
+    assert expected_calibration_error(ids, probabilities) == pytest.approx(sum(gaps) / 5, abs=EXACT)
+
+
+def test_a_certain_and_right_model_has_calibration_error_0():
+    assert expected_calibration_error(np.array([0, 1, 2]), np.eye(3)) == 0
+
+
+def test_log_loss_of_a_certain_and_wrong_model_is_large_but_finite():
+    found = classification_metrics(np.array([0, 1]), np.array([[0, 1], [0, 1]], dtype=np.float32))
+    assert found["log_loss"] == pytest.approx(-math.log(1e-15) / 2)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_auroc_of_one_class_only_is_not_a_number(k):
+    _, probabilities = random_classification(k, seed=0, n=10)
+    found = classification_metrics(np.zeros(10, dtype=int), probabilities)
+    assert math.isnan(found["auroc"])
+    assert all(math.isfinite(value) for name, value in found.items() if name != "auroc")
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_regression_metrics_are_those_of_scikit_learn(d):
+    rng = np.random.default_rng(d)
+    true = rng.normal(50, 10, (80, d))
+    predicted = true + rng.normal(0, [[1, 5, 20][:d]] * 80)
+    assert regression_metrics(true, predicted) == pytest.approx(
+        {
+            "rmse": sk.root_mean_squared_error(true, predicted),
+            "mae": sk.mean_absolute_error(true, predicted),
+            "r2": sk.r2_score(true, predicted),  # all three: the uniform average over the outputs
+        },
+        abs=EXACT,
+    )
+    for column, row in enumerate(regression_metrics_per_output(true, predicted)):
+        assert row["r2"] == pytest.approx(sk.r2_score(true[:, column], predicted[:, column]), abs=EXACT)
+
+
+def test_each_missing_number_is_left_out_of_its_own_column():
+    rng = np.random.default_rng(0)
+    true, predicted = rng.normal(size=(40, 2)), rng.normal(size=(40, 2))
+    gaps = true.copy()
+    gaps[:10, 0] = gaps[5:25, 1] = np.nan
+    first, second = regression_metrics_per_output(gaps, predicted)
+    assert first["rmse"] == pytest.approx(sk.root_mean_squared_error(true[10:, 0], predicted[10:, 0]))
+    rest = np.r_[0:5, 25:40]
+    assert second["mae"] == pytest.approx(sk.mean_absolute_error(true[rest, 1], predicted[rest, 1]))
+    assert second["r2"] == pytest.approx(sk.r2_score(true[rest, 1], predicted[rest, 1]))
+    assert regression_metrics(gaps, predicted)["mae"] == pytest.approx((first["mae"] + second["mae"]) / 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 3, 10])
+def test_r2_of_a_constant_is_not_a_number(dtype, n):
+    found = regression_metrics(np.full((n, 1), 0.1, dtype=dtype), np.full((n, 1), 0.6, dtype=dtype))
+    assert math.isnan(found["r2"])
+    assert found["rmse"] == pytest.approx(0.5, abs=1e-6)
+    assert found["mae"] == pytest.approx(0.5, abs=1e-6)
+
+
+def test_without_any_label_every_metric_is_not_a_number():
+    classes = classification_metrics(np.full(4, -1), np.full((4, 3), 1 / 3))
+    numbers = regression_metrics(np.full((4, 2), np.nan), np.zeros((4, 2)))
+    assert all(math.isnan(value) for value in (*classes.values(), *numbers.values()))
+    assert list(classes) == list(CLASSIFICATION)
+    assert list(numbers) == list(REGRESSION)
+
+
+def test_a_column_without_any_label_leaves_the_other_columns_their_metrics():
+    true = np.array([[1.0, np.nan], [2.0, np.nan]])
+    first, second = regression_metrics_per_output(true, true + 1)
+    assert first["mae"] == 1
+    assert all(math.isnan(value) for value in second.values())
+
+
+def test_measure_gives_exactly_the_metrics_that_a_monitor_may_name():
+    ids, probabilities = random_classification(3, seed=0)
+    classes = measure(ids, ClassPrediction(probabilities.argmax(axis=1), np.array(["a"] * 200), probabilities))
+    assert list(classes) == list(CLASSIFICATION)
+    assert classes == classification_metrics(ids, probabilities)
+    values = np.random.default_rng(0).normal(size=(20, 2))
+    numbers = measure(values, NumberPrediction(values + 1))
+    assert list(numbers) == list(REGRESSION)
+    assert numbers == regression_metrics(values, values + 1)
+
+
+@pytest.mark.parametrize(("name", "higher_is_better"), [*CLASSIFICATION.items(), *REGRESSION.items()])
+def test_the_better_prediction_scores_on_the_side_that_its_name_says(name, higher_is_better):
+    ids, _ = random_classification(3, seed=0)
+    sure, unsure = 0.98 * np.eye(3)[ids] + 0.02 / 3, 0.4 * np.eye(3)[(ids + 1) % 3] + 0.6 / 3
+    true = np.random.default_rng(0).normal(size=(30, 1))
+    good = classification_metrics(ids, sure) | regression_metrics(true, true + 0.1)
+    bad = classification_metrics(ids, unsure) | regression_metrics(true, true + 2.0)
+    assert (good[name] > bad[name]) == higher_is_better
+    assert good[name] != bad[name]

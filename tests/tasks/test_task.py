@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task, fit_scaling
+
+CLASSES = Task("cls", "cls", "fault", 3, ("ball", "inner", "outer"))
+NUMBERS = Task("reg", "reg", "wear", 2, unit="mm", shift=(100.0, -3.0), scale=(20.0, 0.5))
+
+
+def test_numbers_are_scaled_by_hand():
+    scaled = NUMBERS.scaled(np.array([[140.0, -3.5]], dtype=np.float32))
+    assert scaled.tolist() == [[2.0, -1.0]]
+    assert scaled.dtype == np.float32
+
+
+@given(arrays.arrays(np.float32, (5, 2), elements=st.floats(-1000, 1000, width=32)))
+def test_decoding_inverts_scaling(values):
+    decoded = NUMBERS.decode(NUMBERS.scaled(values))
+    assert isinstance(decoded, NumberPrediction)
+    assert decoded.values.dtype == np.float32
+    np.testing.assert_allclose(decoded.values, values, rtol=1e-6, atol=1e-4)  # float32 around a shift of 100
+
+
+def test_a_missing_number_stays_missing():
+    assert np.isnan(NUMBERS.scaled(np.array([[np.nan, 1.0]], dtype=np.float32))).tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize("size", [1.0, 100.0, 1e4, 3e38])
+def test_probabilities_sum_to_1_whatever_the_size_of_the_logits(size):
+    rng = np.random.default_rng(0)
+    logits = (rng.uniform(-1, 1, (50, 3)) * size).astype(np.float32)
+    prediction = CLASSES.decode(logits)
+    assert isinstance(prediction, ClassPrediction)
+    assert np.isfinite(prediction.probabilities).all()
+    np.testing.assert_allclose(prediction.probabilities.sum(axis=1), 1, atol=1e-6)
+    assert (prediction.probabilities >= 0).all()
+    assert prediction.ids.tolist() == logits.argmax(axis=1).tolist()
+
+
+def test_decoding_logits_by_hand():
+    logits = np.log(np.array([[1.0, 2.0, 5.0], [6.0, 1.0, 1.0]], dtype=np.float32))
+    prediction = CLASSES.decode(logits)
+    np.testing.assert_allclose(prediction.probabilities, [[0.125, 0.25, 0.625], [0.75, 0.125, 0.125]], atol=1e-6)
+    assert prediction.ids.tolist() == [2, 0]
+    assert prediction.labels.tolist() == ["outer", "ball"]
+
+
+@pytest.mark.parametrize("task", [CLASSES, NUMBERS], ids=["cls", "reg"])
+def test_a_task_comes_back_from_its_state(task):
+    state = task.state()
+    assert Task.from_state(state) == task
+    assert all(isinstance(value, str | int | list | None) for value in state.values())  # what a checkpoint may hold
+
+
+def test_standard_scaling_is_mean_and_sd_of_the_numbers_that_are_there():
+    values = np.array([[1.0, 10.0], [3.0, np.nan], [np.nan, 30.0], [5.0, 20.0]], dtype=np.float32)
+    shift, scale = fit_scaling(values, "standard")
+    assert shift == pytest.approx((3.0, 20.0))
+    assert scale == pytest.approx((np.sqrt(8 / 3), np.sqrt(200 / 3)))  # of the population: divided by n
+
+
+def test_scaling_survives_a_large_mean():
+    values = np.float32(16_000_000) + np.arange(10, dtype=np.float32)[:, None]  # float32 sums would round this away
+    shift, scale = fit_scaling(values, "standard")
+    assert shift[0] == pytest.approx(16_000_004.5, abs=1e-6)
+    assert scale[0] == pytest.approx(np.arange(10).std(), rel=1e-6)
+
+
+def test_no_scaling_leaves_the_numbers_as_they_are():
+    values = np.array([[1.0, 10.0], [3.0, np.nan]], dtype=np.float32)
+    shift, scale = fit_scaling(values, "none")
+    assert (shift, scale) == ((0.0, 0.0), (1.0, 1.0))
+    plain = Task("reg", "reg", "wear", 2, shift=shift, scale=scale)
+    np.testing.assert_array_equal(plain.scaled(values), values)

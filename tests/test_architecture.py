@@ -1,0 +1,60 @@
+"""The layout that the code promises: imports point one way, and the package keeps its own rules."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SOURCE = ROOT / "src" / "tsmtl"
+RANKS = {"config": 0, "data": 1, "models": 1, "tasks": 1, "checkpoint": 1, "training": 2, "report": 2}
+FILES = sorted(SOURCE.rglob("*.py"))
+NAMES = [str(f.relative_to(SOURCE)) for f in FILES]
+
+
+def imports_of(file: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.parent != SOURCE], ids=lambda f: str(f.relative_to(SOURCE)))
+def test_a_folder_imports_only_folders_of_lower_rank(file):
+    own = file.relative_to(SOURCE).parts[0]
+    for module in imports_of(file):
+        parts = module.split(".")
+        if parts[0] != "tsmtl":
+            continue
+        assert len(parts) > 1, f"{file}: imports the package itself"
+        assert parts[1] in RANKS, f"{file}: imports {module}, which wires the folders"
+        assert parts[1] == own or RANKS[parts[1]] < RANKS[own], f"{file}: imports {module}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_files_are_short_and_print_nothing(file):
+    text = file.read_text()
+    assert len(text.splitlines()) <= 300, "two jobs? split it by job"
+    calls = [n.func.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    assert "print" not in calls
+    assert file.stem not in {"utils", "helpers", "misc", "common"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_nothing_catches_everything_silently(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, "a bare except"
+            assert not all(isinstance(statement, ast.Pass) for statement in node.body), "a silent except"
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru", "cnn1d", "lstm_fcn", "lstm_fcn_multi", "fc"])
+def test_one_name_runs_through(model):
+    stem = "lstm_fcn" if model == "lstm_fcn_multi" else model
+    assert (ROOT / "configs" / "model" / f"{model}.yaml").is_file()
+    assert (SOURCE / "models" / f"{stem}.py").is_file()
+    assert (ROOT / "tests" / "models" / f"test_{stem}.py").is_file()

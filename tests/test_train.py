@@ -1,0 +1,308 @@
+"""Whole runs of ``tsmtl-train``: what they learn and what they leave."""
+
+import csv
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import tsmtl
+
+SMALL = ["device=cpu", "num_epochs=2", "data.n_instances=60", "data.test_fraction=0.3", "lr=1e-3"]
+TINY_MODEL = {
+    "lstm": ["hidden_size=4"],
+    "gru": ["hidden_size=4"],
+    "cnn1d": ["output_channels=4"],
+    "lstm_fcn": ["conv_channels=[4,8,4]", "lstm_hidden_size=4"],
+    "lstm_fcn_multi": ["conv_channels=[4,8,4]", "lstm_hidden_size=4"],
+    "fc": ["hidden_sizes=[8]"],
+}
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "summary.json").read_text()))
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def vectors(tmp_path: Path) -> Path:
+    """Vectors (N, E) whose first feature is the class and whose second is the number."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 6)).astype(np.float32)
+    path = tmp_path / "vectors.npz"
+    np.savez(path, X=x, y_cls=(x[:, 0] > 0).astype(int), y_reg=3 * x[:, 1] + 10)
+    return path
+
+
+@pytest.mark.parametrize("task", ["cls", "reg", "multi"])
+@pytest.mark.parametrize("model", list(TINY_MODEL))
+def test_every_model_trains_every_task_and_leaves_a_whole_run_folder(tsmtl_train, run_folder, vectors, model, task):
+    if model == "lstm_fcn_multi" and task != "multi":
+        answer = tsmtl_train(f"model={model}", f"task={task}")
+        assert (answer.code, len(answer.lines)) == (2, 1)
+        return
+    data = ["data=npz", f"data.path={vectors}", "device=cpu", "num_epochs=2"] if model == "fc" else SMALL
+    answer = tsmtl_train(f"model={model}", f"task={task}", *TINY_MODEL[model], *data)
+    assert answer.code == 0, answer.err
+    folder = run_folder()
+    pictures = {"cls": {"confusion_cls.png"}, "reg": {"predicted_reg.png"}}
+    pictures["multi"] = pictures["cls"] | pictures["reg"]
+    tables = {"config.yaml", "train.log", "metrics.csv", "summary.json", "predictions_test.csv", "best_model.pt"}
+    assert {p.name for p in folder.iterdir()} == tables | {"curves.png"} | pictures[task]
+    tasks = ["cls", "reg"] if task == "multi" else [task]
+    summary = summary_of(folder)
+    assert list(summary["test"]) == tasks
+    assert len(rows_of(folder / "metrics.csv")) == 2
+    assert len(rows_of(folder / "predictions_test.csv")) == summary["instances"]["test"]
+    for name in tasks:
+        assert f"{name} (" in answer.out
+    assert str(folder / "best_model.pt") in answer.out
+
+
+def test_the_default_run_reaches_macro_f1_of_090_and_r2_of_080(tsmtl_train, run_folder):
+    answer = tsmtl_train()
+    assert answer.code == 0, answer.err
+    test = summary_of(run_folder())["test"]
+    assert test["cls"]["macro_f1"] >= 0.9
+    assert test["reg"]["r2"] >= 0.8
+    assert "% " not in answer.err.replace("%|", ""), "progress bars are for terminals"
+
+
+def test_a_run_as_typed_in_the_documentation_of_the_settings(tsmtl_train, run_folder):
+    answer = tsmtl_train("model=gru", "task=reg", "hidden_size=32", "lr=1e-3", "num_epochs=5", "device=cpu")
+    assert answer.code == 0, answer.err
+    assert summary_of(run_folder())["epochs"] == 5
+
+
+def test_same_seed_same_numbers_other_seed_other_numbers(tsmtl_train, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        arguments = ["model=lstm_fcn_multi", *TINY_MODEL["lstm_fcn_multi"], *SMALL, f"seed={seed}"]
+        assert tsmtl_train(*arguments, f"hydra.run.dir={name}").code == 0
+    history = {name: [dict(r, seconds="") for r in rows_of(tmp_path / name / "metrics.csv")] for name in "abc"}
+    predictions = {name: (tmp_path / name / "predictions_test.csv").read_text() for name in "abc"}
+    assert history["a"] == history["b"]
+    assert predictions["a"] == predictions["b"]
+    assert history["a"] != history["c"]
+    splits = [[r["instance"] for r in rows_of(tmp_path / name / "predictions_test.csv")] for name in "ac"]
+    assert splits[0] == splits[1], "the run's seed does not move the split"
+
+
+def test_a_runs_config_runs_again_with_the_same_numbers(tsmtl_train, tmp_path):
+    first = tsmtl_train(
+        "model=gru", "task=reg", *TINY_MODEL["gru"], *SMALL, "trainer.schedule=cosine", "hydra.run.dir=a"
+    )
+    assert first.code == 0, first.err
+    again = tsmtl_train("experiment=a/config.yaml", "hydra.run.dir=b")
+    assert again.code == 0, again.err
+    assert (tmp_path / "a/predictions_test.csv").read_text() == (tmp_path / "b/predictions_test.csv").read_text()
+    configs = [yaml.safe_load((tmp_path / name / "config.yaml").read_text()) for name in "ab"]
+    assert configs[0] == configs[1]
+
+
+def test_best_model_path_gets_the_checkpoint_of_the_best_epoch(tsmtl_train, tmp_path):
+    path = tmp_path / "models" / "mine.pt"
+    answer = tsmtl_train(
+        "model=gru", *TINY_MODEL["gru"], *SMALL, "num_epochs=6", f"best_model_path={path}", "hydra.run.dir=a"
+    )
+    assert answer.code == 0, answer.err
+    assert not (tmp_path / "a" / "best_model.pt").exists()
+    from tsmtl.checkpoint.file import read_checkpoint
+
+    content = read_checkpoint(path)
+    rows = rows_of(tmp_path / "a" / "metrics.csv")
+    losses = [float(row["val/loss"]) for row in rows]
+    assert content["epoch"] == 1 + int(np.argmin(losses))
+    assert content["score"] == pytest.approx(min(losses), rel=1e-5)
+
+
+@pytest.mark.parametrize(("monitor", "pick"), [("val/cls/macro_f1", np.argmax), ("val/reg/mae", np.argmin)])
+def test_the_monitored_metric_chooses_the_best_epoch(tsmtl_train, tmp_path, monitor, pick):
+    arguments = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL, "num_epochs=8", f"trainer.monitor={monitor}"]
+    assert tsmtl_train(*arguments, "hydra.run.dir=a").code == 0
+    values = [float(row[monitor]) for row in rows_of(tmp_path / "a" / "metrics.csv")]
+    best = summary_of(tmp_path / "a")["best"]
+    assert best["monitor"] == monitor
+    assert best["epoch"] == 1 + int(pick(values))
+
+
+def test_test_metrics_are_those_of_the_written_predictions(tsmtl_train, tmp_path):
+    from sklearn.metrics import accuracy_score, f1_score, log_loss, r2_score, root_mean_squared_error
+
+    arguments = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL, "num_epochs=10"]
+    assert tsmtl_train(*arguments, "hydra.run.dir=a").code == 0
+    rows = rows_of(tmp_path / "a" / "predictions_test.csv")
+    test = summary_of(tmp_path / "a")["test"]
+    true, predicted = ([row[f"cls_{what}"] for row in rows] for what in ("true", "predicted"))
+    assert test["cls"]["accuracy"] == pytest.approx(accuracy_score(true, predicted))
+    assert test["cls"]["macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro", zero_division=0))
+    names = sorted({*true})
+    probabilities = np.array([[float(row[f"cls_p_{name}"]) for name in names] for row in rows])
+    probabilities /= probabilities.sum(axis=1, keepdims=True)  # six digits are written
+    assert test["cls"]["log_loss"] == pytest.approx(log_loss(true, probabilities, labels=names), rel=1e-4)
+    true, predicted = (np.array([float(row[f"reg_{what}"]) for row in rows]) for what in ("true", "predicted"))
+    assert test["reg"]["rmse"] == pytest.approx(root_mean_squared_error(true, predicted), rel=1e-5)
+    assert test["reg"]["r2"] == pytest.approx(r2_score(true, predicted), rel=1e-4)
+    assert set(test["cls"]["f1"]) == {"healthy", "unbalance", "misalignment", "bearing"}
+
+
+def test_two_classifications_d_numbers_and_missing_labels(tsmtl_train, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 2, 20)).astype(np.float32)
+    level = x.mean(axis=(1, 2))
+    state = np.where(level > 0, "high", "low")
+    state[rng.random(80) < 0.3] = ""
+    numbers = np.stack([level, -level, 2 * level], axis=1).astype(np.float32)
+    numbers[rng.random((80, 3)) < 0.3] = np.nan
+    np.savez(tmp_path / "d.npz", X=x, state=state, numbers=numbers, other=(x[:, 0, 0] > 0).astype(int))
+    data = ["data=npz", "data.path=d.npz", "data.class_target=state", "model=gru", "hidden_size=4", "num_epochs=2"]
+    both = tsmtl_train(*data, "data.regression_target=numbers", "device=cpu", "hydra.run.dir=a")
+    assert both.code == 0, both.err
+    assert "instances without a class 'state'" in both.err
+    test = summary_of(tmp_path / "a")["test"]
+    assert len(test["reg"]["per_output"]) == 3
+    two = tsmtl_train(*data, "data.class_target_2=other", "num_classes_2=2", "device=cpu", "hydra.run.dir=b")
+    assert two.code == 0, two.err
+    assert list(summary_of(tmp_path / "b")["test"]) == ["cls", "cls_2"]
+    refused = tsmtl_train(*data, "data.class_target_2=other", "num_classes_2=3", "device=cpu")
+    assert refused.code == 2
+    assert "num_classes_2: 3 contradicts the data, where 'other' has 2 classes" in refused.err
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru", "cnn1d", "lstm_fcn"])
+def test_unequal_lengths_train_where_the_readout_can_and_are_refused_where_not(tsmtl_train, tmp_path, model):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(12, 21, size=60)
+    x = rng.normal(size=(60, 2, 20)).astype(np.float32)
+    for series, length in zip(x, lengths, strict=True):
+        series[:, length:] = np.nan
+    np.savez(tmp_path / "d.npz", X=x, y_cls=np.arange(60) % 2, y_reg=rng.normal(size=60))
+    run = ["data=npz", "data.path=d.npz", f"model={model}", *TINY_MODEL[model], "num_epochs=1", "device=cpu"]
+    answer = tsmtl_train(*run, "readout=max", "hydra.run.dir=a")
+    assert answer.code == 0, answer.err
+    assert "taken as padding of 12 to 20 steps" in answer.err
+    refused = tsmtl_train(*run, "readout=flatten")
+    assert refused.code == 2
+    assert "reads equal lengths only; take readout=mean" in refused.err
+    assert len(refused.lines) == 1
+
+
+PLUGIN = """
+from torch import Tensor, nn
+from tsmtl.models import Backbone, register_backbone
+
+@register_backbone("tiny")
+class Tiny(Backbone):
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__()
+        self.layer, self.embed_dim = nn.Linear(input_size, width), width
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.layer(x.mean(dim=2)).relu()
+"""
+PLUGIN_YAML = """
+# @package _global_
+model: tiny
+plugins: [my_backbones]
+width: 8
+num_epochs: 2
+batch_size: 16
+lr: 1.0e-3
+"""
+
+
+def test_a_users_own_backbone_trains_and_loads_again(tsmtl_train, tmp_path, monkeypatch):
+    from tsmtl.models.registry import BACKBONES
+
+    (tmp_path / "my_backbones.py").write_text(textwrap.dedent(PLUGIN))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "tiny.yaml").write_text(PLUGIN_YAML)
+    try:
+        answer = tsmtl_train("--config-dir", ".", "model=tiny", "width=5", "device=cpu", "hydra.run.dir=a")
+        assert answer.code == 0, answer.err
+        model = tsmtl.load_model(tmp_path / "a" / "best_model.pt")
+        assert model.model.backbone.embed_dim == 5
+        wrong = tsmtl_train("--config-dir", ".", "model=tiny", "width=many", "+depth=3", "device=cpu")
+        assert wrong.code == 2
+        assert wrong.lines == [
+            "tsmtl-train: depth: not a setting of model=tiny",
+            "tsmtl-train: width: input should be a valid integer (got 'many')",
+        ]
+    finally:
+        BACKBONES.pop("tiny", None)
+
+
+def test_a_loss_that_is_not_finite_ends_with_exit_1_one_line_and_the_traceback_in_the_log(
+    tsmtl_train, run_folder, tmp_path
+):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4)).astype(np.float32) * 1e30  # its square is beyond float32
+    np.savez(tmp_path / "huge.npz", X=x, y_cls=np.arange(60) % 2, y_reg=x[:, 0] / 1e30)
+    answer = tsmtl_train("model=fc", "data=npz", "data.path=huge.npz", "data.scale=none", "device=cpu", "num_epochs=3")
+    assert answer.code == 1
+    errors = [line for line in answer.lines if line.startswith("error")]
+    assert len(errors) == 1
+    assert "NotFiniteError" in errors[0]
+    assert "epoch 1, step" in errors[0]
+    assert "Traceback" not in answer.err
+    assert "Traceback" in (run_folder() / "train.log").read_text()
+
+
+def test_a_sweep_goes_on_behind_a_failing_job_and_names_it(tsmtl_train, tmp_path):
+    small = ["model=gru", *TINY_MODEL["gru"], *SMALL, "hydra.sweep.dir=sweep", "num_epochs=1"]
+    answer = tsmtl_train("-m", *small, "input_size=7,3")
+    assert answer.code == 1
+    assert "1 of 2 jobs failed: job 0 (" in answer.lines[-1]
+    assert "input_size: 7 contradicts the data" in answer.lines[-1]
+    done = [p.parent.name for p in (tmp_path / "sweep").glob("*/summary.json")]
+    assert done == ["1_gru_multi"]
+
+
+def test_settings_of_the_trainer_reach_the_training(tsmtl_train, tmp_path):
+    base = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL, "num_epochs=4"]
+    rates = ["trainer.schedule=cosine", "trainer.warmup_epochs=1", "hydra.run.dir=rates"]
+    assert tsmtl_train(*base, *rates).code == 0
+    lr = [float(row["lr"]) for row in rows_of(tmp_path / "rates" / "metrics.csv")]
+    assert lr == pytest.approx([1e-3, 1e-3, 0.75e-3, 0.25e-3], rel=1e-6)
+    stop = ["trainer.early_stopping_patience=2", "lr=1e-9", "trainer.monitor=val/cls/accuracy", "num_epochs=50"]
+    assert tsmtl_train(*base, *stop, "hydra.run.dir=stop").code == 0
+    summary = summary_of(tmp_path / "stop")
+    assert summary["epochs"] == summary["best"]["epoch"] + 2
+    different = set()
+    for i, setting in enumerate(
+        [
+            "trainer.optimizer=adamw",
+            "trainer.optimizer=sgd",
+            "trainer.weight_decay=0.1",
+            "trainer.gradient_clip=0.01",
+            "trainer.class_weights=[9,1,1,1]",
+            "trainer.label_smoothing=0.2",
+            "trainer.regression_loss=mae",
+            "trainer.regression_loss=huber",
+        ]
+    ):
+        answer = tsmtl_train(*base, setting, f"hydra.run.dir=d{i}")
+        assert answer.code == 0, answer.err
+        different.add((tmp_path / f"d{i}" / "predictions_test.csv").read_text())
+    assert len(different) == 8, "each setting changes what is learnt"
+
+
+def test_a_monitor_that_val_does_not_define_is_refused_before_training(tsmtl_train, tmp_path):
+    rng = np.random.default_rng(0)
+    split = np.repeat(["train", "val", "test"], [40, 10, 10])
+    classes = np.where(split == "val", 0, np.arange(60) % 2)
+    np.savez(tmp_path / "d.npz", X=rng.normal(size=(60, 2, 20)), y_cls=classes, y_reg=rng.normal(size=60), split=split)
+    data = ["data=npz", "data.path=d.npz", "data.split_key=split", "model=gru", "hidden_size=4", "device=cpu"]
+    answer = tsmtl_train(*data, "trainer.monitor=val/cls/auroc")
+    assert answer.code == 2
+    assert answer.lines == [
+        "tsmtl-train: trainer.monitor: val/cls/auroc is not defined on this val split; take another, such as val/loss"
+    ]
+    assert [p.name for p in tmp_path.iterdir()] == ["d.npz"]

@@ -1,0 +1,262 @@
+"""The epoch loop against a plain torch loop, and what it does when something ends it."""
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
+from tsmtl.training.batches import TensorSplit
+from tsmtl.training.best_epoch import BestEpoch
+from tsmtl.training.evaluation import outputs_of
+from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
+from tsmtl.training.optimizers import build_optimizer
+from tsmtl.training.schedule import Schedule
+
+BATCH, ALPHA, LR = 6, 0.3, 0.01  # 22 instances: batches of 6, 6, 6 and 4
+LOSSES = {"cls": cross_entropy(None, 0.0, masked=False), "reg": regression_loss("mse", 1.0, masked=False)}
+
+
+def criterion() -> Criterion:
+    return Criterion(dict(LOSSES), {"cls": ALPHA, "reg": 1 - ALPHA})
+
+
+def scripted(scores: list[float]) -> Callable[[], Row]:
+    """Make a validation that gives these scores, epoch by epoch."""
+    remaining = iter(scores)
+
+    def validate() -> Row:
+        score = next(remaining)
+        return {"val/loss": score, "val/cls/loss": score, "val/reg/loss": score}
+
+    return validate
+
+
+@pytest.fixture
+def train(trainer, split):
+    """Give a function that trains a model with the trainer's defaults, some of them changed."""
+
+    def trained(
+        model: MultiTaskModel,
+        num_epochs: int = 1,
+        *,
+        validate: Callable[[], Row] | None = None,
+        patience: int | None = None,
+        seed: int = 0,
+        data: TensorSplit = split,
+        lr: float = LR,
+        losses: Criterion | None = None,
+        gradient_clip: float | None = None,
+        on_epoch: Callable[[Row], None] = lambda row: None,
+        on_better: Callable[[Fit], None] = lambda result: None,
+        **changes: Any,
+    ) -> Fit:
+        settings = trainer(**changes)
+        optimizer = build_optimizer(model.parameters(), lr, settings)
+        loss = losses or criterion()
+
+        def measured() -> Row:
+            total, parts = loss(outputs_of(model, data), data.targets)
+            return {"val/loss": total.item()} | {f"val/{task}/loss": part.item() for task, part in parts.items()}
+
+        return fit(
+            model,
+            loss,
+            optimizer,
+            Schedule(optimizer, settings, num_epochs, steps_per_epoch=4),
+            data,
+            validate or measured,
+            BestEpoch(higher_is_better=False, patience=patience),
+            "val/loss",
+            num_epochs,
+            BATCH,
+            torch.Generator().manual_seed(seed),
+            gradient_clip,
+            on_epoch,
+            on_better,
+        )
+
+    return trained
+
+
+def plain_loop(
+    model: MultiTaskModel, optimizer: torch.optim.Optimizer, split: TensorSplit, epochs: int
+) -> list[list[float]]:
+    """Train without any of tsmtl's training code; give the mean losses of each epoch."""
+    generator = torch.Generator().manual_seed(0)
+    history = []
+    model.train()
+    for _ in range(epochs):
+        losses = []
+        for rows in torch.randperm(len(split.x), generator=generator).split(BATCH):
+            optimizer.zero_grad()
+            embedding = model.backbone(split.x[rows])
+            of_class = torch.nn.CrossEntropyLoss()(model.heads["cls"](embedding), split.targets["cls"][rows])
+            of_number = torch.nn.MSELoss()(model.heads["reg"](embedding), split.targets["reg"][rows])
+            loss = ALPHA * of_class + (1 - ALPHA) * of_number
+            loss.backward()
+            optimizer.step()
+            losses.append([loss.item(), of_class.item(), of_number.item()])
+        history.append(torch.tensor(losses).mean(dim=0).tolist())
+    return history
+
+
+PLAIN = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=LR, momentum=0.9),
+    "adam": lambda p: torch.optim.Adam(p, lr=LR),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=LR, weight_decay=0.0),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("one_step", [True, False])
+def test_training_equals_a_plain_torch_loop(train, make_model, split, name, one_step):
+    epochs, tolerance = (1, 1e-7) if one_step else (3, 1e-6)
+    if one_step:
+        split = TensorSplit(split.x[:BATCH], {task: target[:BATCH] for task, target in split.targets.items()})
+    ours, plain = make_model(), make_model()
+    start = copy.deepcopy(ours.state_dict())
+    result = train(ours, epochs, data=split, optimizer=name)
+    expected = plain_loop(plain, PLAIN[name](plain.parameters()), split, epochs)
+    for key, tensor in plain.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[key], tensor, rtol=0, atol=tolerance)
+        assert not torch.equal(tensor, start[key]), key
+    got = [[row["train/loss"], row["train/cls/loss"], row["train/reg/loss"]] for row in result.history]
+    for row, expected_row in zip(got, expected, strict=True):
+        assert row == pytest.approx(expected_row, abs=1e-6)
+
+
+def test_training_lowers_the_loss(train, make_model):
+    history = train(make_model(), 30).history
+    assert history[-1]["train/loss"] < 0.5 * history[0]["train/loss"]
+    assert history[-1]["val/loss"] < 0.5 * history[0]["val/loss"]
+
+
+def test_every_epoch_leaves_a_row_with_all_losses(train, make_model):
+    rows: list[Row] = []
+    result = train(make_model(), 3, schedule="cosine", on_epoch=rows.append)
+    assert rows == result.history
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert [row["lr"] for row in rows] == pytest.approx([LR * 0.5 * (1 + math.cos(math.pi * i / 3)) for i in range(3)])
+    expected = {"epoch", "lr", "seconds"}
+    expected |= {f"{part}/{name}loss" for part in ("train", "val") for name in ("", "cls/", "reg/")}
+    assert all(set(row) == expected for row in rows)
+    assert 0 < sum(row["seconds"] for row in rows) <= result.seconds + 0.01
+
+
+def test_the_same_seed_gives_the_same_history_to_the_last_bit(train, make_model):
+    def history(seed: int) -> list[Row]:
+        model = make_model(dropout=0.3, seed=seed)
+        rows = train(model, 4, seed=seed).history
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+    assert history(0) == history(0)
+    assert history(0) != history(1)
+
+
+def test_the_order_of_batches_alone_makes_a_difference(train, make_model):
+    histories = [[row["train/loss"] for row in train(make_model(), 2, seed=seed).history] for seed in (0, 1)]
+    assert histories[0] != histories[1]
+
+
+def weights_of(model: MultiTaskModel) -> Tensor:
+    return torch.cat([tensor.detach().flatten() for tensor in model.parameters()])
+
+
+def moved(train, make_model, clip: float | None) -> float:
+    """Give the distance of one step of plain SGD with lr 0.1."""
+    model = make_model()
+    before = weights_of(model)
+    data = TensorSplit(torch.ones(6, 4), {"cls": torch.zeros(6, dtype=torch.long), "reg": torch.full((6, 1), 9.0)})
+    train(model, data=data, lr=0.1, optimizer="sgd", momentum=0.0, gradient_clip=clip)
+    return float((weights_of(model) - before).norm())
+
+
+def test_gradient_clip_limits_the_norm_of_the_step(train, make_model):
+    free = moved(train, make_model, None)
+    assert free > 0.1 * 2.0
+    assert moved(train, make_model, 2.0) == pytest.approx(0.1 * 2.0, rel=1e-4)
+    assert moved(train, make_model, 0.5) == pytest.approx(0.1 * 0.5, rel=1e-4)
+    assert moved(train, make_model, 1e6) == pytest.approx(free, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scores", "patience", "epochs", "best"),
+    [
+        ([3, 2, 2.5, 2.6, 1], 2, 4, 2),
+        ([3, 2, 2.5, 1, 1.5, 1.6, 0], 2, 6, 4),
+        ([3, 4, 0], 1, 2, 1),
+        ([3, math.nan, math.nan, 0], 2, 3, 1),
+        ([3, 4, 5, 6], None, 4, 1),
+    ],
+)
+def test_training_stops_after_patience_epochs_without_a_better_score(train, make_model, scores, patience, epochs, best):
+    result = train(make_model(), len(scores), validate=scripted(scores), patience=patience)
+    assert len(result.history) == epochs
+    assert result.best.epoch == best
+    assert result.best.score == scores[best - 1]
+
+
+def test_the_best_state_is_that_of_the_best_epoch_and_later_epochs_do_not_touch_it(train, make_model):
+    model = make_model()
+    after_epoch: list[dict[str, Tensor]] = []
+    offered: list[int] = []
+    result = train(
+        model,
+        4,
+        validate=scripted([3, 1, 2, 2]),
+        on_epoch=lambda row: after_epoch.append(copy.deepcopy(model.state_dict())),
+        on_better=lambda fit: offered.append(fit.best.epoch),
+    )
+    assert offered == [1, 2]
+    assert list(result.best_state) == list(model.state_dict())
+    for key, tensor in result.best_state.items():
+        assert torch.equal(tensor, after_epoch[1][key])
+        assert torch.equal(model.state_dict()[key], after_epoch[3][key])  # the model ends with the last epoch
+        assert not torch.equal(tensor, after_epoch[3][key])
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(1, 1), (1, 4), (2, 3)])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_with_epoch_and_step_and_keeps_the_best(train, make_model, epoch, step, value):
+    calls = iter(range(1, 100))
+
+    def breaks(outputs: Tensor, targets: Tensor) -> Tensor:
+        loss = LOSSES["reg"](outputs, targets)
+        return loss * value if next(calls) == 4 * (epoch - 1) + step else loss
+
+    kept: list[Fit] = []
+    said = rf"^the loss is {value} at epoch {epoch}, step {step} of 4; a smaller lr or trainer\.gradient_clip may help$"
+    with pytest.raises(NotFiniteError, match=said):
+        train(
+            make_model(),
+            3,
+            losses=Criterion({**LOSSES, "reg": breaks}, {"cls": ALPHA, "reg": 1 - ALPHA}),
+            validate=scripted([3.0, 2.0, 1.0]),
+            on_better=kept.append,
+        )
+    assert len(kept) == epoch - 1
+    assert all(tensor.isfinite().all() for result in kept for tensor in result.best_state.values())
+
+
+def test_a_last_batch_of_one_is_part_of_the_one_before_it(train, make_model, split):
+    sizes: list[int] = []
+    model = make_model()
+    model.backbone.register_forward_pre_hook(
+        lambda module, inputs: sizes.append(len(inputs[0])) if module.training else None
+    )
+    data = TensorSplit(split.x[:19], {task: target[:19] for task, target in split.targets.items()})
+    train(model, data=data)
+    assert sizes == [6, 6, 7]
+
+
+def test_training_runs_in_train_mode_in_every_epoch(train, make_model):
+    model, modes = make_model().eval(), []
+    model.backbone.register_forward_pre_hook(lambda module, inputs: modes.append(module.training))
+    train(model, 2)
+    assert modes == [True] * 4 + [False] + [True] * 4 + [False]  # four steps and a validation, twice
