@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tsmtl.config.data_settings import DataSettings, FileSettings
+from tsmtl.config.data_settings import DataSettings, FileSettings, NpzSettings
 from tsmtl.config.errors import UserError
 from tsmtl.data.checks import check_input, check_target
 from tsmtl.data.instances import BLOCK, Bundle, Instances
@@ -38,7 +38,7 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str]) -> Bundle:
     if instances.x.ndim == 2 and settings.scale == "per_instance":
         raise UserError("data.scale: per_instance is for series; vectors (N, E) take standard or minmax")
     notes = []
-    if instances.lengths is None and instances.x.ndim == 3:
+    if isinstance(settings, NpzSettings) and instances.lengths is None and instances.x.ndim == 3:
         instances, note = _lengths_of_nan_padding(instances)
         notes += note
     splits = split(instances, settings)

@@ -167,7 +167,7 @@ def _texts(archive: _Archive, name: str | None, key: str) -> list[str] | None:
     array = archive.one(name, key)
     if array.ndim != 1:
         raise UserError(f"{archive.where}: '{name}' ({key}) must be a list of names (got shape {array.shape})")
-    return [str(v) for v in array]
+    return [v.decode() if isinstance(v, bytes) else str(v) for v in array]
 
 
 def _lengths(values: npt.NDArray[Any], x: FloatArray, name: str, where: str) -> IntArray:

@@ -40,7 +40,8 @@ def draw_confusion(path: Path, matrix: npt.NDArray[np.int64], task: Task) -> Non
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if k <= MOST_NAMED:
-        ax.set_xticks(range(k), task.class_names, rotation=45, ha="right")
+        short = max(len(name) for name in task.class_names) <= 3
+        ax.set_xticks(range(k), task.class_names, rotation=0 if short else 45, ha="center" if short else "right")
         ax.set_yticks(range(k), task.class_names)
         for true, predicted in np.ndindex(k, k):
             if matrix[true, predicted]:
@@ -57,7 +58,7 @@ def draw_predicted_against_true(
     """Draw (N, D) predictions over the truth, a panel per number, with the line where they agree."""
     figure = Figure(figsize=(4.4 * task.size, 4.2), layout="constrained")
     axes = figure.subplots(1, task.size, squeeze=False)[0]
-    unit = f" ({task.unit})" if task.unit else ""
+    unit, in_unit = (f" {task.unit}", f" ({task.unit})") if task.unit else ("", "")
     for d, ax in enumerate(axes):
         known = ~np.isnan(values[:, d])
         true, guess = values[known, d], predicted[known, d]
@@ -66,7 +67,7 @@ def draw_predicted_against_true(
         ax.scatter(true, guess, s=14, alpha=0.5, color=BLUE, linewidths=0)
         name = task.key + (f" {d + 1}" if task.size > 1 else "")
         title = f"{name}, test: RMSE {metrics[d]['rmse']:.3g}{unit}, R2 {metrics[d]['r2']:.3f}"
-        _dress(ax, title, f"true{unit}", f"predicted{unit}")
+        _dress(ax, title, f"true{in_unit}", f"predicted{in_unit}")
     figure.savefig(path, dpi=DPI)
 
 
