@@ -1,6 +1,6 @@
 """What tsmtl's step loop costs over a plain torch loop with the same model, batches and optimiser.
 
-    python benchmarks/step_loop.py [--repeats 15] [--steps 40]
+    python benchmarks/step_loop.py [--repeats 15] [--steps 40] [--models fc gru]
 
 Both loops run in one process, in turn, on copies of the same model; the ratio is taken pair by pair.
 """
@@ -111,10 +111,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--models", nargs="+", choices=CASES, default=list(CASES))
     arguments = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
     print(f"{'model':<10} {'batch':>5} {'plain ms':>9} {'tsmtl ms':>9} {'ratio':>6}  (min - max of the pairs)")
-    for name, (settings, shape, batch_size) in CASES.items():
+    for name in arguments.models:
+        settings, shape, batch_size = CASES[name]
         torch.manual_seed(0)
         n = arguments.steps * batch_size
         targets = {"cls": torch.randint(CLASSES, (n,)), "reg": torch.randn(n, 1)}

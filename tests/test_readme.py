@@ -1,0 +1,74 @@
+"""The README is true: its commands run, its table is the YAML files', its links lead somewhere."""
+
+import re
+import shlex
+
+import pytest
+import yaml
+
+from tests.conftest import DATA, ROOT
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+COLUMNS = ["lstm, gru", "cnn1d", "lstm_fcn", "lstm_fcn_multi", "fc"]
+ROWS = re.findall(r"^\| `(\w+)` \| [^|]* \| [^|]* \|((?: [^|]* \|){5})$", README, flags=re.MULTILINE)
+
+
+def test_every_command_and_program_of_the_readme_runs_as_printed(tsmtl_train, tmp_path):
+    ran = 0
+    for language, text in BLOCKS:
+        first = text.splitlines()[0]
+        if first.startswith("# my_backbones.py"):
+            (tmp_path / "my_backbones.py").write_text(text)
+        elif language == "yaml":
+            (tmp_path / "model").mkdir()
+            (tmp_path / "model" / "tiny.yaml").write_text(text)
+        elif language == "python":
+            exec(compile(text, "README.md", "exec"), {})
+        elif language == "bash":
+            for line in text.splitlines():
+                command, *arguments = shlex.split(line)
+                if command != "tsmtl-train":
+                    assert (ROOT / arguments[0]).is_file(), line
+                    continue
+                if "experiment=hydraulic" in arguments:
+                    if not (DATA / "hydraulic").is_dir():
+                        continue  # the known set is tested, and skipped with its reason, in test_real_data.py
+                    arguments.append("num_epochs=1")
+                answer = tsmtl_train(*arguments)
+                assert answer.code == 0, f"{line}\n{answer.err}"
+                ran += 1
+    assert ran >= 6
+
+
+def test_the_readmes_refusal_is_what_the_command_says(tsmtl_train):
+    (said,) = [text for language, text in BLOCKS if language == "text" and text.startswith("$ ")]
+    command, *lines = said.splitlines()
+    answer = tsmtl_train(*shlex.split(command)[2:])
+    assert answer.code == 2
+    assert answer.lines == lines
+
+
+@pytest.mark.parametrize(("key", "cells"), ROWS, ids=[key for key, _ in ROWS])
+def test_the_table_of_defaults_is_that_of_the_yaml_files(key, cells):
+    values = [cell.strip() for cell in cells.strip().strip("|").split("|")]
+    for column, value in zip(COLUMNS, values, strict=True):
+        for model in column.split(", "):
+            settings = yaml.safe_load((ROOT / "configs" / "model" / f"{model}.yaml").read_text())
+            expected = yaml.safe_load(value) if value else None
+            assert settings.get(key) == expected, f"{key} of {model}"
+
+
+def test_the_table_has_every_key_of_the_specification():
+    keys = {key for key, _ in ROWS}
+    assert keys >= {
+        *("num_layers", "hidden_size", "dropout", "bidirectional", "output_channels", "kernel_size", "stride"),
+        *("padding", "lstm_drop_out", "fc_drop_out", "bias", "num_epochs", "batch_size", "lr"),
+    }
+
+
+def test_every_file_that_the_readme_names_is_there():
+    for path in re.findall(r"\]\(([\w/.]+)\)", README) + re.findall(
+        r"\b((?:docs|benchmarks|scripts)/[\w./]+\w)", README
+    ):
+        assert (ROOT / path).exists(), path
