@@ -44,7 +44,7 @@ class TsmtlLauncher(Launcher):
             UserError: If the settings of any job are refused; no job has run.
             SweepError: If a job failed; the others are done.
         """
-        from tsmtl.config.command import SweepError, plain_settings, remove_traces
+        from tsmtl.config.command import SweepError, plain_settings, remove_traces, typed_keys
         from tsmtl.config.errors import UserError
         from tsmtl.config.logs import set_up_logs
         from tsmtl.config.schema import check
@@ -63,7 +63,8 @@ class TsmtlLauncher(Launcher):
                 problems += [f"job {number} ({name}): {line}" for line in error.lines]
             jobs.append((number, name, config))
         if problems:
-            remove_traces(folder)  # the sweeper has written multirun.yaml by now
+            typed = typed_keys(list(self.config.hydra.overrides.hydra))
+            remove_traces(folder, "hydra.sweep.dir" not in typed)
             raise UserError(problems)
         folder.mkdir(parents=True, exist_ok=True)
         returns: list[JobReturn] = []

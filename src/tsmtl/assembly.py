@@ -117,7 +117,8 @@ def make_criterion(settings: Settings, tasks: dict[str, Task], splits: dict[str,
     losses: dict[str, Loss] = {}
     for name, task in tasks.items():
         train = splits["train"].targets[name]
-        missing = [t.lt(0) if task.kind == "cls" else t.isnan() for t in (s.targets[name] for s in splits.values())]
+        seen = [splits[split].targets[name] for split in ("train", "val")]  # the test split decides nothing
+        missing = [t.lt(0) if task.kind == "cls" else t.isnan() for t in seen]
         masked = any(bool(m.any()) for m in missing)
         if task.kind == "cls":
             weights = class_weight_values(trainer.class_weights, train.cpu(), task.size)

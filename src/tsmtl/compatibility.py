@@ -66,13 +66,14 @@ def check_lengths(bundle: Bundle, backbone: Backbone, model: str) -> None:
     Raises:
         UserError: With the mend.
     """
-    lengths, where = bundle.instances.lengths, bundle.instances.where
+    lengths, where, nan_padding = bundle.instances.lengths, bundle.instances.where, bundle.instances.nan_padding
     if lengths is None:
         return
     if not backbone.takes_lengths:
         raise UserError(
             f"{where}: the series have {lengths.min()} to {lengths.max()} time steps, and model={model} with these "
             "settings reads equal lengths only; take readout=mean (or last, max, attention) and no dimension_shuffle"
+            + ("; if the NaN at their ends are missing values, data.nan_padding=false" if nan_padding else "")
         )
     if lengths.min() < backbone.shortest:
         raise UserError(

@@ -11,10 +11,10 @@ import torch
 
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.config.errors import UserError
+from tsmtl.data.padding import lengths_of_nan_padding, pad
 from tsmtl.data.preparation import InputPreparation
-from tsmtl.data.ts import pad
 from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.models.registry import build_backbone, import_plugins
+from tsmtl.models.registry import BACKBONES, build_backbone, import_plugins
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.batches import TensorSplit
 from tsmtl.training.evaluation import outputs_of
@@ -81,6 +81,8 @@ class Predictor:
             raise UserError(f"x: the model reads {kind} {wanted} (got shape {array.shape})")
         if array.shape[1] != len(self.channels):
             raise UserError(f"x: the model was trained with {sizes} (got {array.shape[1]}, shape {array.shape})")
+        if lengths is None and kind == "series" and self._input["nan_padding"]:
+            lengths = lengths_of_nan_padding(array)
         backbone = self.model.backbone
         if lengths is not None and not backbone.takes_lengths:
             raise UserError("x: this model reads series of equal lengths only")
@@ -111,20 +113,27 @@ def _checked_lengths(lengths: npt.NDArray[np.integer], n: int, t: int) -> npt.ND
     return steps.astype(np.int64)
 
 
-def load_model(path: str | os.PathLike[str], device: str = "cpu") -> Predictor:
+def load_model(path: str | os.PathLike[str], device: str = "cpu", plugins: Sequence[str] = ()) -> Predictor:
     """Load a checkpoint for prediction.
 
     Args:
         path: A checkpoint that ``tsmtl-train`` wrote.
         device: Where to predict, such as ``cpu`` or ``cuda``.
+        plugins: Modules to import that register the backbone, where it is the user's own. A checkpoint only names
+            them: no file decides what code runs.
 
     Raises:
         UserError: A ValueError: if the file is missing, damaged, of a newer format, or no checkpoint.
     """
     path = Path(path)
     content = read_checkpoint(path)
-    import_plugins(content["settings"]["plugins"])
     spec = content["backbone"]
+    import_plugins(list(plugins))
+    if spec["name"] not in BACKBONES:
+        modules = content["settings"]["plugins"]
+        raise UserError(f"{path}: its backbone '{spec['name']}' is a user's own; load it with plugins={modules}")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"device: {device} was asked for, but PyTorch finds no CUDA device here; take 'cpu'")
     backbone = build_backbone(spec["name"], spec["arguments"], spec["input_size"], spec["seq_len"])
     sizes = {name: state["size"] for name, state in content["tasks"].items()}
     model = MultiTaskModel(backbone, sizes, spec["head_bias"])

@@ -2,25 +2,20 @@
 
 import logging
 import math
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-import tsmtl
 from tsmtl.assembly import (
     build_model,
     choose_device,
     fit_preparation,
-    head_bias,
     make_criterion,
     make_splits,
     make_tasks,
-    steps_of,
     truth_of,
 )
 from tsmtl.checkpoint.best import BestCheckpoint
@@ -28,17 +23,14 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.metric_names import monitor_choices
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
-from tsmtl.data.instances import Bundle
 from tsmtl.data.loading import load_bundle
-from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import import_plugins
+from tsmtl.record import about_model, details_by_task, draw_run, say_what_starts, versions
 from tsmtl.report.files import HistoryFile, write_config, write_json, write_predictions
-from tsmtl.report.pictures import draw_confusion, draw_curves, draw_predicted_against_true
 from tsmtl.report.terminal import show_summary
 from tsmtl.tasks.losses import Criterion
 from tsmtl.tasks.measure import measure
-from tsmtl.tasks.metrics import confusion_matrix, f1_per_class, regression_metrics_per_output
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.batches import TensorSplit, steps_per_epoch
 from tsmtl.training.best_epoch import BestEpoch
@@ -81,10 +73,10 @@ def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
 
     folder.mkdir(parents=True, exist_ok=True)
     write_config(folder / "config.yaml", settings.flat, dict(settings.choices))
-    _say_what_starts(settings, bundle, model, device)
+    say_what_starts(settings, bundle, model, device)
     checkpoint = BestCheckpoint(best_path)
     history = HistoryFile(folder / "metrics.csv")
-    about = _about_model(settings, bundle, preparation, tasks)
+    about = about_model(settings, bundle, preparation, tasks)
 
     def on_better(result: Fit) -> None:
         found = {"state": result.best_state, "epoch": result.best.epoch, "score": result.best.score}
@@ -103,11 +95,10 @@ def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
     truth = truth_of(bundle, "test")
     test = {name: measure(truth[name], prediction) for name, prediction in predictions.items()}
 
-    draw_curves(folder / "curves.png", result.history, tasks, result.best.epoch)
-    test_details = _draw_tasks(folder, tasks, truth, predictions)
+    details = details_by_task(tasks, truth, predictions)
     write_predictions(folder / "predictions_test.csv", bundle.splits["test"], tasks, truth, predictions)
     summary = {
-        "test": {name: metrics | test_details[name] for name, metrics in test.items()},
+        "test": {name: metrics | details[name] for name, metrics in test.items()},
         "best": {"epoch": result.best.epoch, "monitor": settings.trainer.monitor, "score": result.best.score},
         "val": result.history[result.best.epoch - 1],
         "epochs": len(result.history),
@@ -117,10 +108,11 @@ def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
         "seconds": {"training": result.seconds, "all": time.perf_counter() - began},
         "device": str(device),
         "threads": torch.get_num_threads(),
-        "versions": _versions(),
+        "versions": versions(),
         "best_model_path": str(best_path),
     }
     write_json(folder / "summary.json", summary)
+    draw_run(folder, tasks, result, truth, predictions)
     log.info("best epoch %d of %d, %.1f s", result.best.epoch, len(result.history), result.seconds)
     show_summary(tasks, test, {"run folder": folder, "best model": best_path})
     return summary
@@ -205,79 +197,9 @@ def best_model_path(settings: Settings, folder: Path) -> Path:
         raise UserError(f"best_model_path: {path} is a folder; name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(path.name + ".tmp")  # what a checkpoint is written to first
+        probe.open("ab").close()
+        probe.unlink()
     except OSError as error:
-        raise UserError(f"best_model_path: cannot make the folder {path.parent} ({error.strerror})") from error
+        raise UserError(f"best_model_path: cannot write {path} ({error.strerror})") from error
     return path
-
-
-def _about_model(
-    settings: Settings, bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task]
-) -> dict[str, Any]:
-    """Give what a checkpoint says beside weights, epoch and score."""
-    x = bundle.instances.x
-    return {
-        "settings": settings.flat,
-        "backbone": {
-            "name": settings.model.model,
-            "arguments": settings.model.backbone_arguments(),
-            "input_size": x.shape[1],
-            "seq_len": steps_of(bundle),
-            "head_bias": head_bias(settings),
-        },
-        "input": {
-            "kind": "series" if x.ndim == 3 else "vectors",
-            "channels": bundle.instances.channels,
-            "seq_len": steps_of(bundle),
-            "preparation": preparation.state(),
-        },
-        "tasks": {name: task.state() for name, task in tasks.items()},
-        "monitor": settings.trainer.monitor,
-        "versions": _versions(),
-    }
-
-
-def _draw_tasks(
-    folder: Path,
-    tasks: dict[str, Task],
-    truth: dict[str, Any],
-    predictions: dict[str, ClassPrediction | NumberPrediction],
-) -> dict[str, dict[str, Any]]:
-    """Draw each task's picture; give its metrics by class or by output."""
-    details: dict[str, dict[str, Any]] = {}
-    for name, task in tasks.items():
-        prediction = predictions[name]
-        if isinstance(prediction, ClassPrediction):
-            matrix = confusion_matrix(truth[name], prediction.ids, task.size)
-            draw_confusion(folder / f"confusion_{name}.png", matrix, task)
-            scores = f1_per_class(truth[name], prediction.probabilities)
-            details[name] = {"f1": dict(zip(task.class_names, scores, strict=True))}
-        else:
-            per_output = regression_metrics_per_output(truth[name], prediction.values)
-            draw_predicted_against_true(
-                folder / f"predicted_{name}.png", truth[name], prediction.values, task, per_output
-            )
-            details[name] = {"per_output": per_output} if task.size > 1 else {}
-    return details
-
-
-def _say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, device: torch.device) -> None:
-    if device.type != settings.run.device:
-        log.warning("device: no CUDA device here, training on the CPU (device=cpu says so from the start)")
-    instances = bundle.instances
-    shape = " x ".join(str(size) for size in instances.x.shape[1:])
-    sizes = ", ".join(f"{name} {len(rows)}" for name, rows in bundle.splits.items())
-    log.info("data: %s, %s (%s)", instances.where, shape, sizes)
-    for note in bundle.notes:
-        log.info("data: %s", note)
-    parameters = sum(p.numel() for p in model.parameters())
-    targets = ", ".join(f"{name} ({target.key})" for name, target in instances.targets.items())
-    log.info("model: %s, %s parameters, tasks %s, on %s", settings.model.model, f"{parameters:,}", targets, device)
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "tsmtl": tsmtl.__version__,
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }

@@ -144,8 +144,21 @@ def test_plain_settings_are_forced_and_groups_are_left_to_hydra():
     assert prepare_arguments(["experiment=null"]) == ["~experiment"]
 
 
-def test_a_closed_pipe_is_no_error(tmp_path):
-    command = f"{sys.executable} -m tsmtl.train --help | head -1"
+@pytest.mark.parametrize("reader", ["head -1", "true"])
+def test_a_closed_pipe_is_no_error(tmp_path, reader):
+    command = f"{sys.executable} -m tsmtl.train --help | {reader}"
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
-    assert done.stdout.startswith("tsmtl-train trains")
+
+
+def test_null_beside_other_experiments_is_refused_in_one_line(tsmtl_train):
+    answer = tsmtl_train("-m", "experiment=har,null")
+    assert (answer.code, len(answer.lines)) == (2, 1)
+
+
+@pytest.mark.parametrize("path", ["/proc/no/best.pt", "/proc/best.pt"])
+def test_a_best_model_path_that_cannot_be_written_is_refused_before_training(tsmtl_train, tmp_path, path):
+    answer = tsmtl_train(f"best_model_path={path}", "device=cpu", "num_epochs=1")
+    assert answer.code == 2, answer.err
+    assert answer.lines[0].startswith(f"tsmtl-train: best_model_path: cannot write {path}")
+    assert list(tmp_path.iterdir()) == []

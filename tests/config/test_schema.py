@@ -145,6 +145,10 @@ def test_all_problems_are_reported_at_once(compose):
             ["data=npz", "data.path=a", "data.split=stratified", "data.group_key=g"],
             "data.split: stratified would divide the groups of data.group_key; take split=group",
         ),
+        (
+            ["data=npz", "data.path=a", "data.split_key=f", "data.test_fold=[]"],
+            "data.test_fold: must be a whole number",
+        ),
         (["data=npz", "data.path=a", "data.test_fold=1"], "data.split_key: test_fold and val_fold need the name"),
     ],
 )

@@ -7,8 +7,8 @@ import gc
 import logging
 import os
 import re
-import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # hydra and pydantic take longer to import than some answers 
 
 GROUPS = ("task", "data", "model", "trainer", "experiment")
 _SETTING = re.compile(r"^(?P<key>[A-Za-z_]\w*(\.\w+)*)=")
+_STARTED = time.time() - 0.01  # folders touched later are this process's own; file systems keep coarse times
 log = logging.getLogger(__name__)
 
 
@@ -32,11 +33,25 @@ def run_command(name: str, job: "Callable[[Settings, Path], Any]") -> None:
 
     Problems become lines on stderr and an exit code.
     """
-    if any(argument in ("--help", "-h") for argument in sys.argv[1:]):
-        from tsmtl.config.help import help_text
+    try:
+        if any(argument in ("--help", "-h") for argument in sys.argv[1:]):
+            from tsmtl.config.help import help_text
 
-        sys.stdout.write(help_text(name))
-        return
+            sys.stdout.write(help_text(name))
+        else:
+            _run_through_hydra(name, job)
+        sys.stdout.flush()
+    except UserError as error:
+        _exit(2, name, error.lines)
+    except KeyboardInterrupt:
+        _exit(130, name, ["interrupted"])
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SweepError as failure:
+        _exit(1, name, [str(failure)])
+
+
+def _run_through_hydra(name: str, job: "Callable[[Settings, Path], Any]") -> None:
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -47,16 +62,8 @@ def run_command(name: str, job: "Callable[[Settings, Path], Any]") -> None:
         _check_plain_run(sys.argv[1:])
         main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
         main(_guarded(name, job))()
-    except UserError as error:
-        _exit(2, name, error.lines)
     except (HydraException, OmegaConfBaseException) as error:
-        _exit(2, name, [_hydra_line(error)])
-    except KeyboardInterrupt:
-        _exit(130, name, ["interrupted"])
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except SweepError as failure:
-        _exit(1, name, [str(failure)])
+        raise UserError(_hydra_line(error)) from error
 
 
 def _check_plain_run(arguments: list[str]) -> None:
@@ -90,6 +97,8 @@ def prepare_arguments(arguments: list[str]) -> list[str]:
             if values == ["null"]:
                 prepared.append("~experiment")
                 continue
+            if "null" in values:
+                raise UserError("experiment: null is no choice beside others; make an experiment file without settings")
             names = [_register_experiment(v) if v.endswith((".yaml", ".yml")) else v for v in values]
             prepared.append("experiment=" + ",".join(names))
         elif match and key not in GROUPS and key.partition(".")[0] != "hydra":
@@ -112,9 +121,19 @@ def _register_experiment(path: str) -> str:
         raise UserError(f"experiment: {file} is not a YAML file: {_first_line(error)}") from error
     if not isinstance(node, DictConfig):
         raise UserError(f"experiment: {file} must hold settings, 'key: value' on each line")
+    _keys_to_choices(node)
     name = "user_" + re.sub(r"\W", "_", str(file.resolve()))  # a shipped experiment of the same name would win
     ConfigStore.instance().store(group="experiment", name=name, package="_global_", node=node)
     return name
+
+
+def _keys_to_choices(node: "DictConfig") -> None:
+    """Let an experiment file say ``model: gru`` for ``defaults: [override /model: gru]``."""
+    chosen = [group for group in GROUPS if isinstance(node.get(group), str)]
+    if chosen:
+        defaults = [{f"override /{group}": node.pop(group)} for group in chosen]
+        rest = [d for d in node.get("defaults", []) if d != "_self_"]
+        node["defaults"] = [*rest, *defaults, "_self_"]
 
 
 def plain_settings(config: "DictConfig") -> dict[str, Any]:
@@ -147,14 +166,12 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
             chosen = {group: choice for group, choice in hydra_config.runtime.choices.items() if group in GROUPS}
             chosen.pop("experiment", None)  # its values are in the settings
             settings = check(plain_settings(config), typed_keys(list(hydra_config.overrides.task)), chosen)
-            for line in settings.model.advice():
-                log.warning("%s", line)
             return job(settings, folder)
         except (UserError, OmegaConfBaseException) as error:
             if sweeping:
                 raise  # the launcher goes on with the other jobs and names this one at the end
             close_logs()
-            remove_traces(folder)
+            remove_traces(folder, "hydra.run.dir" not in typed_keys(list(hydra_config.overrides.hydra)))
             _exit(2, name, error.lines if isinstance(error, UserError) else [_first_line(error)])
         except Exception as error:
             reason = f"{type(error).__name__}: {_first_line(error)}"
@@ -166,13 +183,22 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
     return task_function
 
 
-def remove_traces(folder: Path) -> None:
-    """Remove the folder of a refused run or sweep, and its parents as far as they are empty."""
-    if folder.is_dir() and all(entry.name in (FILE_NAME, "multirun.yaml") for entry in folder.iterdir()):
-        shutil.rmtree(folder)
-        for parent in (folder.parent, folder.parent.parent):
-            if parent.name and not any(parent.iterdir()):
-                parent.rmdir()
+def remove_traces(folder: Path, own_layout: bool) -> None:
+    """Remove the empty folder that Hydra made for a refused run or sweep; nothing that was there before.
+
+    Args:
+        folder: The run's or sweep's folder.
+        own_layout: Whether it lies in tsmtl's own ``outputs/<date>/<time>...``, whose empty parents go too.
+    """
+    if not folder.is_dir() or folder.stat().st_mtime < _STARTED:
+        return
+    for file in (folder / FILE_NAME, folder / "multirun.yaml"):  # the sweeper writes the latter before any check
+        if file.is_file() and file.stat().st_mtime >= _STARTED:
+            file.unlink()
+    for path in (folder, folder.parent, folder.parent.parent) if own_layout else (folder,):
+        if any(path.iterdir()):
+            return
+        path.rmdir()
 
 
 def _exit(code: int, name: str, lines: list[str]) -> None:
@@ -195,4 +221,6 @@ def _hydra_line(error: Exception) -> str:
         options = list(error.options or [])
         if group and options:
             return f"{group}: must be one of {', '.join(options)} (got '{choice}'){did_you_mean(choice, options)}"
+    if "HydraConfig was not set" in str(error):
+        return "settings: ${hydra:...} is for Hydra's own settings; without best_model_path the run folder is taken"
     return _first_line(error)

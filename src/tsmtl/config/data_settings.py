@@ -7,7 +7,8 @@ from pydantic import Field
 from tsmtl.config.section import Count, Section, Text
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-FoldId = int | str | list[int] | list[str]
+FoldIds = Annotated[list[int] | list[str], Field(min_length=1)]
+FoldId = int | str | FoldIds
 
 
 class DataSettings(Section):
@@ -62,6 +63,7 @@ class NpzSettings(FileSettings):
     val_fold: FoldId | None = Field(description="fold id or ids to validate on")
     group_key: Text | None = Field(description="array of groups; none is divided between splits")
     lengths_key: Text | None = Field(description="array of lengths of padded series")
+    nan_padding: bool = Field(description="time steps at the end that are NaN in every channel are padding")
     channels_key: Text | None = Field(description="array of channel names")
     class_names_key: Text | None = Field(description="array of class names for the ids 0 ... K - 1")
 

@@ -12,7 +12,7 @@ class OneLineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Give one line."""
-        message = record.getMessage()
+        message = record.getMessage().partition("\n")[0]  # a warning shows its line of code behind it
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
 
 
@@ -30,7 +30,8 @@ def set_up_logs(folder: Path) -> None:
     for handler in (console, file):
         handler.set_name(__name__)
         root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    for name in ("tsmtl", "hydra_plugins"):  # other libraries are heard from WARNING on
+        logging.getLogger(name).setLevel(logging.INFO)
     logging.captureWarnings(True)
 
 

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from tsmtl.config.errors import UserError
-from tsmtl.data.instances import BLOCK, Bundle, ClassTarget, Instances, IntArray, NumberTarget, Target
+from tsmtl.data.instances import Bundle, ClassTarget, Instances, IntArray, NumberTarget, Target, blocks
 
 
 def check_input(instances: Instances, splits: dict[str, IntArray], missing: str) -> list[str]:
@@ -30,8 +30,8 @@ def check_input(instances: Instances, splits: dict[str, IntArray], missing: str)
     low, high = np.full(c, np.inf), np.full(c, -np.inf)
     in_train = np.zeros(len(x), dtype=bool)
     in_train[splits["train"]] = True
-    for start in range(0, len(x), BLOCK):
-        rows = slice(start, start + BLOCK)
+    for rows in blocks(len(x), x):
+        start = rows.start
         block = x[rows] if x.ndim == 3 else x[rows, :, None]  # (n, C, T)
         if instances.lengths is not None:
             block = block.copy()
@@ -104,15 +104,17 @@ def check_target(instances: Instances, task: str, target: Target, splits: dict[s
                     "mend the split, or leave these instances out"
                 )
     else:
-        train = target.values[labelled["train"]]
-        for column in range(train.shape[1]):
-            values = train[:, column][~np.isnan(train[:, column])]
-            said = f"'{key}'" + (f" column {column}" if train.shape[1] > 1 else "")
-            if not values.size:
-                raise UserError(f"{where}: {said} is missing everywhere in the train split")
-            if values.min() == values.max():
+        for column in range(target.values.shape[1]):
+            said = f"'{key}'" + (f" column {column}" if target.values.shape[1] > 1 else "")
+            for name, rows in labelled.items():
+                values = target.values[rows, column]
+                if np.isnan(values).all():
+                    raise UserError(f"{where}: {said} is missing everywhere in the {name} split")
+            values = target.values[labelled["train"], column]
+            if np.nanmin(values) == np.nanmax(values):
                 raise UserError(
-                    f"{where}: {said} has one value only in the train split ({values[0]:g}); there is nothing to learn"
+                    f"{where}: {said} has one value only in the train split ({np.nanmin(values):g}); "
+                    "there is nothing to learn"
                 )
     n_missing = sum(len(rows) for rows in splits.values()) - sum(len(rows) for rows in labelled.values())
     if n_missing:

@@ -1,5 +1,6 @@
 """What every source gives: the instances of a data set, before and after they are split."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +9,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 SPLITS = ("train", "val", "test")
-BLOCK = 1024  # instances worked on at a time, so that memory stays near the size of the data
+BLOCK = 1024  # instances worked on at a time at most, and
+BLOCK_VALUES = 2**22  # values (32 MiB in double precision), so that memory stays near the size of the data
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,12 @@ class NumberTarget:
 Target = ClassTarget | NumberTarget
 
 
+def blocks(n: int, x: FloatArray) -> Iterator[slice]:
+    """Give slices that cover ``n`` instances shaped like those of ``x``, each small enough to copy."""
+    size = max(1, min(BLOCK, BLOCK_VALUES // max(1, int(np.prod(x.shape[1:])))))
+    return (slice(start, start + size) for start in range(0, n, size))
+
+
 @dataclass(frozen=True)
 class Instances:
     """A data set as its source gives it.
@@ -65,6 +73,7 @@ class Instances:
         channels: C (or E) names.
         lengths: (N,) valid time steps where they differ, else None.
         groups: (N,) group of each instance where there is one; a group is never divided between splits.
+        nan_padding: Whether the lengths were read off NaN behind the shorter series.
         given: Rows of the splits that the source itself fixes; ``val`` may be missing.
     """
 
@@ -75,6 +84,7 @@ class Instances:
     lengths: IntArray | None = None
     groups: npt.NDArray[np.generic] | None = None
     given: dict[str, IntArray] | None = None
+    nan_padding: bool = False
 
 
 @dataclass(frozen=True)

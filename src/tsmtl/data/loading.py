@@ -9,8 +9,9 @@ import numpy as np
 from tsmtl.config.data_settings import DataSettings, FileSettings, NpzSettings
 from tsmtl.config.errors import UserError
 from tsmtl.data.checks import check_input, check_target
-from tsmtl.data.instances import BLOCK, Bundle, Instances
+from tsmtl.data.instances import Bundle, Instances
 from tsmtl.data.npz import load_npz
+from tsmtl.data.padding import lengths_of_nan_padding
 from tsmtl.data.splitting import split
 from tsmtl.data.synthetic import load_synthetic
 from tsmtl.data.ts import load_ts
@@ -37,10 +38,10 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str]) -> Bundle:
         raise UserError(f"{instances.where}: no data in the input, its shape is {instances.x.shape}")
     if instances.x.ndim == 2 and settings.scale == "per_instance":
         raise UserError("data.scale: per_instance is for series; vectors (N, E) take standard or minmax")
-    notes = []
-    if isinstance(settings, NpzSettings) and instances.lengths is None and instances.x.ndim == 3:
-        instances, note = _lengths_of_nan_padding(instances)
-        notes += note
+    notes: list[str] = []
+    takes_padding = isinstance(settings, NpzSettings) and settings.nan_padding
+    if takes_padding and instances.lengths is None and instances.x.ndim == 3:
+        instances, notes = _take_nan_padding(instances)
     splits = split(instances, settings)
     missing = settings.missing if isinstance(settings, FileSettings) else "error"
     notes += check_input(instances, splits, missing)
@@ -49,20 +50,14 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str]) -> Bundle:
     return Bundle(instances, splits, notes)
 
 
-def _lengths_of_nan_padding(instances: Instances) -> tuple[Instances, list[str]]:
-    """Take time steps at the end that are NaN in every channel for padding."""
-    x = instances.x
-    steps = x.shape[2]
-    lengths = np.full(len(x), steps, dtype=np.int64)
-    for start in range(0, len(x), BLOCK):
-        there = np.asarray(~np.isnan(x[start : start + BLOCK]).all(axis=1))  # (n, T)
-        last = steps - np.argmax(there[:, ::-1], axis=1)
-        lengths[start : start + BLOCK] = np.where(there.any(axis=1), last, 0)
-    if (lengths == steps).all():
+def _take_nan_padding(instances: Instances) -> tuple[Instances, list[str]]:
+    lengths = lengths_of_nan_padding(instances.x)
+    if lengths is None:
         return instances, []
     empty = np.flatnonzero(lengths == 0)
     if empty.size:
         raise UserError(f"{instances.where}: instance {empty[0]} has no value at all; leave it out")
+    steps = instances.x.shape[2]
     shorter = int((lengths < steps).sum())
     note = f"{shorter} series end in NaN in every channel: taken as padding of {lengths.min()} to {steps} steps"
-    return replace(instances, lengths=lengths), [note]
+    return replace(instances, lengths=lengths, nan_padding=True), [note]

@@ -17,8 +17,6 @@ from tsmtl.data.files import existing_file
 from tsmtl.data.instances import SPLITS, FloatArray, Instances, IntArray, Target
 from tsmtl.data.targets import class_target, number_target
 
-SUFFIXES = ("train", "val", "test")
-
 
 class _Archive:
     """The arrays of a file; a name is one array, or a family with the suffixes _train, _val and _test."""
@@ -35,7 +33,15 @@ class _Archive:
             raise UserError(f"{self.where}: no array '{name}' ({key}); it has {have}{did_you_mean(name, self.names)}")
         try:
             array: npt.NDArray[Any] = self._file[name]
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            OSError,
+            ValueError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+            RuntimeError,
+            NotImplementedError,
+        ) as error:
             if "pickle" in str(error):  # numpy's refusal to unpickle
                 raise UserError(
                     f"{self.where}: '{name}' is an object array, which could run code when read; "
@@ -44,11 +50,16 @@ class _Archive:
             raise UserError(f"{self.where}: '{name}' cannot be read, the file is damaged ({error})") from error
         if not isinstance(array, np.ndarray):  # numpy hands out the bytes of a member that is no array
             raise UserError(f"{self.where}: '{name}' is no array; save it with numpy.savez")
+        if array.dtype.kind == "S":
+            try:
+                return np.char.decode(array, "utf-8")
+            except UnicodeDecodeError as error:
+                raise UserError(f"{self.where}: '{name}' holds bytes that are no UTF-8 text ({error})") from error
         return array
 
     def family(self, name: str) -> list[str]:
         """Give the splits for which ``name`` stands with a suffix; none if it is there by itself."""
-        return [] if name in self.names else [s for s in SUFFIXES if f"{name}_{s}" in self.names]
+        return [] if name in self.names else [s for s in SPLITS if f"{name}_{s}" in self.names]
 
     def read(self, name: str, key: str, family: list[str]) -> dict[str, npt.NDArray[Any]]:
         """Read an array, or those of a family, by their full names."""
@@ -167,7 +178,7 @@ def _texts(archive: _Archive, name: str | None, key: str) -> list[str] | None:
     array = archive.one(name, key)
     if array.ndim != 1:
         raise UserError(f"{archive.where}: '{name}' ({key}) must be a list of names (got shape {array.shape})")
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in array]
+    return [str(v) for v in array]
 
 
 def _lengths(values: npt.NDArray[Any], x: FloatArray, name: str, where: str) -> IntArray:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tsmtl.data.instances import BLOCK, FloatArray, IntArray
+from tsmtl.data.instances import FloatArray, IntArray, blocks
 
 Double = npt.NDArray[np.float64]
 
@@ -68,8 +68,7 @@ class InputPreparation:
     def apply(self, x: FloatArray, lengths: IntArray | None = None) -> FloatArray:
         """Prepare series (N, C, T) or vectors (N, E); padding becomes 0."""
         out = np.empty_like(x, dtype=np.float32)
-        for start in range(0, len(x), BLOCK):
-            rows = slice(start, start + BLOCK)
+        for rows in blocks(len(x), x):
             valid = None if lengths is None else lengths[rows]
             out[rows] = self._apply_block(x[rows], valid)
         return out
@@ -119,8 +118,8 @@ class InputPreparation:
 
 def _valid_blocks(x: FloatArray, lengths: IntArray | None, rows: IntArray) -> Any:
     """Yield (n, C, T) blocks of the rows in double precision, NaN beyond the lengths."""
-    for start in range(0, len(rows), BLOCK):
-        part = rows[start : start + BLOCK]
+    for block in blocks(len(rows), x):
+        part = rows[block]
         values = x[part].astype(np.float64)
         if values.ndim == 2:
             values = values[:, :, None]

@@ -13,7 +13,8 @@ import numpy as np
 from tsmtl.config.data_settings import TsSettings
 from tsmtl.config.errors import UserError
 from tsmtl.data.files import existing_file
-from tsmtl.data.instances import ClassTarget, FloatArray, Instances, IntArray, NumberTarget, Target
+from tsmtl.data.instances import ClassTarget, FloatArray, Instances, NumberTarget, Target
+from tsmtl.data.padding import pad
 from tsmtl.data.targets import MISSING
 
 _STAMPED = re.compile(r"\([^,()]*,([^,()]*)\)")  # (time stamp, value)
@@ -225,14 +226,3 @@ def load_ts(settings: TsSettings, tasks: dict[str, str]) -> Instances:
 
 
 _NOUN = {"cls": "class", "reg": "number"}
-
-
-def pad(series: list[FloatArray]) -> tuple[FloatArray, IntArray | None]:
-    """Stack (C, T_i) series as (N, C, T), zeros behind the shorter ones; the lengths where they differ."""
-    lengths = np.array([s.shape[1] for s in series], dtype=np.int64)
-    if len(set(lengths.tolist())) == 1:
-        return np.stack(series), None
-    x = np.zeros((len(series), series[0].shape[0], int(lengths.max())), dtype=np.float32)
-    for row, values in zip(x, series, strict=True):
-        row[:, : values.shape[1]] = values
-    return x, lengths

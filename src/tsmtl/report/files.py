@@ -45,7 +45,9 @@ def write_config(path: Path, settings: dict[str, Any], choices: dict[str, str]) 
         choices: Chosen file of each config group.
     """
     defaults: list[Any] = [{f"override /{group}": choice} for group, choice in choices.items()]
-    content = {"defaults": [*defaults, "_self_"], **settings}
+    # What the chosen files say themselves is left to them, so that model=... beside the file chooses another model.
+    said = {key: value for key, value in settings.items() if key not in choices or isinstance(value, dict)}
+    content = {"defaults": [*defaults, "_self_"], **said}
     path.write_text(RERUN_NOTE + yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 

@@ -1,17 +1,26 @@
 """Pictures of a run: learning curves, confusion matrix, predicted against true."""
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
 
 from tsmtl.tasks.task import Task
 
 BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#718096"
 DPI = 120
+MOST_PANELS, PANELS_A_ROW = 12, 4  # numbers of a regression that get a panel
+FONTS = ["DejaVu Sans", "Noto Sans CJK KR", "NanumGothic", "Malgun Gothic", "AppleGothic", "Noto Sans CJK JP"]
+log = logging.getLogger(__name__)
 MOST_NAMED = 30  # classes whose names and counts can be read in a picture
 
 
@@ -40,9 +49,10 @@ def draw_confusion(path: Path, matrix: npt.NDArray[np.int64], task: Task) -> Non
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if k <= MOST_NAMED:
+        names = [_plain(name) for name in task.class_names]
         short = max(len(name) for name in task.class_names) <= 3
-        ax.set_xticks(range(k), task.class_names, rotation=0 if short else 45, ha="center" if short else "right")
-        ax.set_yticks(range(k), task.class_names)
+        ax.set_xticks(range(k), names, rotation=0 if short else 45, ha="center" if short else "right")
+        ax.set_yticks(range(k), names)
         for true, predicted in np.ndindex(k, k):
             if matrix[true, predicted]:
                 colour = "white" if shares[true, predicted] > 0.5 else "black"
@@ -55,11 +65,16 @@ def draw_confusion(path: Path, matrix: npt.NDArray[np.int64], task: Task) -> Non
 def draw_predicted_against_true(
     path: Path, values: npt.NDArray[Any], predicted: npt.NDArray[Any], task: Task, metrics: list[dict[str, float]]
 ) -> None:
-    """Draw (N, D) predictions over the truth, a panel per number, with the line where they agree."""
-    figure = Figure(figsize=(4.4 * task.size, 4.2), layout="constrained")
-    axes = figure.subplots(1, task.size, squeeze=False)[0]
+    """Draw (N, D) predictions over the truth, a panel for each of the first 12 numbers, and where the two agree."""
+    shown = min(task.size, MOST_PANELS)
+    columns = min(shown, PANELS_A_ROW)
+    rows = -(-shown // columns)
+    figure = Figure(figsize=(4.4 * columns, 4.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
     unit, in_unit = (f" {task.unit}", f" ({task.unit})") if task.unit else ("", "")
-    for d, ax in enumerate(axes):
+    for ax in axes[shown:]:
+        ax.set_visible(False)
+    for d, ax in enumerate(axes[:shown]):
         known = ~np.isnan(values[:, d])
         true, guess = values[known, d], predicted[known, d]
         ends = [min(true.min(), guess.min()), max(true.max(), guess.max())]
@@ -71,10 +86,25 @@ def draw_predicted_against_true(
     figure.savefig(path, dpi=DPI)
 
 
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")  # a dollar sign would begin a formula
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw with a font that has the names' script, where there is one; say once what could not be drawn."""
+    fonts = [font for font in FONTS if font in get_font_names()]
+    with matplotlib.rc_context({"font.family": fonts}), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    if caught:
+        log.warning("pictures: %s", str(caught[0].message).splitlines()[0])
+
+
 def _dress(ax: Axes, title: str, x: str, y: str, grid: bool = True) -> None:
-    ax.set_title(title, fontsize=10)
-    ax.set_xlabel(x)
-    ax.set_ylabel(y)
+    ax.set_title(_plain(title), fontsize=10)
+    ax.set_xlabel(_plain(x))
+    ax.set_ylabel(_plain(y))
     if grid:
         ax.grid(alpha=0.3)
         ax.spines[["top", "right"]].set_visible(False)

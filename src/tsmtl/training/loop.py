@@ -133,7 +133,10 @@ def train_epoch(
     gradient_clip: float | None,
     bar: "tqdm[NoReturn]",
 ) -> Tensor:
-    """Train one epoch; give the losses (steps, 1 + tasks), the total first. Waits for the device only at the end."""
+    """Train one epoch; give the losses (steps, 1 + tasks), the total first.
+
+    Waits for the device only at the end; with unequal lengths once a batch, to know its longest series.
+    """
     model.train()
     losses: list[Tensor] = []
     for rows in shuffled_rows(len(train), batch_size, generator, train.x.device):

@@ -6,7 +6,8 @@ import torch
 def seed_everything(seed: int) -> torch.Generator:
     """Seed initial weights and dropout; give the generator of the order of batches.
 
-    The same seed gives the same numbers on the same machine with the same number of threads.
+    On the CPU the same seed gives the same numbers on the same machine with the same number of threads; on a GPU some
+    operations add in an order of their own.
     """
     torch.manual_seed(seed)
     torch.backends.cudnn.deterministic = True

@@ -1,0 +1,114 @@
+"""What a run records of itself: the words at its start, what its checkpoint says, its pictures."""
+
+import logging
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import tsmtl
+from tsmtl.assembly import head_bias, steps_of
+from tsmtl.config.schema import Settings
+from tsmtl.data.instances import Bundle
+from tsmtl.data.preparation import InputPreparation
+from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.report.pictures import draw_confusion, draw_curves, draw_predicted_against_true, style
+from tsmtl.tasks.metrics import confusion_matrix, f1_per_class, regression_metrics_per_output
+from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
+from tsmtl.training.loop import Fit
+
+log = logging.getLogger(__name__)
+
+
+def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, device: torch.device) -> None:
+    """Log data, model and tasks before the first epoch."""
+    for line in settings.model.advice():
+        log.warning("%s", line)
+    if device.type != settings.run.device:
+        log.warning("device: no CUDA device here, training on the CPU (device=cpu says so from the start)")
+    instances = bundle.instances
+    shape = " x ".join(str(size) for size in instances.x.shape[1:])
+    sizes = ", ".join(f"{name} {len(rows)}" for name, rows in bundle.splits.items())
+    log.info("data: %s, %s (%s)", instances.where, shape, sizes)
+    for note in bundle.notes:
+        log.info("data: %s", note)
+    parameters = sum(p.numel() for p in model.parameters())
+    targets = ", ".join(f"{name} ({target.key})" for name, target in instances.targets.items())
+    log.info("model: %s, %s parameters, tasks %s, on %s", settings.model.model, f"{parameters:,}", targets, device)
+
+
+def about_model(
+    settings: Settings, bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task]
+) -> dict[str, Any]:
+    """Give what a checkpoint says beside weights, epoch and score."""
+    x = bundle.instances.x
+    return {
+        "settings": settings.flat,
+        "backbone": {
+            "name": settings.model.model,
+            "arguments": settings.model.backbone_arguments(),
+            "input_size": x.shape[1],
+            "seq_len": steps_of(bundle),
+            "head_bias": head_bias(settings),
+        },
+        "input": {
+            "kind": "series" if x.ndim == 3 else "vectors",
+            "channels": bundle.instances.channels,
+            "seq_len": steps_of(bundle),
+            "nan_padding": bundle.instances.nan_padding,
+            "preparation": preparation.state(),
+        },
+        "tasks": {name: task.state() for name, task in tasks.items()},
+        "monitor": settings.trainer.monitor,
+        "versions": versions(),
+    }
+
+
+def details_by_task(
+    tasks: dict[str, Task], truth: dict[str, Any], predictions: dict[str, ClassPrediction | NumberPrediction]
+) -> dict[str, dict[str, Any]]:
+    """Give each task's metrics by class (F1) or, of several numbers, by number."""
+    details: dict[str, dict[str, Any]] = {}
+    for name, task in tasks.items():
+        prediction = predictions[name]
+        if isinstance(prediction, ClassPrediction):
+            scores = f1_per_class(truth[name], prediction.probabilities)
+            details[name] = {"f1": dict(zip(task.class_names, scores, strict=True))}
+        else:
+            per_output = regression_metrics_per_output(truth[name], prediction.values)
+            details[name] = {"per_output": per_output} if task.size > 1 else {}
+    return details
+
+
+def draw_run(
+    folder: Path,
+    tasks: dict[str, Task],
+    result: Fit,
+    truth: dict[str, Any],
+    predictions: dict[str, ClassPrediction | NumberPrediction],
+) -> None:
+    """Draw the curves and each task's picture."""
+    with style():
+        draw_curves(folder / "curves.png", result.history, tasks, result.best.epoch)
+        for name, task in tasks.items():
+            prediction = predictions[name]
+            if isinstance(prediction, ClassPrediction):
+                matrix = confusion_matrix(truth[name], prediction.ids, task.size)
+                draw_confusion(folder / f"confusion_{name}.png", matrix, task)
+            else:
+                metrics = regression_metrics_per_output(truth[name], prediction.values)
+                draw_predicted_against_true(
+                    folder / f"predicted_{name}.png", truth[name], prediction.values, task, metrics
+                )
+
+
+def versions() -> dict[str, str]:
+    """Give the versions that a run was made with."""
+    return {
+        "tsmtl": tsmtl.__version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
