@@ -36,6 +36,10 @@ class TsmtlLauncher(Launcher):
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
+        from tsmtl.config.command import expect_sweep, typed_keys
+
+        typed = typed_keys(list(config.hydra.overrides.hydra))
+        expect_sweep(Path(str(config.hydra.sweep.dir)), own_layout="hydra.sweep.dir" not in typed)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Check all jobs, then run them.
@@ -44,7 +48,7 @@ class TsmtlLauncher(Launcher):
             UserError: If the settings of any job are refused; no job has run.
             SweepError: If a job failed; the others are done.
         """
-        from tsmtl.config.command import SweepError, plain_settings, remove_traces, typed_keys
+        from tsmtl.config.command import SweepError, plain_settings
         from tsmtl.config.errors import UserError
         from tsmtl.config.logs import set_up_logs
         from tsmtl.config.schema import check
@@ -63,8 +67,6 @@ class TsmtlLauncher(Launcher):
                 problems += [f"job {number} ({name}): {line}" for line in error.lines]
             jobs.append((number, name, config))
         if problems:
-            typed = typed_keys(list(self.config.hydra.overrides.hydra))
-            remove_traces(folder, "hydra.sweep.dir" not in typed)
             raise UserError(problems)
         folder.mkdir(parents=True, exist_ok=True)
         returns: list[JobReturn] = []
@@ -81,7 +83,8 @@ class TsmtlLauncher(Launcher):
             )
             set_up_logs(folder)
             if result.status == JobStatus.FAILED:
-                reason = str(result._return_value).splitlines()[0]
+                error = result._return_value
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
                 failed.append(f"job {number} ({name}): {reason}")
                 log.error("job %d failed: %s", number, reason)
             returns.append(result)

@@ -19,6 +19,7 @@ from tsmtl.assembly import (
     truth_of,
 )
 from tsmtl.checkpoint.best import BestCheckpoint
+from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.config.metric_names import monitor_choices
 from tsmtl.config.schema import Settings
@@ -195,6 +196,13 @@ def best_model_path(settings: Settings, folder: Path) -> Path:
     path = Path(settings.run.best_model_path or folder / "best_model.pt").expanduser()
     if path.is_dir():
         raise UserError(f"best_model_path: {path} is a folder; name a file in it")
+    if path.exists():
+        try:
+            read_checkpoint(path)
+        except UserError as error:
+            raise UserError(
+                f"best_model_path: {path} is there and no checkpoint of tsmtl; name another file, or remove it first"
+            ) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = path.with_name(path.name + ".tmp")  # what a checkpoint is written to first

@@ -151,6 +151,31 @@ def test_a_closed_pipe_is_no_error(tmp_path, reader):
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("argument", ["model=null", "data=null", "trainer=null"])
+def test_a_group_set_to_null_is_refused_in_one_line(tsmtl_train, tmp_path, argument):
+    answer = tsmtl_train(argument)
+    assert (answer.code, len(answer.lines)) == (2, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_over_a_model_that_is_not_there_leaves_nothing(tsmtl_train, tmp_path):
+    answer = tsmtl_train("-m", "model=gru,foo")
+    assert (answer.code, len(answer.lines)) == (2, 1)
+    assert "(got 'foo')" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_checkpoint_is_never_overwritten_by_one(tsmtl_train, tmp_path):
+    (tmp_path / "mine.npz").write_bytes(b"months of measurements")
+    answer = tsmtl_train("best_model_path=mine.npz", "device=cpu", "num_epochs=1")
+    assert answer.code == 2
+    assert answer.lines == [
+        "tsmtl-train: best_model_path: mine.npz is there and no checkpoint of tsmtl; name another file, or remove it "
+        "first"
+    ]
+    assert (tmp_path / "mine.npz").read_bytes() == b"months of measurements"
+
+
 def test_null_beside_other_experiments_is_refused_in_one_line(tsmtl_train):
     answer = tsmtl_train("-m", "experiment=har,null")
     assert (answer.code, len(answer.lines)) == (2, 1)

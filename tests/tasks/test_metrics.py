@@ -208,3 +208,9 @@ def test_the_better_prediction_scores_on_the_side_that_its_name_says(name, highe
     bad = classification_metrics(ids, unsure) | regression_metrics(true, true + 2.0)
     assert (good[name] > bad[name]) == higher_is_better
     assert good[name] != bad[name]
+
+
+def test_probabilities_that_are_not_numbers_give_metrics_that_are_not_numbers():
+    probabilities = np.array([[0.5, 0.5], [np.nan, np.nan]])
+    metrics = classification_metrics(np.array([0, 1]), probabilities)
+    assert all(np.isnan(value) for value in metrics.values())

@@ -62,7 +62,11 @@ def _run_through_hydra(name: str, job: "Callable[[Settings, Path], Any]") -> Non
         _check_plain_run(sys.argv[1:])
         main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
         main(_guarded(name, job))()
-    except (HydraException, OmegaConfBaseException) as error:
+    except UserError:
+        _remove_sweep()
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # hydra raises plain ValueErrors too
+        _remove_sweep()
         raise UserError(_hydra_line(error)) from error
 
 
@@ -181,6 +185,19 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
             sys.exit(1)
 
     return task_function
+
+
+_sweep: list[tuple[Path, bool]] = []  # of this process, which runs one command
+
+
+def expect_sweep(folder: Path, own_layout: bool) -> None:
+    """Note the folder that a sweep is about to write to; a refused sweep leaves nothing in it."""
+    _sweep.append((folder, own_layout))
+
+
+def _remove_sweep() -> None:
+    while _sweep:
+        remove_traces(*_sweep.pop())
 
 
 def remove_traces(folder: Path, own_layout: bool) -> None:

@@ -25,7 +25,7 @@ def classification_metrics(ids: IdArray, probabilities: Array) -> dict[str, floa
         or are predicted); auroc (one against the rest, mean over the classes that occur); log_loss; ece.
     """
     ids, probabilities = _labelled(ids, probabilities)
-    if not len(ids):
+    if not len(ids) or np.isnan(probabilities).any():
         return dict.fromkeys(CLASSIFICATION, float("nan"))
     predicted = probabilities.argmax(axis=1)
     matrix = confusion_matrix(ids, predicted, probabilities.shape[1])
