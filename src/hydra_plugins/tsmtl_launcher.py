@@ -83,8 +83,8 @@ class TsmtlLauncher(Launcher):
             )
             set_up_logs(folder)
             if result.status == JobStatus.FAILED:
-                error = result._return_value
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raised = result._return_value
+                reason = (str(raised).splitlines() or [type(raised).__name__])[0]
                 failed.append(f"job {number} ({name}): {reason}")
                 log.error("job %d failed: %s", number, reason)
             returns.append(result)
