@@ -33,7 +33,7 @@ def compose() -> Callable[..., Any]:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from tsmtl.config.command import plain_settings, prepare_arguments, typed_keys
+    from tsmtl.config.arguments import plain_settings, prepare_arguments, typed_keys
     from tsmtl.config.location import config_dir
     from tsmtl.config.schema import check
 

@@ -12,7 +12,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 import tsmtl
-from tsmtl.config.command import plain_settings
+from tsmtl.config.arguments import plain_settings
 from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
 from tsmtl.config.schema import check

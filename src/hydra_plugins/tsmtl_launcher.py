@@ -36,7 +36,8 @@ class TsmtlLauncher(Launcher):
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
-        from tsmtl.config.command import expect_sweep, typed_keys
+        from tsmtl.config.arguments import typed_keys
+        from tsmtl.config.command import expect_sweep
 
         typed = typed_keys(list(config.hydra.overrides.hydra))
         expect_sweep(Path(str(config.hydra.sweep.dir)), own_layout="hydra.sweep.dir" not in typed)
@@ -48,8 +49,8 @@ class TsmtlLauncher(Launcher):
             UserError: If the settings of any job are refused; no job has run.
             SweepError: If a job failed; the others are done.
         """
-        from tsmtl.config.command import SweepError, plain_settings
-        from tsmtl.config.errors import UserError
+        from tsmtl.config.arguments import plain_settings
+        from tsmtl.config.errors import SweepError, UserError
         from tsmtl.config.logs import set_up_logs
         from tsmtl.config.schema import check
 

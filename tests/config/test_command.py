@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tsmtl.config.command import prepare_arguments
+from tsmtl.config.arguments import prepare_arguments
 
 HEAVY = ("torch", "numpy", "matplotlib", "aeon", "scipy")
 
@@ -187,3 +187,49 @@ def test_a_best_model_path_that_cannot_be_written_is_refused_before_training(tsm
     assert answer.code == 2, answer.err
     assert answer.lines[0].startswith(f"tsmtl-train: best_model_path: cannot write {path}")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["a=b.npz", "Prüfstand (1).npz", "x,y.npz", "it's.npz", "#1.npz", "[old].npz", "a b.npz", "100%.npz"]
+)
+def test_a_path_needs_no_quotes_of_hydras_own(compose, name):
+    assert compose("data=npz", f"data.path=/tmp/{name}").data.path == f"/tmp/{name}"
+
+
+def test_a_comma_in_a_path_still_sweeps_with_the_flag_for_it():
+    assert prepare_arguments(["-m", "data.path=a.npz,b.npz"])[1] == "++data.path=a.npz,b.npz"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("experiment: har\n", "mine.yaml names an experiment itself; put its settings in, or run it instead"),
+        ("1: 2\n", "mine.yaml: 1 is no name of a setting"),
+        ("lr: ???\n", "mine.yaml: lr: ??? stands for a value that must be given"),
+    ],
+)
+def test_nothing_in_an_experiment_file_is_dropped_silently(tsmtl_train, tmp_path, text, line):
+    (tmp_path / "mine.yaml").write_text(text)
+    answer = tsmtl_train("experiment=mine.yaml", "device=cpu", "num_epochs=1")
+    assert answer.code == 2
+    assert len(answer.lines) == 1
+    assert answer.lines[0].endswith(line)
+
+
+@pytest.mark.parametrize("where", ["/proc/nowhere/run", "taken/run"])
+def test_a_run_folder_that_cannot_be_made_is_one_line(tsmtl_train, tmp_path, where):
+    (tmp_path / "taken").write_text("a file")
+    answer = tsmtl_train(f"hydra.run.dir={where}", "device=cpu")
+    assert answer.code == 2
+    assert len(answer.lines) == 1, answer.err
+    assert answer.lines[0].startswith("tsmtl-train: hydra.run.dir: cannot write ")
+
+
+def test_version(tsmtl_train):
+    import tsmtl
+
+    assert tsmtl_train("--version").out == f"tsmtl {tsmtl.__version__}\n"
+
+
+def test_completion_scripts_of_hydra_are_left_alone():
+    assert prepare_arguments(["-sc", "install=bash"]) == ["-sc", "install=bash"]

@@ -8,7 +8,7 @@ import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
-from tsmtl.config.command import plain_settings
+from tsmtl.config.arguments import plain_settings
 from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
 from tsmtl.config.schema import check

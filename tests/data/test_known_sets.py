@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from tsmtl.config.command import plain_settings
+from tsmtl.config.arguments import plain_settings
 from tsmtl.config.location import config_dir
 from tsmtl.config.schema import Settings, check
 from tsmtl.data.instances import Bundle, NumberTarget

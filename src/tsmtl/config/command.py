@@ -1,19 +1,17 @@
-"""What every command shares: arguments in, one line per problem out, exit codes.
-
-Exit codes: 0 done; 1 a run failed; 2 a setting or the data is wrong; 130 Ctrl-C.
-"""
+"""The training command: arguments through Hydra to checked settings, and on to the training."""
 
 import gc
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tsmtl.config.errors import UserError
+from tsmtl.config.answer import answer, leave
+from tsmtl.config.arguments import GROUPS, hydra_line, plain_settings, prepare_arguments, typed_keys
+from tsmtl.config.errors import UserError, first_line
 from tsmtl.config.location import config_dir
 from tsmtl.config.logs import FILE_NAME, close_logs, set_up_logs
 
@@ -22,8 +20,6 @@ if TYPE_CHECKING:  # hydra and pydantic take longer to import than some answers 
 
     from tsmtl.config.schema import Settings
 
-GROUPS = ("task", "data", "model", "trainer", "experiment")
-_SETTING = re.compile(r"^(?P<key>[A-Za-z_]\w*(\.\w+)*)=")
 _STARTED = time.time() - 0.01  # folders touched later are this process's own; file systems keep coarse times
 log = logging.getLogger(__name__)
 
@@ -33,22 +29,13 @@ def run_command(name: str, job: "Callable[[Settings, Path], Any]") -> None:
 
     Problems become lines on stderr and an exit code.
     """
-    try:
-        if any(argument in ("--help", "-h") for argument in sys.argv[1:]):
-            from tsmtl.config.help import help_text
 
-            sys.stdout.write(help_text(name))
-        else:
-            _run_through_hydra(name, job)
-        sys.stdout.flush()
-    except UserError as error:
-        _exit(2, name, error.lines)
-    except KeyboardInterrupt:
-        _exit(130, name, ["interrupted"])
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except SweepError as failure:
-        _exit(1, name, [str(failure)])
+    def help_text(name: str) -> str:
+        from tsmtl.config.help import help_text
+
+        return help_text(name)
+
+    answer(name, help_text, lambda: _run_through_hydra(name, job))
 
 
 def _run_through_hydra(name: str, job: "Callable[[Settings, Path], Any]") -> None:
@@ -67,7 +54,11 @@ def _run_through_hydra(name: str, job: "Callable[[Settings, Path], Any]") -> Non
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # hydra raises plain ValueErrors too
         _remove_sweep()
-        raise UserError(_hydra_line(error)) from error
+        raise UserError(hydra_line(error)) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # runs answer for their own; this one is Hydra's, making the folder
+        raise UserError(f"hydra.run.dir: cannot write {error.filename} ({error.strerror})") from error
 
 
 def _check_plain_run(arguments: list[str]) -> None:
@@ -80,77 +71,6 @@ def _check_plain_run(arguments: list[str]) -> None:
 
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         check(plain_settings(compose("train", arguments)))
-
-
-class SweepError(Exception):
-    """Some jobs of a sweep failed; the others are done."""
-
-
-def prepare_arguments(arguments: list[str]) -> list[str]:
-    """Turn what users type into what Hydra takes.
-
-    ``key=value`` becomes ``++key=value``: Hydra would stop at the first unknown key, the schema reports all at once.
-    ``experiment=path/file.yaml`` registers the file as an experiment. ``experiment=null`` becomes ``~experiment``.
-    """
-    prepared = []
-    for argument in arguments:
-        match = _SETTING.match(argument)
-        key = match["key"] if match else ""
-        if key == "experiment":
-            values = argument.removeprefix("experiment=").split(",")
-            if values == ["null"]:
-                prepared.append("~experiment")
-                continue
-            if "null" in values:
-                raise UserError("experiment: null is no choice beside others; make an experiment file without settings")
-            names = [_register_experiment(v) if v.endswith((".yaml", ".yml")) else v for v in values]
-            prepared.append("experiment=" + ",".join(names))
-        elif match and key not in GROUPS and key.partition(".")[0] != "hydra":
-            prepared.append("++" + argument)
-        else:
-            prepared.append(argument)
-    return prepared
-
-
-def _register_experiment(path: str) -> str:
-    from hydra.core.config_store import ConfigStore
-    from omegaconf import DictConfig, OmegaConf
-
-    file = Path(path.strip("'\""))
-    if not file.is_file():
-        raise UserError(f"experiment: no file {file}")
-    try:
-        node = OmegaConf.load(file)
-    except Exception as error:  # yaml raises many kinds
-        raise UserError(f"experiment: {file} is not a YAML file: {_first_line(error)}") from error
-    if not isinstance(node, DictConfig):
-        raise UserError(f"experiment: {file} must hold settings, 'key: value' on each line")
-    _keys_to_choices(node)
-    name = "user_" + re.sub(r"\W", "_", str(file.resolve()))  # a shipped experiment of the same name would win
-    ConfigStore.instance().store(group="experiment", name=name, package="_global_", node=node)
-    return name
-
-
-def _keys_to_choices(node: "DictConfig") -> None:
-    """Let an experiment file say ``model: gru`` for ``defaults: [override /model: gru]``."""
-    chosen = [group for group in GROUPS if isinstance(node.get(group), str)]
-    if chosen:
-        defaults = [{f"override /{group}": node.pop(group)} for group in chosen]
-        rest = [d for d in node.get("defaults", []) if d != "_self_"]
-        node["defaults"] = [*rest, *defaults, "_self_"]
-
-
-def plain_settings(config: "DictConfig") -> dict[str, Any]:
-    """Give a composed config as plain values, interpolations resolved, without Hydra's own part."""
-    from omegaconf import OmegaConf
-
-    visible = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return dict(OmegaConf.to_container(visible, resolve=True))  # type: ignore[arg-type]  # keys are text
-
-
-def typed_keys(overrides: list[str]) -> frozenset[str]:
-    """Give the keys that a list of Hydra overrides sets."""
-    return frozenset(o.lstrip("+~").partition("=")[0] for o in overrides)
 
 
 def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[DictConfig], Any]":
@@ -176,9 +96,11 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
                 raise  # the launcher goes on with the other jobs and names this one at the end
             close_logs()
             remove_traces(folder, "hydra.run.dir" not in typed_keys(list(hydra_config.overrides.hydra)))
-            _exit(2, name, error.lines if isinstance(error, UserError) else [_first_line(error)])
+            leave(2, name, error.lines if isinstance(error, UserError) else [first_line(error)])
+        except BrokenPipeError:  # the reader of the summary, such as head, has seen enough
+            raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {_first_line(error)}"
+            reason = f"{type(error).__name__}: {first_line(error)}"
             log.error("the run failed: %s; the traceback is in %s", reason, folder / FILE_NAME, exc_info=error)
             if sweeping:
                 raise
@@ -216,28 +138,3 @@ def remove_traces(folder: Path, own_layout: bool) -> None:
         if any(path.iterdir()):
             return
         path.rmdir()
-
-
-def _exit(code: int, name: str, lines: list[str]) -> None:
-    for line in lines:
-        sys.stderr.write(f"{name}: {line}\n")
-    sys.exit(code)
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
-def _hydra_line(error: Exception) -> str:
-    from hydra.errors import MissingConfigException
-
-    from tsmtl.config.rules import did_you_mean
-
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, choice = error.missing_cfg_file.rpartition("/")
-        options = list(error.options or [])
-        if group and options:
-            return f"{group}: must be one of {', '.join(options)} (got '{choice}'){did_you_mean(choice, options)}"
-    if "HydraConfig was not set" in str(error):
-        return "settings: ${hydra:...} is for Hydra's own settings; without best_model_path the run folder is taken"
-    return _first_line(error)

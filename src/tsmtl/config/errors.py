@@ -1,5 +1,6 @@
-"""The one exception for what the user has to mend."""
+"""The exceptions that end a command, each with its exit code."""
 
+import signal
 from collections.abc import Iterable
 
 
@@ -13,3 +14,39 @@ class UserError(ValueError):
     def __init__(self, lines: str | Iterable[str]) -> None:
         self.lines = [lines] if isinstance(lines, str) else list(lines)
         super().__init__("\n".join(self.lines))
+
+
+class FailedError(RuntimeError):
+    """What was asked for could not be done although settings and data were right; ends a command with exit code 1."""
+
+
+class SweepError(FailedError):
+    """Some jobs of a sweep failed; the others are done."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the process to end; ends a command with exit code 130 (Ctrl-C) or 143 (SIGTERM).
+
+    Args:
+        signum: The signal.
+        message: What was kept, and how to go on.
+    """
+
+    def __init__(self, signum: int, message: str = "interrupted") -> None:
+        super().__init__(message)
+        self.signum = signum
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the number of the signal, as shells say it."""
+        return 128 + self.signum
+
+
+def raise_interrupted(signum: int, frame: object) -> None:
+    """Handle a signal by ending the command, its clean-up done on the way."""
+    raise Interrupted(signum, "terminated" if signum == signal.SIGTERM else "interrupted")
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of what an exception says, or its type."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -45,6 +45,23 @@ def help_text(name: str) -> str:
     return "".join(lines)
 
 
+def sister_help_text(name: str, about: str, file: str, sections: Mapping[str, type[Section]]) -> str:
+    """Give the help of a command whose settings stand in one YAML file.
+
+    Args:
+        name: The command.
+        about: What it does; ``{name}`` stands for the command.
+        file: Name of the YAML file.
+        sections: Class of each group of settings by its prefix.
+    """
+    defaults, lines = _defaults(file), [about.format(name=name)]
+    for prefix, section in sections.items():
+        values = defaults[prefix] if prefix else defaults
+        rows = _rows({file: (section, values)}, prefix=f"{prefix}." if prefix else "")
+        lines.append(_block(f"Settings of {prefix}" if prefix else "Settings", rows))
+    return "".join(lines)
+
+
 def _names(group: str) -> list[str]:
     return sorted(file.stem for file in (config_dir() / group).glob("*.yaml"))
 

@@ -1,6 +1,6 @@
 """The checked settings of a run: flat as the user types them, in sections as the code reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -65,23 +65,23 @@ def check(
     problems: list[str] = []
     model_name, task_name = flat.get("model"), flat.get("task")
     parts = _parts(flat)
-    sections: dict[str, Section | None] = {"run": _section(RunSettings, parts["run"], "", problems)}
+    sections: dict[str, Section | None] = {"run": check_section(RunSettings, parts["run"], "", problems)}
     if isinstance(model_name, str):
         family = FAMILIES.get(model_name, PluginSettings)
-        sections["model"] = _section(family, parts["model"], "", problems, f"model={model_name}")
+        sections["model"] = check_section(family, parts["model"], "", problems, f"model={model_name}")
     else:
         problems.append(f"model: {must_be_one_of(FAMILIES, model_name)}")
     if task_name in TASKS:
-        sections["task"] = _section(TASKS[task_name], parts["task"], "", problems, f"task={task_name}")
+        sections["task"] = check_section(TASKS[task_name], parts["task"], "", problems, f"task={task_name}")
     else:
         problems.append(f"task: {must_be_one_of(TASKS, task_name)}")
     data = flat.get("data")
     source = data.get("source") if isinstance(data, Mapping) else None
     if source in SOURCES:
-        sections["data"] = _section(SOURCES[source], data, "data", problems, f"data.source={source}")
+        sections["data"] = check_section(SOURCES[source], data, "data", problems, f"data.source={source}")
     else:
         problems.append(f"data.source: {must_be_one_of(SOURCES, source)}")
-    sections["trainer"] = _section(TrainerSettings, flat.get("trainer"), "trainer", problems)
+    sections["trainer"] = check_section(TrainerSettings, flat.get("trainer"), "trainer", problems)
 
     for rule, needed in RULES:
         read = [sections.get(name) for name in needed]
@@ -105,8 +105,24 @@ def _parts(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return parts
 
 
-def _section(section: type[S], value: Any, prefix: str, problems: list[str], owner: str = "tsmtl-train") -> S | None:
-    """Build one section; every problem becomes a line in ``problems``."""
+def check_section(
+    section: type[S],
+    value: Any,
+    prefix: str,
+    problems: list[str],
+    owner: str = "tsmtl-train",
+    unknown: Callable[[str, str, type[Section], str], str] | None = None,
+) -> S | None:
+    """Build one section; every problem becomes a line in ``problems``.
+
+    Args:
+        section: Its class.
+        value: The mapping of its settings.
+        prefix: Name of the group that it stands in, or nothing.
+        problems: Where lines go.
+        owner: Whose settings they are, for messages.
+        unknown: Says why a key is refused, from its full name, its name, the section and the owner.
+    """
     if not isinstance(value, Mapping):
         problems.append(f"{prefix}: must be a group of settings (got {value!r})")
         return None
@@ -116,7 +132,7 @@ def _section(section: type[S], value: Any, prefix: str, problems: list[str], own
         for key, kind in dict.fromkeys((str(e["loc"][0]), e["type"]) for e in error.errors(include_url=False)):
             name = f"{prefix}.{key}" if prefix else key
             if kind == "extra_forbidden":
-                line = f"{name}: {_unknown(name, key, section, owner)}"
+                line = f"{name}: {(unknown or _unknown)(name, key, section, owner)}"
             elif kind == "missing":
                 line = f"{name}: missing; {owner} needs it ({expectation(section.model_fields[key])})"
             else:

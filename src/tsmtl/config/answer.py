@@ -1,0 +1,49 @@
+"""What every command answers: one line per problem on stderr, and an exit code.
+
+Exit codes: 0 done; 1 a run failed; 2 a setting or the data is wrong; 130 Ctrl-C; 143 SIGTERM.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from tsmtl.config.errors import FailedError, Interrupted, UserError, raise_interrupted
+
+
+def answer(name: str, help_text: Callable[[str], str], work: Callable[[], None]) -> None:
+    """Do the work of the command ``name``, or give its help.
+
+    Args:
+        name: The command, as typed.
+        help_text: Gives the help of a command.
+        work: What to do.
+    """
+    signal.signal(signal.SIGTERM, raise_interrupted)
+    try:
+        if any(argument in ("--help", "-h") for argument in sys.argv[1:]):
+            sys.stdout.write(help_text(name))
+        elif sys.argv[1:] == ["--version"]:
+            from importlib.metadata import version
+
+            sys.stdout.write(f"tsmtl {version('tsmtl')}\n")
+        else:
+            work()
+        sys.stdout.flush()
+    except UserError as error:
+        leave(2, name, error.lines)
+    except Interrupted as stop:
+        leave(stop.exit_code, name, [str(stop)])
+    except KeyboardInterrupt:
+        leave(130, name, ["interrupted"])
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except FailedError as failure:
+        leave(1, name, [str(failure)])
+
+
+def leave(code: int, name: str, lines: list[str]) -> None:
+    """Say the lines on stderr, and end the process."""
+    for line in lines:
+        sys.stderr.write(f"{name}: {line}\n")
+    sys.exit(code)

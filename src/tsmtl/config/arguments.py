@@ -1,0 +1,119 @@
+"""From what users type to what Hydra takes, and from what Hydra composes to plain values."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tsmtl.config.errors import UserError, first_line
+
+if TYPE_CHECKING:  # hydra takes longer to import than some answers may take
+    from omegaconf import DictConfig
+
+GROUPS = ("task", "data", "model", "trainer", "experiment")
+_SETTING = re.compile(r"^(?P<key>[A-Za-z_]\w*(\.\w+)*)=")
+_FREE_TEXT = re.compile(r"(path|root|checkpoint|output|unit|_dir|_key|_target(_2)?)$")  # keys whose value is any text
+_PLAIN_VALUE = re.compile(r"[\w/\\.:+%*@?$ {}|-]*", re.ASCII)  # what Hydra's grammar takes without quotes
+
+
+def prepare_arguments(arguments: list[str]) -> list[str]:
+    """Turn what users type into what Hydra takes.
+
+    ``key=value`` becomes ``++key=value``: Hydra would stop at the first unknown key, the schema reports all at once.
+    ``experiment=path/file.yaml`` registers the file as an experiment. ``experiment=null`` becomes ``~experiment``.
+    """
+    if any(flag in arguments for flag in ("--shell-completion", "-sc")):
+        return arguments
+    sweeping = "-m" in arguments or "--multirun" in arguments
+    prepared = []
+    for argument in arguments:
+        match = _SETTING.match(argument)
+        key = match["key"] if match else ""
+        if key == "experiment":
+            values = argument.removeprefix("experiment=").split(",")
+            if values == ["null"]:
+                prepared.append("~experiment")
+                continue
+            if "null" in values:
+                raise UserError("experiment: null is no choice beside others; make an experiment file without settings")
+            names = [_register_experiment(v) if v.endswith((".yaml", ".yml")) else v for v in values]
+            prepared.append("experiment=" + ",".join(names))
+        elif match and key not in GROUPS and key.partition(".")[0] != "hydra":
+            value = argument.partition("=")[2]
+            prepared.append(f"++{key}={_quoted(value, sweeping) if _FREE_TEXT.search(key) else value}")
+        elif key in ("hydra.run.dir", "hydra.sweep.dir"):
+            prepared.append(f"{key}={_quoted(argument.partition('=')[2], sweeping)}")
+        else:
+            prepared.append(argument)
+    return prepared
+
+
+def _quoted(value: str, sweeping: bool) -> str:
+    """Quote a path or name with signs that Hydra's grammar would take for its own, such as ``=``, ``#`` or a comma."""
+    if _PLAIN_VALUE.fullmatch(value) or value[:1] in ("'", '"') or (sweeping and "," in value):
+        return value
+    return "'" + value.replace("'", r"\'") + "'"
+
+
+def _register_experiment(path: str) -> str:
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import DictConfig, OmegaConf
+
+    file = Path(path.strip("'\""))
+    if not file.is_file():
+        raise UserError(f"experiment: no file {file}")
+    try:
+        node = OmegaConf.load(file)
+    except Exception as error:  # yaml raises many kinds
+        raise UserError(f"experiment: {file} is not a YAML file: {first_line(error)}") from error
+    if not isinstance(node, DictConfig):
+        raise UserError(f"experiment: {file} must hold settings, 'key: value' on each line")
+    if odd := [key for key in node if not isinstance(key, str)]:
+        raise UserError(f"experiment: {file}: {odd[0]!r} is no name of a setting")
+    if "experiment" in node:
+        raise UserError(f"experiment: {file} names an experiment itself; put its settings in, or run it instead")
+    if missing := sorted(OmegaConf.missing_keys(node)):
+        raise UserError(f"experiment: {file}: {missing[0]}: ??? stands for a value that must be given")
+    _keys_to_choices(node)
+    name = "user_" + re.sub(r"\W", "_", str(file.resolve()))  # a shipped experiment of the same name would win
+    ConfigStore.instance().store(group="experiment", name=name, package="_global_", node=node)
+    return name
+
+
+def _keys_to_choices(node: "DictConfig") -> None:
+    """Let an experiment file say ``model: gru`` for ``defaults: [override /model: gru]``."""
+    chosen = [group for group in GROUPS if isinstance(node.get(group), str)]
+    if chosen:
+        defaults = [{f"override /{group}": node.pop(group)} for group in chosen]
+        rest = [d for d in node.get("defaults", []) if d != "_self_"]
+        node["defaults"] = [*rest, *defaults, "_self_"]
+
+
+def plain_settings(config: "DictConfig") -> dict[str, Any]:
+    """Give a composed config as plain values, interpolations resolved, without Hydra's own part."""
+    from omegaconf import OmegaConf
+
+    visible = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    if missing := OmegaConf.missing_keys(visible):
+        raise UserError([f"{key}: ??? stands for a value that must be given" for key in sorted(missing)])
+    return dict(OmegaConf.to_container(visible, resolve=True))  # type: ignore[arg-type]  # keys are text
+
+
+def typed_keys(overrides: list[str]) -> frozenset[str]:
+    """Give the keys that a list of Hydra overrides sets."""
+    return frozenset(o.lstrip("+~").partition("=")[0] for o in overrides)
+
+
+def hydra_line(error: Exception) -> str:
+    """Say in one line why Hydra cannot compose the arguments."""
+    from hydra.errors import MissingConfigException
+
+    from tsmtl.config.rules import did_you_mean
+
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        options = list(error.options or [])
+        if group and options:
+            return f"{group}: must be one of {', '.join(options)} (got '{choice}'){did_you_mean(choice, options)}"
+    if "HydraConfig was not set" in str(error):
+        return "settings: ${hydra:...} is for Hydra's own settings; without best_model_path the run folder is taken"
+    return first_line(error)
