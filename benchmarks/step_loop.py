@@ -20,7 +20,8 @@ from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import build_backbone
 from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
 from tsmtl.training.batches import TensorSplit
-from tsmtl.training.loop import train_epoch
+from tsmtl.training.best_epoch import BestEpoch
+from tsmtl.training.loop import Fit, train_epoch
 from tsmtl.training.optimizers import build_optimizer
 from tsmtl.training.schedule import Schedule
 
@@ -101,7 +102,8 @@ def tsmtl_loop(model: MultiTaskModel, split: TensorSplit, batch_size: int) -> Ca
     bar = tqdm(disable=True)
 
     def run() -> None:
-        train_epoch(model, criterion, optimizer, schedule, split, batch_size, generator, None, bar)
+        result = Fit(BestEpoch(higher_is_better=False, patience=None))
+        train_epoch(model, criterion, optimizer, schedule, split, batch_size, generator, None, bar.update, result)
 
     return run
 

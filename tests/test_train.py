@@ -55,7 +55,15 @@ def test_every_model_trains_every_task_and_leaves_a_whole_run_folder(tsmtl_train
     folder = run_folder()
     pictures = {"cls": {"confusion_cls.png"}, "reg": {"predicted_reg.png"}}
     pictures["multi"] = pictures["cls"] | pictures["reg"]
-    tables = {"config.yaml", "train.log", "metrics.csv", "summary.json", "predictions_test.csv", "best_model.pt"}
+    tables = {
+        "config.yaml",
+        "train.log",
+        "metrics.csv",
+        "summary.json",
+        "predictions_test.csv",
+        "best_model.pt",
+        "last.pt",
+    }
     assert {p.name for p in folder.iterdir()} == tables | {"curves.png"} | pictures[task]
     tasks = ["cls", "reg"] if task == "multi" else [task]
     summary = summary_of(folder)

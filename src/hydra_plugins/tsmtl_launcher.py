@@ -67,6 +67,12 @@ class TsmtlLauncher(Launcher):
             except UserError as error:
                 problems += [f"job {number} ({name}): {line}" for line in error.lines]
             jobs.append((number, name, config))
+        paths = [str(config.best_model_path) for _, _, config in jobs if config.get("best_model_path") is not None]
+        if twice := {path for path in paths if paths.count(path) > 1}:
+            problems.append(
+                f"best_model_path: {len(jobs)} jobs would overwrite each other's {min(twice)}; without it each run "
+                "folder gets its own"
+            )
         if problems:
             raise UserError(problems)
         folder.mkdir(parents=True, exist_ok=True)

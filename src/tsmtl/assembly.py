@@ -1,5 +1,8 @@
 """From settings and data to the parts of a run: tasks, model, splits on the device, loss."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -13,9 +16,49 @@ from tsmtl.data.instances import SPLITS, Bundle, ClassTarget
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone
+from tsmtl.pretrained import Pretrained
 from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entropy, regression_loss
 from tsmtl.tasks.task import Task, fit_scaling
 from tsmtl.training.batches import TensorSplit
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a run.
+
+    Attributes:
+        load_report: What was loaded into the model, new, and left over; None of a model that starts anew.
+    """
+
+    bundle: Bundle
+    model: MultiTaskModel
+    tasks: dict[str, Task]
+    preparation: InputPreparation
+    splits: dict[str, TensorSplit]
+    criterion: Criterion
+    load_report: dict[str, Any] | None
+
+
+def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, device: torch.device) -> Parts:
+    """Put the parts of a run together.
+
+    Raises:
+        UserError: If data, settings, model and checkpoint contradict each other.
+    """
+    if pretrained is not None:
+        pretrained.check_input(bundle)
+    model = build_model(settings, bundle)
+    load_report = None
+    if pretrained is not None:
+        pretrained.check_length(bundle, model)
+        load_report = pretrained.load_into(model)
+        if settings.run.freeze or settings.trainer.unfreeze_at is not None:
+            model.freeze_backbone()
+    model = model.to(device)
+    tasks = make_tasks(settings, bundle)
+    preparation = fit_preparation(settings, bundle) if pretrained is None else pretrained.preparation
+    splits = make_splits(bundle, preparation, tasks, device)
+    return Parts(bundle, model, tasks, preparation, splits, make_criterion(settings, tasks, splits), load_report)
 
 
 def choose_device(settings: Settings) -> torch.device:

@@ -4,33 +4,31 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tsmtl.assembly import (
-    build_model,
-    choose_device,
-    fit_preparation,
-    make_criterion,
-    make_splits,
-    make_tasks,
-    truth_of,
-)
+from tsmtl.assembly import Parts, assemble, build_model, choose_device, truth_of
+from tsmtl.chain import pretrain
 from tsmtl.checkpoint.best import BestCheckpoint
 from tsmtl.checkpoint.file import read_checkpoint
-from tsmtl.config.errors import UserError
+from tsmtl.checkpoint.last import NAME as LAST
+from tsmtl.checkpoint.last import LastState
+from tsmtl.config.errors import Interrupted, UserError
 from tsmtl.config.metric_names import monitor_choices
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
 from tsmtl.data.loading import load_bundle
+from tsmtl.destination import best_model_path
+from tsmtl.interruption import Interruption
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import import_plugins
+from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
 from tsmtl.record import about_model, details_by_task, draw_run, say_what_starts, versions
 from tsmtl.report.files import HistoryFile, write_config, write_json, write_predictions
-from tsmtl.report.terminal import show_summary
-from tsmtl.tasks.losses import Criterion
+from tsmtl.resume import SUMMARY, earlier_state, finished_summary, random_state, set_random_state
 from tsmtl.tasks.measure import measure
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.batches import TensorSplit, steps_per_epoch
@@ -44,92 +42,134 @@ from tsmtl.training.seeding import seed_everything
 log = logging.getLogger(__name__)
 
 
-def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
-    """Train, test and report.
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training leaves.
+
+    Attributes:
+        folder: The run folder.
+        best_model_path: The best checkpoint, for :func:`tsmtl.load_model`.
+        summary: What ``summary.json`` holds.
+        tasks: The tasks, by name, with class names and units.
+    """
+
+    folder: Path
+    best_model_path: Path
+    summary: dict[str, Any]
+    tasks: dict[str, Task]
+
+    @property
+    def test(self) -> dict[str, dict[str, float]]:
+        """Metrics of the test split: ``result.test["cls"]["macro_f1"]``, numbers in the target's own units."""
+        return {
+            task: {name: value for name, value in metrics.items() if not isinstance(value, dict | list)}
+            for task, metrics in self.summary["test"].items()
+        }
+
+
+def run_training(asked: Settings, folder: Path) -> TrainingResult:
+    """Train, test and report; or go on with what the folder holds, if ``resume`` is true.
 
     Args:
-        settings: Checked settings.
+        asked: Checked settings; a fine-tuning takes its architecture from the checkpoint.
         folder: The run folder; made here, if the data and the model pass.
-
-    Returns:
-        What ``summary.json`` holds.
 
     Raises:
         UserError: If the data cannot be used, or contradicts the settings; nothing is written.
         NotFiniteError: If the loss stops being finite; the best checkpoint so far stays.
+        Interrupted: If a signal came; ``last.pt`` holds the state, the best checkpoint stays.
+        OSError: If the disk is full; the best checkpoint stays.
     """
     began = time.perf_counter()
-    device = choose_device(settings)
+    device = choose_device(asked)
+    import_plugins(asked.run.plugins)
+    pretrained = _what_to_start_from(asked)
+    settings = asked if pretrained is None else pretrained.settings_of(asked)
     bundle = load_bundle(settings.data, settings.tasks)
-    import_plugins(settings.run.plugins)
+    data, start = data_hash(bundle), None if pretrained is None else pretrained.sha256
+    earlier = earlier_state(asked, data, start, folder)
+    if earlier is not None and (summary := finished_summary(folder)) is not None:
+        log.info("%s: finished before; nothing is left to do", folder)
+        path = Path(summary["best_model_path"])
+        tasks = {name: Task.from_state(state) for name, state in read_checkpoint(path)["tasks"].items()}
+        return TrainingResult(folder, path, summary, tasks)
     generator = seed_everything(settings.run.seed)
-    model = build_model(settings, bundle).to(device)
-    tasks = make_tasks(settings, bundle)
-    preparation = fit_preparation(settings, bundle)
-    splits = make_splits(bundle, preparation, tasks, device)
-    criterion = make_criterion(settings, tasks, splits)
-    validate = _validation(model, criterion, splits["val"], tasks, truth_of(bundle, "val"))
-    check_monitor(settings.trainer.monitor, validate())
-    best_path = best_model_path(settings, folder)
+    parts = assemble(settings, bundle, pretrained, device)
+    validate = _validation(parts.model, parts)
+    if earlier is None:
+        check_monitor(settings.trainer.monitor, validate())
+    best_path = best_model_path(asked, folder)
 
     folder.mkdir(parents=True, exist_ok=True)
-    write_config(folder / "config.yaml", settings.flat, dict(settings.choices))
-    say_what_starts(settings, bundle, model, device)
-    checkpoint = BestCheckpoint(best_path)
-    history = HistoryFile(folder / "metrics.csv")
-    about = about_model(settings, bundle, preparation, tasks)
-
-    def on_better(result: Fit) -> None:
-        found = {"state": result.best_state, "epoch": result.best.epoch, "score": result.best.score}
-        checkpoint.offer({**about, **found})
-
-    def on_epoch(row: Row) -> None:
-        history.write(row)
-        checkpoint.tick()
-
+    (folder / SUMMARY).unlink(missing_ok=True)  # of an earlier run; this one is not finished
+    write_config(folder / "config.yaml", asked.flat, dict(asked.choices))
+    say_what_starts(settings, bundle, parts.model, device)
+    if parts.load_report is not None:
+        say_what_was_loaded(parts.load_report)
+    best = BestCheckpoint(best_path)
+    about = about_model(settings, bundle, parts.preparation, parts.tasks)
     try:
-        result = _train(settings, model, criterion, splits["train"], validate, generator, on_epoch, on_better)
+        result = _train(
+            settings,
+            parts,
+            validate,
+            generator,
+            {"settings": asked.flat, "data": data, "pretrained": start},
+            earlier,
+            folder,
+            best,
+            about,
+        )
     finally:
-        checkpoint.finish()
-    model.load_state_dict(result.best_state)
-    predictions = predict(model, tasks, splits["test"])
+        best.finish()
+    parts.model.load_state_dict(result.best_state)
+    predictions = predict(parts.model, parts.tasks, parts.splits["test"])
     truth = truth_of(bundle, "test")
     test = {name: measure(truth[name], prediction) for name, prediction in predictions.items()}
 
-    details = details_by_task(tasks, truth, predictions)
-    write_predictions(folder / "predictions_test.csv", bundle.splits["test"], tasks, truth, predictions)
+    details = details_by_task(parts.tasks, truth, predictions)
+    write_predictions(folder / "predictions_test.csv", bundle.splits["test"], parts.tasks, truth, predictions)
+    draw_run(folder, parts.tasks, result, truth, predictions)
     summary = {
         "test": {name: metrics | details[name] for name, metrics in test.items()},
         "best": {"epoch": result.best.epoch, "monitor": settings.trainer.monitor, "score": result.best.score},
         "val": result.history[result.best.epoch - 1],
         "epochs": len(result.history),
         "instances": {name: len(rows) for name, rows in bundle.splits.items()},
-        "data": {"where": bundle.instances.where, "sha256": data_hash(bundle), "notes": bundle.notes},
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "data": {"where": bundle.instances.where, "sha256": data, "notes": bundle.notes},
+        "stage": settings.run.stage,
+        "pretrained": parts.load_report,
+        "parameters": sum(p.numel() for p in parts.model.parameters()),
         "seconds": {"training": result.seconds, "all": time.perf_counter() - began},
         "device": str(device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
         "best_model_path": str(best_path),
     }
-    write_json(folder / "summary.json", summary)
-    draw_run(folder, tasks, result, truth, predictions)
+    write_json(folder / SUMMARY, summary)
     log.info("best epoch %d of %d, %.1f s", result.best.epoch, len(result.history), result.seconds)
-    show_summary(tasks, test, {"run folder": folder, "best model": best_path})
-    return summary
+    return TrainingResult(folder, best_path, summary, parts.tasks)
 
 
-def _validation(
-    model: MultiTaskModel, criterion: Criterion, val: TensorSplit, tasks: dict[str, Task], truth: dict[str, Any]
-) -> Callable[[], Row]:
+def _what_to_start_from(settings: Settings) -> Pretrained | None:
+    if settings.run.pretrained_path is not None:
+        return read_pretrained(Path(settings.run.pretrained_path).expanduser())
+    if settings.pretraining is None:
+        return None
+    build_model(settings, load_bundle(settings.data, settings.tasks))  # what is wrong with it is said before the wait
+    return pretrain(settings.pretraining, Path(settings.pretrain.folder).expanduser(), run_training)
+
+
+def _validation(model: MultiTaskModel, parts: Parts) -> Callable[[], Row]:
     """Make what measures the model on the val split: losses and metrics by ``val/...`` name."""
+    val, truth = parts.splits["val"], truth_of(parts.bundle, "val")
 
     def validate() -> Row:
         outputs = outputs_of(model, val)
         with torch.inference_mode():
-            total, parts = criterion(outputs, val.targets)
-        row = {"val/loss": total.item()} | {f"val/{name}/loss": part.item() for name, part in parts.items()}
-        for name, task in tasks.items():
+            total, losses = parts.criterion(outputs, val.targets)
+        row = {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
+        for name, task in parts.tasks.items():
             metrics = measure(truth[name], task.decode(outputs[name].cpu().numpy()))
             row |= {f"val/{name}/{metric}": value for metric, value in metrics.items()}
         return row
@@ -149,34 +189,93 @@ def check_monitor(monitor: str, row: Row) -> None:
 
 def _train(
     settings: Settings,
-    model: MultiTaskModel,
-    criterion: Criterion,
-    train: TensorSplit,
+    parts: Parts,
     validate: Callable[[], Row],
     generator: torch.Generator,
-    on_epoch: Callable[[Row], None],
-    on_better: Callable[[Fit], None],
+    identity: dict[str, Any],
+    earlier: dict[str, Any] | None,
+    folder: Path,
+    best: BestCheckpoint,
+    about: dict[str, Any],
 ) -> Fit:
-    trainer, batch_size = settings.trainer, settings.model.batch_size
-    optimizer = build_optimizer(model.parameters(), settings.model.lr, trainer)
-    schedule = Schedule(optimizer, trainer, settings.model.num_epochs, steps_per_epoch(len(train), batch_size))
-    higher_is_better = monitor_choices(settings.tasks)[trainer.monitor]
-    return fit(
-        model,
-        criterion,
-        optimizer,
-        schedule,
-        train,
-        validate,
-        BestEpoch(higher_is_better, trainer.early_stopping_patience),
-        trainer.monitor,
-        settings.model.num_epochs,
-        batch_size,
-        generator,
-        trainer.gradient_clip,
-        on_epoch,
-        on_better,
-    )
+    """Train from the start or from an earlier state, and keep best checkpoint, history and state on disk."""
+    model, train, trainer = parts.model, parts.splits["train"], settings.trainer
+    num_epochs, batch_size = settings.model.num_epochs, settings.model.batch_size
+    optimizer = build_optimizer(model.heads.parameters(), settings.model.lr, trainer, model.backbone.parameters())
+    schedule = Schedule(optimizer, trainer, num_epochs, steps_per_epoch(len(train), batch_size))
+    watch = BestEpoch(monitor_choices(settings.tasks)[trainer.monitor], trainer.early_stopping_patience)
+    result = Fit(watch)
+    if earlier is not None:
+        model.load_state_dict(earlier["model"])
+        optimizer.load_state_dict(earlier["optimizer"])
+        schedule.load_state(earlier["schedule"])
+        set_random_state(earlier["random"], generator)
+        result = Fit.from_state(watch, earlier["fit"], train.x.device)
+        log.info("resume: going on in %s after %d of %d epochs", folder, len(result.history), num_epochs)
+    history = HistoryFile(folder / "metrics.csv")
+    history.restart(result.history)
+
+    def on_better(result: Fit) -> None:
+        found = {"state": result.best_state, "epoch": result.best.epoch, "score": result.best.score}
+        best.offer({**about, **found})
+
+    def on_epoch(row: Row) -> None:
+        history.write(row)
+        best.tick()
+
+    def state() -> dict[str, Any]:
+        return {
+            **identity,
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state(),
+            "fit": result.state(),
+            "random": random_state(generator),
+        }
+
+    last = LastState(folder / LAST, state)
+
+    def keep() -> None:
+        best.finish()  # first: what the state calls the best is then on disk
+        last.write()
+
+    def on_step() -> None:
+        if stop.signum is not None:
+            keep()
+            epoch = min(len(result.history) + 1, num_epochs)
+            raise Interrupted(
+                stop.signum,
+                f"{Interrupted(stop.signum).word} in epoch {epoch} of {num_epochs}; to go on, give the same command "
+                f"hydra.run.dir={folder} resume=true",
+            )
+        if last.due:
+            keep()
+
+    if result.best.epoch:
+        on_better(result)
+    with Interruption() as stop:
+        keep()
+        fit(
+            model,
+            parts.criterion,
+            optimizer,
+            schedule,
+            train,
+            validate,
+            watch,
+            trainer.monitor,
+            num_epochs,
+            batch_size,
+            generator,
+            trainer.gradient_clip,
+            on_epoch,
+            on_better,
+            on_step,
+            trainer.unfreeze_at,
+            result,
+        )
+        keep()
+    return result
 
 
 def predict(
@@ -185,29 +284,3 @@ def predict(
     """Predict for a split, by task."""
     outputs = outputs_of(model, split)
     return {name: task.decode(outputs[name].cpu().numpy()) for name, task in tasks.items()}
-
-
-def best_model_path(settings: Settings, folder: Path) -> Path:
-    """Give the path of the best checkpoint, its folder made.
-
-    Raises:
-        UserError: If nothing can be written there.
-    """
-    path = Path(settings.run.best_model_path or folder / "best_model.pt").expanduser()
-    if path.is_dir():
-        raise UserError(f"best_model_path: {path} is a folder; name a file in it")
-    if path.exists():
-        try:
-            read_checkpoint(path)
-        except UserError as error:
-            raise UserError(
-                f"best_model_path: {path} is there and no checkpoint of tsmtl; name another file, or remove it first"
-            ) from error
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(path.name + ".tmp")  # what a checkpoint is written to first
-        probe.open("ab").close()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"best_model_path: cannot write {path} ({error.strerror})") from error
-    return path

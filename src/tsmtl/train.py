@@ -1,22 +1,55 @@
-"""``tsmtl-train``: the one entrypoint of training. It wires the stages and computes nothing itself."""
+"""``tsmtl-train``, and ``tsmtl.train`` in Python: the one entrypoint of training. It computes nothing itself."""
 
 import gc
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tsmtl.config.schema import Settings
+    from tsmtl.run import TrainingResult
 
 
-def train(settings: "Settings", folder: Path) -> None:
+def train(overrides: Sequence[str] = ()) -> "TrainingResult":
+    """Train as ``tsmtl-train`` does with the same words, ``train(["model=gru", "alpha=0.3"])``.
+
+    Progress goes to :mod:`logging` (loggers ``tsmtl.*``, level INFO). Without ``hydra.run.dir=...`` the run folder is
+    ``outputs/<date>/<time>_<model>_<task>`` below the current folder.
+
+    Args:
+        overrides: What would be typed behind ``tsmtl-train``; no flags, no sweep.
+
+    Returns:
+        Run folder, path of the best checkpoint, and the summary with the test metrics.
+
+    Raises:
+        UserError: A ValueError: if a setting or the data is wrong, with a line for each problem; nothing is written.
+        NotFiniteError: A RuntimeError: if the loss stops being finite; the best checkpoint so far stays.
+        Interrupted: A KeyboardInterrupt: at Ctrl-C or SIGTERM in the main thread; ``resume=true`` goes on.
+    """
+    from tsmtl.config.python_call import settings_and_folder
+
+    return _train(*settings_and_folder(list(overrides)))
+
+
+def _train(settings: "Settings", folder: Path) -> "TrainingResult":
     """Run one training in its run folder; torch is imported only now that the settings have passed."""
     # A waiting OpenMP thread soon gives its core back: where another process wants it, the default is several times
     # slower, and where none does it is no faster (benchmarks/shared_core.py). Read when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from tsmtl.run import run_training
 
-    run_training(settings, folder)
+    return run_training(settings, folder)
+
+
+def _train_and_show(settings: "Settings", folder: Path) -> None:
+    result = _train(settings, folder)
+    from tsmtl.report.terminal import show_summary
+
+    show_summary(result.tasks, result.test, {"run folder": result.folder, "best model": result.best_model_path})
 
 
 def cli() -> None:
@@ -25,10 +58,19 @@ def cli() -> None:
     try:
         from tsmtl.config.command import run_command
 
-        run_command("tsmtl-train", train)
+        run_command("tsmtl-train", _train_and_show)
     finally:
         gc.enable()
 
+
+class _CallableModule(ModuleType):
+    """Lets ``tsmtl.train(...)`` be this module's function, also once the module itself is imported under that name."""
+
+    def __call__(self, overrides: Sequence[str] = ()) -> "TrainingResult":
+        return train(overrides)
+
+
+sys.modules[__name__].__class__ = _CallableModule
 
 if __name__ == "__main__":
     cli()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import tsmtl
-from tsmtl.checkpoint import file as checkpoint_file
+from tsmtl.checkpoint import archive
 from tsmtl.checkpoint.file import FORMAT_VERSION, KEYS, read_checkpoint, write_checkpoint
 from tsmtl.config.errors import UserError
 
@@ -59,9 +59,7 @@ def fails(*arguments: Any, **options: Any) -> None:
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize(
-    ("owner", "name"), [(checkpoint_file.torch, "save"), (checkpoint_file.os, "fsync"), (Path, "replace")]
-)
+@pytest.mark.parametrize(("owner", "name"), [(archive.torch, "save"), (archive.os, "fsync"), (Path, "replace")])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, owner, name):
     path = tmp_path / "best.pt"
     write_checkpoint(path, content(epoch=1))
@@ -127,7 +125,24 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_file_of_another_kind_is_refused(tmp_path, text):
     path = tmp_path / "notes.pt"
     path.write_text(text, encoding="latin-1")
-    with pytest.raises(UserError, match=r"not a (readable )?checkpoint of tsmtl"):
+    with pytest.raises(UserError) as error:
+        read_checkpoint(path)
+    assert error.value.lines == [f"{path}: not a checkpoint of tsmtl (nor any archive of PyTorch)"]
+
+
+def test_a_foreign_archive_is_refused(tmp_path):
+    path = tmp_path / "arrays.pt"
+    with path.open("wb") as file:
+        np.savez(file, X=np.zeros(3))
+    with pytest.raises(UserError) as error:
+        read_checkpoint(path)
+    assert error.value.lines == [f"{path}: not a readable checkpoint of tsmtl"]
+
+
+def test_the_state_of_a_run_is_no_model(tmp_path):
+    path = tmp_path / "last.pt"
+    torch.save({"format_version": 1, "optimizer": {}}, path)
+    with pytest.raises(UserError, match="state of a run under way, for resume=true; take its best_model"):
         read_checkpoint(path)
 
 
@@ -139,8 +154,43 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path, share):
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(UserError) as error:
         read_checkpoint(path)
-    expected = f"{path}: not a readable checkpoint of tsmtl (damaged, or it holds more than tensors and plain values)"
-    assert error.value.lines == [expected]
+    (line,) = error.value.lines
+    assert line.startswith(f"{path}: damaged or cut off, take another copy (")
+
+
+def test_a_flipped_bit_anywhere_is_refused_or_changes_nothing(tmp_path):
+    path = tmp_path / "best.pt"
+    write_checkpoint(path, content())
+    whole, expected = path.read_bytes(), read_checkpoint(path)
+    rng = np.random.default_rng(0)
+    refused = 0
+    for at in rng.choice(len(whole), 300, replace=False):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << rng.integers(8)
+        path.write_bytes(flipped)
+        try:
+            back = read_checkpoint(path)
+        except UserError:
+            refused += 1
+            continue
+        for name, tensor in expected["state"].items():
+            torch.testing.assert_close(back["state"][name], tensor, rtol=0, atol=0, equal_nan=True)
+        assert {**back, "state": None} == {**expected, "state": None}
+    assert refused > 100
+
+
+def test_a_flipped_byte_in_the_weights_names_the_part(tmp_path):
+    path = tmp_path / "best.pt"
+    write_checkpoint(path, content())
+    whole = bytearray(path.read_bytes())
+    at = whole.index(content()["state"]["w"].numpy().tobytes())
+    whole[at + 5] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(UserError) as error:
+        read_checkpoint(path)
+    (line,) = error.value.lines
+    assert line.startswith(f"{path}: damaged, its part archive/data/")
+    assert line.endswith("does not fit its checksum; take another copy")
 
 
 class Payload:
@@ -161,8 +211,13 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path, pack):
         torch.save(poisoned, path)
     else:
         path.write_bytes(pickle.dumps(poisoned))
-    with pytest.raises(UserError, match="not a readable checkpoint of tsmtl"):
+    reason = {
+        "torch": "holds more than tensors and plain values, which could run code when read; refused",
+        "pickle": "not a checkpoint of tsmtl (nor any archive of PyTorch)",
+    }
+    with pytest.raises(UserError) as error:
         read_checkpoint(path)
+    assert error.value.lines == [f"{path}: {reason[pack]}"]
     assert not made.exists()
     torch.load(path, weights_only=False) if pack == "torch" else pickle.loads(path.read_bytes())
     assert made.exists()  # the payload does work where nothing stops it

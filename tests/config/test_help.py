@@ -7,7 +7,7 @@ from tsmtl.config.data_settings import SOURCES
 from tsmtl.config.help import help_text
 from tsmtl.config.location import config_dir
 from tsmtl.config.model_settings import FAMILIES
-from tsmtl.config.run_settings import TASKS, RunSettings
+from tsmtl.config.run_settings import TASKS, PretrainSettings, RunSettings
 from tsmtl.config.trainer_settings import TrainerSettings
 
 TEXT = help_text("tsmtl-train")
@@ -17,15 +17,18 @@ SECTIONS = [
     *[(f"data/{name}", section, "data.") for name, section in SOURCES.items()],
     ("trainer/default", TrainerSettings, "trainer."),
     ("train", RunSettings, ""),
+    ("train:pretrain", PretrainSettings, "pretrain."),
 ]
 
 
 @pytest.mark.parametrize(("file", "section", "prefix"), SECTIONS, ids=[s[0] for s in SECTIONS])
 def test_every_key_of_every_yaml_file_is_in_the_schema_and_in_the_help(file, section, prefix):
-    keys = set(OmegaConf.load(config_dir() / f"{file}.yaml")) - {"defaults", "hydra"}
+    file, _, group = file.partition(":")
+    content = OmegaConf.load(config_dir() / f"{file}.yaml")
+    keys = set(content[group] if group else content) - {"defaults", "hydra", "pretrain"}
     optional = {key for key, field in section.model_fields.items() if not field.is_required()}
     assert keys == set(section.model_fields) - optional
-    for key in keys - {"model", "task", "source"}:
+    for key in keys - ({"model", "task", "source"} if not group else set()):
         assert f"\n  {prefix}{key} " in TEXT
 
 

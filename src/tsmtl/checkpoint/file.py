@@ -1,12 +1,9 @@
-"""Write a checkpoint whole or not at all; read one without running anything it may carry."""
+"""The file of a trained model: enough to predict."""
 
-import io
-import os
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from tsmtl.checkpoint.archive import read_archive, write_archive
 from tsmtl.config.errors import UserError
 
 FORMAT_VERSION = 1
@@ -25,32 +22,7 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
         OSError: If the disk is full or not writable; the old file stays.
     """
     assert set(content) == set(KEYS), set(content) ^ set(KEYS)
-    temporary = path.with_name(path.name + ".tmp")  # a fixed name: a kill leaves one file, not one per try
-    buffer = io.BytesIO()  # torch.save on a file turns the OSError of a full disk into a RuntimeError of its own
-    torch.save({"format_version": FORMAT_VERSION, **_plain(content, "")}, buffer)
-    try:
-        with temporary.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _plain(value: Any, where: str) -> Any:
-    """Make subclasses plain: reading refuses them, and torch's version, for one, is a text of its own kind."""
-    if isinstance(value, dict):
-        return {_plain(key, where): _plain(item, f"{where}.{key}") for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, where) for item in value]
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    if value is None or isinstance(value, torch.Tensor):
-        return value
-    raise TypeError(f"a checkpoint holds tensors and plain values (got {type(value).__name__} in {where[1:]})")
+    write_archive(path, {"format_version": FORMAT_VERSION, **content})
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -59,20 +31,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         UserError: If the file is missing, damaged, no checkpoint of tsmtl, or of a newer format.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such checkpoint")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises anything: KeyError, RuntimeError, UnpicklingError ...
-        raise UserError(
-            f"{path}: not a readable checkpoint of tsmtl (damaged, or it holds more than tensors and plain values)"
-        ) from error
+    content = checked_version(path, read_archive(path))
+    if "optimizer" in content:
+        raise UserError(f"{path}: the state of a run under way, for resume=true; take its best_model.pt")
+    missing = [key for key in KEYS if key not in content]
+    if missing:
+        raise UserError(f"{path}: the checkpoint lacks {', '.join(missing)}")
+    return content
+
+
+def checked_version(path: Path, content: Any) -> dict[str, Any]:
+    """Check that a file's content is of a format that this version reads.
+
+    Raises:
+        UserError: If it is another program's, or of a newer format.
+    """
     version = content.get("format_version") if isinstance(content, dict) else None
     if not isinstance(version, int):
         raise UserError(f"{path}: not a checkpoint of tsmtl")
     if version > FORMAT_VERSION:
         raise UserError(f"{path}: format {version} is newer than this tsmtl reads ({FORMAT_VERSION}); update tsmtl")
-    missing = [key for key in KEYS if key not in content]
-    if missing:
-        raise UserError(f"{path}: the checkpoint lacks {', '.join(missing)}")
     return dict(content)

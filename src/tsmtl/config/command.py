@@ -100,8 +100,11 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
         except BrokenPipeError:  # the reader of the summary, such as head, has seen enough
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {first_line(error)}"
-            log.error("the run failed: %s; the traceback is in %s", reason, folder / FILE_NAME, exc_info=error)
+            if isinstance(error, OSError) and error.filename:
+                log.error("the run failed: cannot write %s (%s)", error.filename, error.strerror, exc_info=error)
+            else:
+                reason = f"{type(error).__name__}: {first_line(error)}"
+                log.error("the run failed: %s; the traceback is in %s", reason, folder / FILE_NAME, exc_info=error)
             if sweeping:
                 raise
             sys.exit(1)
@@ -131,7 +134,10 @@ def remove_traces(folder: Path, own_layout: bool) -> None:
     """
     if not folder.is_dir() or folder.stat().st_mtime < _STARTED:
         return
-    for file in (folder / FILE_NAME, folder / "multirun.yaml"):  # the sweeper writes the latter before any check
+    ours = {folder / FILE_NAME, folder / "multirun.yaml"}  # the sweeper writes the latter before any check
+    if set(folder.iterdir()) - ours:
+        return
+    for file in ours:
         if file.is_file() and file.stat().st_mtime >= _STARTED:
             file.unlink()
     for path in (folder, folder.parent, folder.parent.parent) if own_layout else (folder,):

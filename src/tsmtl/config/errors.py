@@ -29,12 +29,17 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         signum: The signal.
-        message: What was kept, and how to go on.
+        message: What was kept, and how to go on; by default only what happened.
     """
 
-    def __init__(self, signum: int, message: str = "interrupted") -> None:
-        super().__init__(message)
+    def __init__(self, signum: int, message: str = "") -> None:
         self.signum = signum
+        super().__init__(message or self.word)
+
+    @property
+    def word(self) -> str:
+        """What happened, for messages."""
+        return "terminated" if self.signum == signal.SIGTERM else "interrupted"
 
     @property
     def exit_code(self) -> int:
@@ -44,7 +49,7 @@ class Interrupted(KeyboardInterrupt):
 
 def raise_interrupted(signum: int, frame: object) -> None:
     """Handle a signal by ending the command, its clean-up done on the way."""
-    raise Interrupted(signum, "terminated" if signum == signal.SIGTERM else "interrupted")
+    raise Interrupted(signum)
 
 
 def first_line(error: BaseException) -> str:

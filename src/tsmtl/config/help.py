@@ -8,7 +8,7 @@ import yaml
 from tsmtl.config.data_settings import SOURCES
 from tsmtl.config.location import config_dir
 from tsmtl.config.model_settings import FAMILIES
-from tsmtl.config.run_settings import TASKS, RunSettings
+from tsmtl.config.run_settings import TASKS, PretrainSettings, RunSettings
 from tsmtl.config.section import Section, expectation
 from tsmtl.config.trainer_settings import TrainerSettings
 
@@ -34,6 +34,8 @@ def help_text(name: str) -> str:
     lines = [_USAGE.format(name=name)]
     lines += [f"  {group + '=':<12} {', '.join(names)}\n" for group, names in groups.items() if names]
     lines.append(_block("The run", _rows({"train": (RunSettings, _defaults("train"))})))
+    pretrain = {"train": (PretrainSettings, _defaults("train")["pretrain"])}
+    lines.append(_block("A pretraining in the same job", _rows(pretrain, prefix="pretrain.")))
     lines.append(_block("The task", _rows({t: (c, _defaults(f"task/{t}")) for t, c in TASKS.items()})))
     lines.append(_block("The model", _rows({m: (c, _defaults(f"model/{m}")) for m, c in FAMILIES.items()})))
     lines.append(
@@ -77,7 +79,7 @@ def _rows(owners: Mapping[str, tuple[type[Section], dict[str, Any]]], prefix: st
     for key in keys:
         having = {o: d[key] for o, (section, d) in owners.items() if key in section.model_fields and key in d}
         section = next(section for section, _ in owners.values() if key in section.model_fields)
-        if key in ("model", "task", "source") or not having:
+        if (key in ("model", "task", "source") and prefix != "pretrain.") or not having:
             continue
         field = section.model_fields[key]
         shown = {owner: _show(value) for owner, value in having.items()}

@@ -16,6 +16,15 @@ class OneLineFormatter(logging.Formatter):
         return message if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {message}"
 
 
+class _RunLog(logging.FileHandler):
+    """The log of a run, which a full disk must not turn into pages of its own on the terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
+        """Pass over a record that cannot be written."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def set_up_logs(folder: Path) -> None:
     """Send records to stderr and to ``train.log`` in a run folder; the file is made by its first record.
 
@@ -25,7 +34,7 @@ def set_up_logs(folder: Path) -> None:
     close_logs()
     console = logging.StreamHandler(sys.stderr)
     console.setFormatter(OneLineFormatter())
-    file = logging.FileHandler(folder / FILE_NAME, delay=True, encoding="utf-8")
+    file = _RunLog(folder / FILE_NAME, delay=True, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     for handler in (console, file):
         handler.set_name(__name__)

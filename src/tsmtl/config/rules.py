@@ -7,7 +7,13 @@ from typing import Any
 from tsmtl.config.data_settings import DataSettings, NpzSettings
 from tsmtl.config.metric_names import monitor_choices
 from tsmtl.config.model_settings import CNN1DSettings, LSTMFCNSettings, ModelSettings
-from tsmtl.config.run_settings import MultiTaskSettings, SingleTaskSettings, TaskSettings
+from tsmtl.config.run_settings import (
+    MultiTaskSettings,
+    PretrainSettings,
+    RunSettings,
+    SingleTaskSettings,
+    TaskSettings,
+)
 from tsmtl.config.trainer_settings import TrainerSettings
 
 
@@ -36,6 +42,45 @@ def _model_takes_task(task: TaskSettings, model: ModelSettings) -> list[str]:
     if model.model == "lstm_fcn_multi" and task.task != "multi":
         return [f"model: lstm_fcn_multi learns task=multi alone; for task={task.task} take model=lstm_fcn"]
     return []
+
+
+def _stage(run: RunSettings, pretrain: PretrainSettings) -> list[str]:
+    problems = []
+    if run.stage == "finetune":
+        if run.pretrained_path is None and pretrain.task is None:
+            problems.append(
+                "pretrained_path: stage=finetune needs the checkpoint to start from, or pretrain.task=reg or cls to "
+                "make one first"
+            )
+        if run.pretrained_path is not None and pretrain.task is not None:
+            problems.append("pretrain.task: pretrained_path names a checkpoint already; take one of the two")
+    else:
+        if run.pretrained_path is not None:
+            problems.append(f"stage: {run.stage} would not read pretrained_path; take stage=finetune")
+        if run.freeze:
+            problems.append("freeze: true trains the heads on a loaded backbone alone; it needs stage=finetune")
+        if pretrain.task is not None:
+            problems.append(f"stage: {run.stage} would not pretrain; pretrain.task needs stage=finetune")
+    if pretrain.task is None and pretrain.changes:
+        problems += [f"pretrain.{key}: nothing is pretrained without pretrain.task" for key in pretrain.changes]
+    return problems
+
+
+def _backbone_learns(run: RunSettings, model: ModelSettings, trainer: TrainerSettings) -> list[str]:
+    problems = []
+    at = trainer.unfreeze_at
+    if at is not None and run.stage != "finetune":
+        problems.append("trainer.unfreeze_at: a backbone that nothing was loaded into learns from the start")
+    elif at is not None and run.freeze:
+        problems.append("trainer.unfreeze_at: freeze=true keeps the backbone as loaded; take one of the two")
+    elif at is not None and at > model.num_epochs:
+        problems.append(
+            f"trainer.unfreeze_at: must come within num_epochs (got {at} and {model.num_epochs}); freeze=true never "
+            "unfreezes"
+        )
+    if run.freeze and trainer.lr_backbone_factor != 1:
+        problems.append("trainer.lr_backbone_factor: freeze=true keeps the backbone as loaded; take one of the two")
+    return problems
 
 
 def _num_classes(task: TaskSettings) -> list[str]:
@@ -141,6 +186,8 @@ def _warmup_ends(model: ModelSettings, trainer: TrainerSettings) -> list[str]:
 
 
 RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
+    (_stage, ("run", "pretrain")),
+    (_backbone_learns, ("run", "model", "trainer")),
     (_model_takes_task, ("task", "model")),
     (_num_classes, ("task",)),
     (_second_task, ("task", "data")),

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from tsmtl.config.data_settings import SOURCES, DataSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FAMILIES, ModelSettings, PluginSettings
+from tsmtl.config.pretraining import pretraining_keys, pretraining_settings
 from tsmtl.config.rules import RULES, did_you_mean, must_be_one_of, task_kinds
-from tsmtl.config.run_settings import TASKS, MultiTaskSettings, RunSettings, TaskSettings
+from tsmtl.config.run_settings import TASKS, MultiTaskSettings, PretrainSettings, RunSettings, TaskSettings
 from tsmtl.config.section import Section, expectation
 from tsmtl.config.trainer_settings import TrainerSettings
 
@@ -25,6 +26,7 @@ class Settings:
         flat: The settings as composed, for the record.
         typed: Keys that the user gave on the command line.
         choices: Chosen file of each config group.
+        pretraining: Settings of the pretraining in the same job, where there is one.
     """
 
     run: RunSettings
@@ -32,9 +34,11 @@ class Settings:
     model: ModelSettings
     data: DataSettings
     trainer: TrainerSettings
+    pretrain: PretrainSettings
     flat: dict[str, Any]
     typed: frozenset[str] = frozenset()
     choices: Mapping[str, str] = field(default_factory=dict)
+    pretraining: "Settings | None" = None
 
     @property
     def tasks(self) -> dict[str, str]:
@@ -82,6 +86,7 @@ def check(
     else:
         problems.append(f"data.source: {must_be_one_of(SOURCES, source)}")
     sections["trainer"] = check_section(TrainerSettings, flat.get("trainer"), "trainer", problems)
+    sections["pretrain"] = check_section(PretrainSettings, flat.get("pretrain"), "pretrain", problems)
 
     for rule, needed in RULES:
         read = [sections.get(name) for name in needed]
@@ -89,7 +94,29 @@ def check(
             problems += rule(*read)
     if problems:
         raise UserError(problems)
-    return Settings(**cast(dict[str, Any], sections), flat=dict(flat), typed=typed, choices=choices or {})
+    pretraining = _check_pretraining(flat, cast(PretrainSettings, sections["pretrain"]), typed, choices or {})
+    return Settings(
+        **cast(dict[str, Any], sections),
+        flat=dict(flat),
+        typed=typed,
+        choices=choices or {},
+        pretraining=pretraining,
+    )
+
+
+def _check_pretraining(
+    flat: Mapping[str, Any], pretrain: PretrainSettings, typed: frozenset[str], choices: Mapping[str, str]
+) -> Settings | None:
+    if pretrain.task is None:
+        return None
+    own = pretraining_settings(flat, pretrain)
+    chosen = {**choices, "task": own["task"]} if choices else {}
+    if "model" in chosen and own["model"] != flat["model"]:
+        chosen["model"] = own["model"]
+    try:
+        return check(own, pretraining_keys(typed), chosen)
+    except UserError as error:
+        raise UserError([f"pretrain.{line}" for line in error.lines]) from error
 
 
 def _parts(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -100,7 +127,7 @@ def _parts(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             parts["run"][key] = value
         elif any(key in task.model_fields for task in TASKS.values()):
             parts["task"][key] = value
-        elif key not in ("data", "trainer"):
+        elif key not in ("data", "trainer", "pretrain"):
             parts["model"][key] = value
     return parts
 
@@ -159,7 +186,7 @@ def _unknown(name: str, key: str, section: type[Section], owner: str) -> str:
         known = {f"trainer.{k}" for k in section.model_fields}
     else:
         others = {f"model={m}": c for m, c in FAMILIES.items()} | {f"task={t}": c for t, c in TASKS.items()}
-        known = {*section.model_fields, *RunSettings.model_fields, "data", "trainer"}
+        known = {*section.model_fields, *RunSettings.model_fields, "data", "trainer", "pretrain"}
         known |= {k for task in TASKS.values() for k in task.model_fields}
     owners = [other for other, c in others.items() if key in c.model_fields]
     if owners:

@@ -52,16 +52,20 @@ def _describe(annotation: Any, metadata: list[Any]) -> str:
     return f"{noun}{bounds}"
 
 
+def _number(value: object) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
+
+
 def _bounds(metadata: list[Any]) -> str:
     limits: dict[type, Any] = {type(m): m for m in metadata if isinstance(m, Ge | Gt | Le | Lt)}
     low = limits.get(Ge) or limits.get(Gt)
     high = limits.get(Le) or limits.get(Lt)
     if low and high:
-        left = f"[{low.ge:g}" if isinstance(low, Ge) else f"({low.gt:g}"
-        right = f"{high.le:g}]" if isinstance(high, Le) else f"{high.lt:g})"
+        left = f"[{_number(low.ge)}" if isinstance(low, Ge) else f"({_number(low.gt)}"
+        right = f"{_number(high.le)}]" if isinstance(high, Le) else f"{_number(high.lt)})"
         return f" in {left}, {right}"
     if low:
-        return f", at least {low.ge:g}" if isinstance(low, Ge) else f", greater than {low.gt:g}"
+        return f", at least {_number(low.ge)}" if isinstance(low, Ge) else f", greater than {_number(low.gt)}"
     if high:
-        return f", at most {high.le:g}" if isinstance(high, Le) else f", less than {high.lt:g}"
+        return f", at most {_number(high.le)}" if isinstance(high, Le) else f", less than {_number(high.lt)}"
     return ""

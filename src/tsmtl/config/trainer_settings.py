@@ -21,6 +21,10 @@ class TrainerSettings(Section):
     plateau_patience: Count = Field(description="epochs without a better score before the factor")
     warmup_epochs: Annotated[int, Field(ge=0)] = Field(description="epochs of linear rise to lr")
     early_stopping_patience: Count | None = Field(description="epochs without a better score before the end")
+    lr_backbone_factor: Positive = Field(description="factor on lr for the backbone")
+    unfreeze_at: Annotated[int, Field(ge=2)] | None = Field(
+        description="stage=finetune: epoch in which the backbone begins to learn"
+    )
     gradient_clip: Positive | None = Field(description="largest norm of the gradient")
     monitor: Text = Field(description="chooses the best epoch: val/loss or val/<task>/<metric>")
     class_weights: Literal["none", "balanced"] | list[Positive] = Field(

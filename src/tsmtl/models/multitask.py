@@ -17,9 +17,27 @@ class MultiTaskModel(nn.Module):
     def __init__(self, backbone: Backbone, outputs: dict[str, int], head_bias: bool = True) -> None:
         super().__init__()
         self.backbone = backbone
+        self.frozen = False
         self.heads = nn.ModuleDict(
             {task: nn.Linear(backbone.embed_dim, size, bias=head_bias) for task, size in outputs.items()}
         )
+
+    def freeze_backbone(self, frozen: bool = True) -> None:
+        """Leave the backbone as it is: no gradient, no weight decay, no batch-norm update, no dropout in it.
+
+        Args:
+            frozen: False lets it learn again.
+        """
+        self.frozen = frozen
+        self.backbone.requires_grad_(not frozen)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "MultiTaskModel":
+        """Set train or eval mode; a frozen backbone stays in eval mode."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Map series (N, C, T), or vectors (N, E), to ``{task: (N, K) or (N, D)}``."""

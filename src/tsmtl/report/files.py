@@ -26,6 +26,13 @@ class HistoryFile:
         self.path = path
         self._columns: list[str] = []
 
+    def restart(self, rows: list[dict[str, float]]) -> None:
+        """Write the rows of a run that goes on, in place of what an earlier process left."""
+        self._columns = []
+        self.path.unlink(missing_ok=True)
+        for row in rows:
+            self.write(row)
+
     def write(self, row: dict[str, float]) -> None:
         """Append a row; the first one also writes the header."""
         with self.path.open("a" if self._columns else "w", newline="") as file:
@@ -52,8 +59,10 @@ def write_config(path: Path, settings: dict[str, Any], choices: dict[str, str]) 
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON; a number that is not finite becomes null."""
-    path.write_text(json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write JSON, whole or not at all; a number that is not finite becomes null."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
 
 
 def _finite(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Which epoch is the best so far, and when to stop waiting for a better one."""
 
 import math
+from typing import Any
 
 
 class BestEpoch:
@@ -29,6 +30,14 @@ class BestEpoch:
         if better:
             self.epoch, self.score = epoch, score
         return better
+
+    def state(self) -> dict[str, Any]:
+        """Give what changes over a run."""
+        return {"epoch": self.epoch, "score": self.score, "last": self.last}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self.epoch, self.score, self.last = state["epoch"], state["score"], state["last"]
 
     @property
     def exhausted(self) -> bool:

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -28,19 +28,46 @@ class NotFiniteError(RuntimeError):
 
 @dataclass
 class Fit:
-    """What a training leaves.
+    """How far a training is, and what it leaves.
 
     Attributes:
-        history: One row per epoch.
         best: Epoch and score of the best.
+        history: One row per finished epoch.
         best_state: State dict of the best epoch, on the CPU.
-        seconds: Wall time.
+        seconds: Wall time up to the last finished epoch.
+        order: State of the generator at the start of the epoch under way; draws its batches again.
+        losses: Losses of the finished steps of the epoch under way, one after another: the total, then each task.
+        epoch_began: When the epoch under way began, by the clock of ``time.perf_counter``.
     """
 
     best: BestEpoch
     history: list[Row] = field(default_factory=list)
     best_state: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
+    order: Tensor | None = None
+    losses: list[Tensor] = field(default_factory=list)
+    epoch_began: float | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Give tensors and plain values that :meth:`from_state` goes on from."""
+        spent = 0.0 if self.epoch_began is None else time.perf_counter() - self.epoch_began
+        plain = {"best": self.best.state(), "history": self.history, "seconds": self.seconds, "spent": spent}
+        losses = torch.stack(self.losses).cpu() if self.losses else None
+        return {**plain, "best_state": self.best_state, "order": self.order, "losses": losses}
+
+    @classmethod
+    def from_state(cls, best: BestEpoch, state: dict[str, Any], device: torch.device) -> "Fit":
+        """Make what :meth:`state` described.
+
+        Args:
+            best: Watches the score.
+            state: What :meth:`state` gave.
+            device: Where the training is.
+        """
+        best.load_state(state["best"])
+        losses = [] if state["losses"] is None else list(state["losses"].to(device))
+        same = {name: state[name] for name in ("history", "best_state", "seconds", "order")}
+        return cls(best, losses=losses, epoch_began=time.perf_counter() - state["spent"], **same)
 
 
 def fit(
@@ -58,8 +85,14 @@ def fit(
     gradient_clip: float | None = None,
     on_epoch: Callable[[Row], None] = lambda row: None,
     on_better: Callable[[Fit], None] = lambda fit: None,
+    on_step: Callable[[], None] = lambda: None,
+    unfreeze_at: int | None = None,
+    result: Fit | None = None,
 ) -> Fit:
     """Train for ``num_epochs``, or until ``best`` runs out of patience.
+
+    Stopped after any step, by an exception of ``on_step``, it goes on exactly from ``result``, if model, optimizer,
+    schedule, generator and random numbers are put back as they were.
 
     Args:
         model: Trained in place; ends with the weights of the last epoch.
@@ -76,30 +109,52 @@ def fit(
         gradient_clip: Largest norm of the gradient, or None.
         on_epoch: Called with every epoch's row.
         on_better: Called when an epoch is the best so far.
+        on_step: Called after every step, and after every epoch.
+        unfreeze_at: Epoch in which a frozen backbone begins to learn.
+        result: Where to go on from, with ``best`` in it; updated in place.
 
     Raises:
         NotFiniteError: With epoch and step; the best epoch so far was given to ``on_better``.
     """
-    result = Fit(best)
-    began = time.perf_counter()
+    result = result or Fit(best)
+    earlier = result.seconds  # of processes before this one
+    if result.epoch_began is not None:
+        earlier += time.perf_counter() - result.epoch_began
+    began = time.perf_counter() - earlier
     tasks = list(criterion.losses)
+    steps = steps_per_epoch(len(train), batch_size)
+    done = len(result.history)
     bar: tqdm[NoReturn] = tqdm(
-        total=num_epochs * steps_per_epoch(len(train), batch_size), unit="step", disable=None, dynamic_ncols=True
+        total=num_epochs * steps,
+        initial=done * steps + len(result.losses) // (1 + len(tasks)),
+        unit="step",
+        disable=None,
+        dynamic_ncols=True,
     )
+
+    def after_step() -> None:
+        bar.update()
+        on_step()
+
     with bar, logging_redirect_tqdm():
-        for epoch in range(1, num_epochs + 1):
-            epoch_began = time.perf_counter()
+        for epoch in range(done + 1, num_epochs + 1):
+            if best.exhausted:
+                break
+            result.epoch_began = result.epoch_began or time.perf_counter()
+            if model.frozen and unfreeze_at is not None and epoch >= unfreeze_at:
+                model.freeze_backbone(False)
             schedule.before_epoch(epoch)
             losses = train_epoch(
-                model, criterion, optimizer, schedule, train, batch_size, generator, gradient_clip, bar
+                model, criterion, optimizer, schedule, train, batch_size, generator, gradient_clip, after_step, result
             )
             _stop_if_not_finite(losses, epoch)
             means = losses.mean(dim=0).tolist()  # of the batches: total, then each task
             row: Row = {"epoch": epoch, "lr": schedule.lr, "train/loss": means[0]}
             row |= {f"train/{task}/loss": mean for task, mean in zip(tasks, means[1:], strict=True)}
             row |= validate()
-            row["seconds"] = time.perf_counter() - epoch_began
+            row["seconds"] = time.perf_counter() - result.epoch_began
             result.history.append(row)
+            result.order, result.losses, result.epoch_began = None, [], None
             better = best.update(epoch, row[monitor])
             result.seconds = time.perf_counter() - began
             if better:
@@ -107,6 +162,7 @@ def fit(
                 on_better(result)
             on_epoch(row)
             schedule.after_epoch(better)
+            on_step()
             bar.set_postfix({"epoch": f"{epoch}/{num_epochs}", **_shown(row, tasks)}, refresh=False)
             if epoch % max(1, math.ceil(num_epochs / 10)) == 0:
                 log.info(
@@ -114,7 +170,6 @@ def fit(
                 )
             if best.exhausted:
                 log.info("stopped early: no better %s since epoch %d", monitor, best.epoch)
-                break
     if not best.epoch:
         raise NotFiniteError(
             f"{monitor} was not a number in any epoch, so that none is the best; a smaller lr may help"
@@ -131,15 +186,32 @@ def train_epoch(
     batch_size: int,
     generator: torch.Generator,
     gradient_clip: float | None,
-    bar: "tqdm[NoReturn]",
+    after_step: Callable[[], object],
+    result: Fit,
 ) -> Tensor:
-    """Train one epoch; give the losses (steps, 1 + tasks), the total first.
+    """Train one epoch, or what is left of it; give the losses (steps, 1 + tasks), the total first.
 
     Waits for the device only at the end; with unequal lengths once a batch, to know its longest series.
+
+    Args:
+        model: Trained in place.
+        criterion: Loss of all tasks.
+        optimizer: Updates the weights.
+        schedule: Sets the learning rate.
+        train: The train split.
+        batch_size: Instances per step.
+        generator: Draws the order of batches.
+        gradient_clip: Largest norm of the gradient, or None.
+        after_step: Called after every step.
+        result: Knows which steps of the epoch are done, and learns of each.
     """
     model.train()
-    losses: list[Tensor] = []
-    for rows in shuffled_rows(len(train), batch_size, generator, train.x.device):
+    if result.order is None:
+        result.order = generator.get_state()
+    else:
+        generator.set_state(result.order)
+    losses, width = result.losses, 1 + len(criterion.losses)
+    for rows in shuffled_rows(len(train), batch_size, generator, train.x.device)[len(losses) // width :]:
         x, lengths, targets = train.batch(rows)
         schedule.before_step()
         optimizer.zero_grad(set_to_none=True)
@@ -149,8 +221,8 @@ def train_epoch(
             torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
         optimizer.step()
         losses += [total.detach(), *(part.detach() for part in parts.values())]
-        bar.update()
-    return torch.stack(losses).view(-1, 1 + len(criterion.losses)).cpu()
+        after_step()
+    return torch.stack(losses).view(-1, width).cpu()
 
 
 def _stop_if_not_finite(losses: Tensor, epoch: int) -> None:

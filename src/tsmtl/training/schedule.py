@@ -1,10 +1,13 @@
 """The learning rate over the epochs."""
 
 import math
+from typing import Any
 
 import torch
 
 from tsmtl.config.trainer_settings import TrainerSettings
+
+_STATE = ("step_count", "factor", "epochs_without_better")
 
 
 class Schedule:
@@ -15,7 +18,7 @@ class Schedule:
     better score.
 
     Args:
-        optimizer: Whose learning rate is set.
+        optimizer: Whose learning rate is set, in each group times its ``factor``; the first group's is 1.
         settings: The section ``trainer``.
         num_epochs: Epochs of the whole run.
         steps_per_epoch: Batches of an epoch.
@@ -35,7 +38,7 @@ class Schedule:
 
     @property
     def lr(self) -> float:
-        """The learning rate in force."""
+        """The learning rate in force, of the heads."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def before_step(self) -> None:
@@ -62,6 +65,15 @@ class Schedule:
             self.factor *= self.settings.plateau_factor
             self.epochs_without_better = 0
 
+    def state(self) -> dict[str, Any]:
+        """Give what changes over a run."""
+        return {name: getattr(self, name) for name in _STATE}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        for name in _STATE:
+            setattr(self, name, state[name])
+
     def _set(self, lr: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("factor", 1.0)  # of all parameters in one group

@@ -1,0 +1,87 @@
+"""Tensors and plain values in one file: written whole or not at all, read without running anything it may carry."""
+
+import io
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tsmtl.config.errors import UserError
+
+
+def write_archive(path: Path, content: dict[str, Any]) -> None:
+    """Replace ``path`` by a new file; killed at any moment, the old file or the new one is there whole.
+
+    Args:
+        path: Where to; the folder exists.
+        content: Tensors and plain values.
+
+    Raises:
+        TypeError: If the content holds anything else, which reading would refuse.
+        OSError: If the disk is full or not writable; the old file stays.
+    """
+    temporary = path.with_name(path.name + ".tmp")  # a fixed name: a kill leaves one file, not one per try
+    buffer = io.BytesIO()  # torch.save on a file turns the OSError of a full disk into a RuntimeError of its own
+    torch.save(_plain(content, ""), buffer)
+    try:
+        with temporary.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say which file
+
+
+def _plain(value: Any, where: str) -> Any:
+    """Make subclasses plain: reading refuses them, and torch's version, for one, is a text of its own kind."""
+    if isinstance(value, dict):
+        return {_plain(key, where): _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, where) for item in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    if value is None or isinstance(value, torch.Tensor):
+        return value
+    raise TypeError(f"a checkpoint holds tensors and plain values (got {type(value).__name__} in {where[1:]})")
+
+
+def read_archive(path: Path) -> Any:
+    """Read what :func:`write_archive` wrote; nothing in the file is executed.
+
+    PyTorch reads changed bytes without a word: the checksums of the zip format are checked here.
+
+    Raises:
+        UserError: If the file is missing, of another kind, cut off, changed, or holds more than tensors and plain
+            values.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such checkpoint")
+    try:
+        with path.open("rb") as file:
+            is_archive = file.read(2) == b"PK"
+        if not is_archive:
+            raise UserError(f"{path}: not a checkpoint of tsmtl (nor any archive of PyTorch)")
+        with zipfile.ZipFile(path) as archive:
+            changed = archive.testzip()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}: damaged or cut off, take another copy ({error})") from error
+    if changed is not None:
+        raise UserError(f"{path}: damaged, its part {changed} does not fit its checksum; take another copy")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the parts of a foreign archive raise anything: KeyError, RuntimeError ...
+        if type(error).__name__ == "UnpicklingError":
+            raise UserError(
+                f"{path}: holds more than tensors and plain values, which could run code when read; refused"
+            ) from error
+        raise UserError(f"{path}: not a readable checkpoint of tsmtl") from error

@@ -1,0 +1,49 @@
+"""The settings of a pretraining that runs in the same job as its fine-tuning."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import yaml
+
+from tsmtl.config.location import config_dir
+from tsmtl.config.run_settings import TASKS, PretrainSettings
+
+# What says how this run is fine-tuned, where it goes, and what it starts from.
+_OWN = {"stage": "pretrain", "pretrained_path": None, "freeze": False, "best_model_path": None, "resume": True}
+_OWN_TRAINER = {"lr_backbone_factor": 1.0, "unfreeze_at": None}
+
+
+def pretraining_settings(flat: Mapping[str, Any], pretrain: PretrainSettings) -> dict[str, Any]:
+    """Give the flat settings of the pretraining: the fine-tuning's own, but for the task and what ``pretrain`` changes.
+
+    Args:
+        flat: Flat settings of the fine-tuning.
+        pretrain: The section ``pretrain``; its ``task`` is given.
+    """
+    task_keys = {key for section in TASKS.values() for key in section.model_fields}
+    settings = {key: deepcopy(value) for key, value in flat.items() if key not in task_keys}
+    settings |= yaml.safe_load((config_dir() / "task" / f"{pretrain.task}.yaml").read_text(encoding="utf-8"))
+    settings |= _OWN
+    settings["pretrain"] = {"task": None, "folder": pretrain.folder}
+    if isinstance(settings.get("trainer"), dict):
+        settings["trainer"] |= _OWN_TRAINER
+    if settings.get("model") == "lstm_fcn_multi" and pretrain.task != "multi":
+        settings["model"] = "lstm_fcn"  # the same backbone, for one task
+    return merged(settings, pretrain.changes)
+
+
+def merged(settings: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Put changes into nested settings."""
+    for key, value in changes.items():
+        old = settings.get(key)
+        settings[key] = merged(dict(old), value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return settings
+
+
+def pretraining_keys(typed: frozenset[str]) -> frozenset[str]:
+    """Give the keys that the user typed for the pretraining: those of ``pretrain.``, and the others but its task's."""
+    own = {key.removeprefix("pretrain.") for key in typed if key.startswith("pretrain.")}
+    task_keys = {key for section in TASKS.values() for key in section.model_fields}
+    shared = {key for key in typed if not key.startswith("pretrain.")} - task_keys - _OWN.keys()
+    return frozenset((own - {"task", "folder"}) | shared)

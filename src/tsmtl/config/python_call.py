@@ -1,0 +1,36 @@
+"""Settings of a training that Python code asks for, in the words of the command line."""
+
+from pathlib import Path
+
+from tsmtl.config.arguments import GROUPS, hydra_line, plain_settings, prepare_arguments, typed_keys
+from tsmtl.config.errors import UserError
+from tsmtl.config.location import config_dir
+from tsmtl.config.schema import Settings, check
+
+
+def settings_and_folder(arguments: list[str]) -> tuple[Settings, Path]:
+    """Compose and check settings; give them with the run folder, which is not made.
+
+    Args:
+        arguments: What would be typed behind ``tsmtl-train``.
+
+    Raises:
+        UserError: With a line for every problem.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if flags := [argument for argument in arguments if argument.startswith("-")]:
+        raise UserError(f"{flags[0]}: flags are for the command line; settings are written key=value")
+    try:
+        overrides = prepare_arguments(arguments)
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            config = compose("train", overrides, return_hydra_config=True)
+            choices = {k: v for k, v in config.hydra.runtime.choices.items() if k in GROUPS and k != "experiment"}
+            folder = Path(str(config.hydra.run.dir)).absolute()
+            return check(plain_settings(config), typed_keys(overrides), choices), folder
+    except UserError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UserError(hydra_line(error)) from error

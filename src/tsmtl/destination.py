@@ -1,0 +1,43 @@
+"""Where the best checkpoint of a run goes."""
+
+from pathlib import Path
+
+from tsmtl.checkpoint.file import read_checkpoint
+from tsmtl.config.errors import UserError
+from tsmtl.config.schema import Settings
+
+OWN_SUFFIXES = {".yaml", ".csv", ".json", ".png", ".log", ".tmp"}  # of what else a run writes into its folder
+
+
+def best_model_path(settings: Settings, folder: Path) -> Path:
+    """Give the path of the best checkpoint, its folder made.
+
+    Raises:
+        UserError: If nothing can be written there, or what is there is not to be lost.
+    """
+    path = Path(settings.run.best_model_path or folder / "best_model.pt").expanduser()
+    if path.is_dir():
+        raise UserError(f"best_model_path: {path} is a folder; name a file in it")
+    inside = path.resolve().parent == folder.resolve()
+    if inside and (path.suffix in OWN_SUFFIXES or path.name == "last.pt"):
+        raise UserError(f"best_model_path: {path} is a name that the run folder has for other things; take a .pt")
+    if path.exists():
+        if not path.resolve().is_file():
+            raise UserError(f"best_model_path: {path} is no regular file; name another")
+        start = settings.run.pretrained_path
+        if start is not None and Path(start).expanduser().exists() and path.samefile(Path(start).expanduser()):
+            raise UserError(f"best_model_path: {path} is the checkpoint to start from; name another file")
+        try:
+            read_checkpoint(path)
+        except UserError as error:
+            raise UserError(
+                f"best_model_path: {path} is there and no checkpoint of tsmtl; name another file, or remove it first"
+            ) from error
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(path.name + ".tmp")  # what a checkpoint is written to first
+        probe.open("ab").close()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"best_model_path: cannot write {path} ({error.strerror})") from error
+    return path

@@ -1,0 +1,171 @@
+"""What fine-tuning takes from a checkpoint: the backbone's architecture and weights, and the scaling of the input."""
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tsmtl.checkpoint.file import read_checkpoint
+from tsmtl.config.errors import UserError
+from tsmtl.config.schema import Settings
+from tsmtl.data.instances import Bundle
+from tsmtl.data.preparation import InputPreparation
+from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.models.registry import BACKBONES
+
+log = logging.getLogger(__name__)
+DROPOUTS = frozenset({"dropout", "lstm_drop_out", "fc_drop_out"})  # how it is trained, not what it is
+BACKBONE = "backbone."
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A checkpoint to start from.
+
+    Attributes:
+        path: The file.
+        content: What it holds.
+        sha256: Hash of the file.
+        reused: Whether an earlier job had made it; None where the user named it.
+    """
+
+    path: Path
+    content: dict[str, Any]
+    sha256: str
+    reused: bool | None = None
+
+    @property
+    def preparation(self) -> InputPreparation:
+        """Filling and scaling of the input that the backbone was trained with."""
+        return InputPreparation.from_state(self.content["input"]["preparation"])
+
+    def settings_of(self, settings: Settings) -> Settings:
+        """Give the settings of the fine-tuning: architecture and preparation from the checkpoint, all else as asked.
+
+        Raises:
+            UserError: If the checkpoint holds another model, or a typed value contradicts it; with both values.
+        """
+        spec, name = self.content["backbone"], settings.model.model
+        if BACKBONES.get(spec["name"]) is not BACKBONES.get(name):
+            raise UserError(f"model: {name} contradicts {self.path}, which holds model={spec['name']}; take that one")
+        asked = settings.model.backbone_arguments()
+        architecture = {key: value for key, value in spec["arguments"].items() if key not in DROPOUTS}
+        preparation = self.content["input"]["preparation"]
+        data = {
+            "scale": preparation["method"],
+            "missing": preparation["missing"],
+            "nan_padding": self.content["input"]["nan_padding"],
+        }
+        data = {key: value for key, value in data.items() if key in type(settings.data).model_fields}
+        if not data.get("nan_padding"):
+            data.pop("nan_padding", None)  # there was none in that data; here it may be
+        problems = [
+            f"{key}: {asked.get(key)} contradicts {self.path}, where it is {value}"
+            for key, value in architecture.items()
+            if key in settings.typed and asked.get(key) != value
+        ]
+        problems += [
+            f"data.{key}: {getattr(settings.data, key)} contradicts {self.path}, where it is {value}"
+            for key, value in data.items()
+            if f"data.{key}" in settings.typed and getattr(settings.data, key) != value
+        ]
+        if problems:
+            raise UserError(problems)
+        return replace(
+            settings,
+            model=settings.model.model_copy(update=architecture),
+            data=settings.data.model_copy(update=data),
+            flat={**settings.flat, **architecture, "data": {**settings.flat["data"], **data}},
+        )
+
+    def check_input(self, bundle: Bundle) -> None:
+        """Check that the data is of the kind that the backbone was trained on.
+
+        Raises:
+            UserError: If channels or their names differ; with both.
+        """
+        known, instances = self.content["input"], bundle.instances
+        channels: list[str] = known["channels"]
+        kind = "series" if instances.x.ndim == 3 else "vectors"
+        if kind != known["kind"]:
+            raise UserError(f"{instances.where}: holds {kind}, {self.path} was trained on {known['kind']}")
+        if len(instances.channels) != len(channels):
+            raise UserError(
+                f"{instances.where}: {len(instances.channels)} channels, {self.path} was trained on {len(channels)}"
+            )
+        for ours, theirs in zip(instances.channels, channels, strict=True):
+            if ours != theirs:
+                raise UserError(f"{instances.where}: a channel is named {ours}, in {self.path} it is {theirs}")
+
+    def check_length(self, bundle: Bundle, model: MultiTaskModel) -> None:
+        """Check T where the backbone reads one length only.
+
+        Raises:
+            UserError: With both numbers.
+        """
+        if model.backbone.reads == "vectors" or model.backbone.takes_lengths:
+            return
+        steps, known = bundle.instances.x.shape[2], self.content["input"]["seq_len"]
+        if steps != known:
+            raise UserError(
+                f"{bundle.instances.where}: {steps} time steps, {self.path} was trained on {known} and reads no other"
+            )
+
+    def load_into(self, model: MultiTaskModel) -> dict[str, Any]:
+        """Load the backbone's weights, strictly; the heads stay new.
+
+        Returns:
+            The load report: tensors and number of parameters of what was loaded, new, and left over.
+
+        Raises:
+            UserError: If the weights do not fit, or there are none.
+        """
+        state = self.content["state"]
+        weights = {key: v for key, v in state.items() if key.startswith(BACKBONE)}
+        if not weights:
+            raise UserError(f"{self.path}: holds no weights of a backbone; there is nothing to start from")
+        try:
+            model.backbone.load_state_dict({key.removeprefix(BACKBONE): v for key, v in weights.items()})
+        except RuntimeError as error:
+            raise UserError(f"{self.path}: its weights do not fit the backbone that it describes") from error
+        buffers = {name for name, _ in model.named_buffers()}  # counted among tensors, not among parameters
+        new = {key: v for key, v in model.state_dict().items() if not key.startswith(BACKBONE)}
+        left = {key: v for key, v in state.items() if not key.startswith(BACKBONE)}
+        made = {} if self.reused is None else {"reused": self.reused}
+        return {
+            "path": str(self.path),
+            "sha256": self.sha256,
+            **made,
+            "loaded": _inventory(weights, buffers),
+            "new": _inventory(new, buffers),
+            "left_over": _inventory(left, buffers),
+        }
+
+
+def _inventory(tensors: dict[str, Any], buffers: set[str]) -> dict[str, Any]:
+    parameters = sum(tensor.numel() for name, tensor in tensors.items() if name not in buffers)
+    return {"tensors": list(tensors), "parameters": parameters}
+
+
+def say_what_was_loaded(report: dict[str, Any]) -> None:
+    """Log the load report, a line for each of its parts."""
+    said = {"loaded": "loaded", "new": "new, in the heads", "left_over": "left over, in the checkpoint's own heads"}
+    log.info("pretrained: %s (sha256 %s)", report["path"], report["sha256"][:16])
+    for part, words in said.items():
+        parameters, tensors = report[part]["parameters"], len(report[part]["tensors"])
+        log.info("pretrained: %s parameters in %d tensors %s", f"{parameters:,}", tensors, words)
+
+
+def read_pretrained(path: Path, reused: bool | None = None) -> Pretrained:
+    """Read a checkpoint to start from.
+
+    Args:
+        path: The file.
+        reused: Whether an earlier job had made it; None where the user named it.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    content = read_checkpoint(path)
+    return Pretrained(path, content, hashlib.sha256(path.read_bytes()).hexdigest(), reused)

@@ -1,0 +1,68 @@
+"""A process that trains in forked children and kills them; prints how each ended.
+
+Forking saves 20 starts of PyTorch: a life is all training, and the kills fall into it.
+
+Usage: python killed_runs.py FOLDER SEED SETTING ...    twenty lives of one run, each ended at a random moment
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import tsmtl.checkpoint.best
+import tsmtl.checkpoint.last
+from tsmtl.checkpoint.file import read_checkpoint
+from tsmtl.checkpoint.last import read_last
+from tsmtl.config.python_call import settings_and_folder
+from tsmtl.run import run_training
+
+LIVES = 20
+
+
+def life(folder: str, settings: list[str], write_always: bool) -> int:
+    """Start one process that trains; give its id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        if write_always:  # so that many a kill falls into a write
+            tsmtl.checkpoint.last.INTERVAL = tsmtl.checkpoint.last.SHARE = tsmtl.checkpoint.best.INTERVAL = 0
+        run_training(*settings_and_folder([*settings, f"hydra.run.dir={folder}"]))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    """Train once undisturbed, then once with kills."""
+    folder, seed, *settings = sys.argv[1:]
+    os.chdir(folder)
+    run_training(*settings_and_folder([*settings, "hydra.run.dir=warm"]))  # loads all that a life would load
+    began = time.monotonic()
+    _, status = os.waitpid(life("whole", settings, write_always=True), 0)
+    assert status == 0
+    whole = time.monotonic() - began
+    draw = random.Random(int(seed))
+    ends, progress = [], []
+    for _ in range(LIVES):
+        pid = life("killed", [*settings, "resume=true"], write_always=True)
+        time.sleep(draw.uniform(0.02, 1.0) * whole / 5)
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        ends.append(os.waitstatus_to_exitcode(status))
+        for path, read in ((Path("killed/best_model.pt"), read_checkpoint), (Path("killed/last.pt"), read_last)):
+            if path.exists():
+                content = read(path)
+                if path.name == "last.pt":
+                    progress.append(len(content["fit"]["history"]))
+    _, status = os.waitpid(life("killed", [*settings, "resume=true"], write_always=False), 0)
+    sys.stdout.write(json.dumps({"ends": ends, "progress": progress, "last": status, "seconds": whole}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Pretraining and fine-tuning as one job: ``experiment=pretrain_finetune``."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from tests.test_train import SMALL, TINY_MODEL, summary_of
+from tsmtl.checkpoint.file import read_checkpoint
+
+CNN = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL]
+CHAIN = ["experiment=pretrain_finetune", *CNN]
+
+
+def pretrainings(tmp_path: Path) -> list[Path]:
+    return sorted(p for p in (tmp_path / "outputs/pretrained").iterdir() if p.is_dir())
+
+
+def test_the_chain_equals_its_two_stages_run_by_hand(tsmtl_train, tmp_path):
+    assert tsmtl_train(*CHAIN, "pretrain.num_epochs=3", "hydra.run.dir=chain").code == 0
+    assert tsmtl_train(*CNN, "stage=pretrain", "task=reg", "num_epochs=3", "hydra.run.dir=first").code == 0
+    second = [*CNN, "stage=finetune", "pretrained_path=first/best_model.pt", "hydra.run.dir=second"]
+    assert tsmtl_train(*second).code == 0
+    (folder,) = pretrainings(tmp_path)
+    for ours, theirs in ((folder, tmp_path / "first"), (tmp_path / "chain", tmp_path / "second")):
+        states = [read_checkpoint(run / "best_model.pt")["state"] for run in (ours, theirs)]
+        assert states[0].keys() == states[1].keys()
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+        files = [(run / "predictions_test.csv").read_text() for run in (ours, theirs)]
+        assert files[0] == files[1]
+
+
+def test_the_fine_tuned_run_stores_the_hash_of_its_checkpoint(tsmtl_train, tmp_path):
+    assert tsmtl_train(*CHAIN, "hydra.run.dir=a").code == 0
+    (folder,) = pretrainings(tmp_path)
+    report = summary_of(tmp_path / "a")["pretrained"]
+    assert report["sha256"] == hashlib.sha256((folder / "best_model.pt").read_bytes()).hexdigest()
+    assert report["reused"] is False
+    assert summary_of(tmp_path / "a")["stage"] == "finetune"
+    assert summary_of(folder)["stage"] == "pretrain"
+    assert list(summary_of(folder)["test"]) == ["reg"]
+
+
+def test_a_sweep_over_alpha_pretrains_once(tsmtl_train, tmp_path):
+    answer = tsmtl_train("-m", *CHAIN, "alpha=0.1,0.5,0.9", "hydra.sweep.dir=sweep")
+    assert answer.code == 0, answer.err
+    (folder,) = pretrainings(tmp_path)
+    reports = [summary_of(run)["pretrained"] for run in sorted((tmp_path / "sweep").iterdir()) if run.is_dir()]
+    assert [report["reused"] for report in reports] == [False, True, True]
+    assert len({report["sha256"] for report in reports}) == 1
+    assert (folder / "train.log").exists() is False, "its lines are in the log of the job that made it"
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ([], False),
+        (["alpha=0.9", "trainer.unfreeze_at=2", "best_model_path=mine.pt"], False),
+        (["freeze=true"], False),
+        (["pretrain.lr=2e-3"], True),
+        (["seed=1"], True),
+        (["seed=1", "pretrain.seed=0"], False),
+        (["data.seed=1"], True),
+        (["output_channels=8"], True),
+        (["pretrain.task=cls"], True),
+    ],
+)
+def test_a_pretraining_is_found_again_by_the_same_settings_and_data(tsmtl_train, tmp_path, change, again):
+    assert tsmtl_train(*CHAIN, "hydra.run.dir=a").code == 0
+    answer = tsmtl_train(*CHAIN, *change, "hydra.run.dir=b")
+    assert answer.code == 0, answer.err
+    assert summary_of(tmp_path / "b")["pretrained"]["reused"] is not again
+    assert len(pretrainings(tmp_path)) == (2 if again else 1)
+
+
+def test_a_moved_data_file_is_the_same_data_and_a_changed_one_is_not(tsmtl_train, tmp_path):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    arrays = {"X": rng.normal(size=(90, 6)), "y_cls": rng.integers(0, 2, 90), "y_reg": rng.normal(size=90)}
+    np.savez(tmp_path / "a.npz", **arrays)
+    np.savez(tmp_path / "b.npz", **arrays)
+    np.savez(tmp_path / "c.npz", **{**arrays, "y_reg": arrays["y_reg"] + 1})
+    chain = ["experiment=pretrain_finetune", "data=npz", "model=fc", "hidden_sizes=[4]", "device=cpu", "num_epochs=1"]
+    for name, reused in (("a", False), ("b", True), ("c", False)):
+        assert tsmtl_train(*chain, f"data.path={name}.npz", f"hydra.run.dir={name}").code == 0
+        assert summary_of(tmp_path / name)["pretrained"]["reused"] is reused, name
+
+
+def test_lstm_fcn_multi_is_pretrained_as_lstm_fcn_with_its_own_architecture(tsmtl_train, tmp_path):
+    tiny = [*TINY_MODEL["lstm_fcn"], *SMALL]
+    assert tsmtl_train("experiment=pretrain_finetune", *tiny, "hydra.run.dir=a").code == 0
+    (folder,) = pretrainings(tmp_path)
+    spec = read_checkpoint(folder / "best_model.pt")["backbone"]
+    assert (spec["name"], spec["arguments"]["num_layers"]) == ("lstm_fcn", 1)
+    again = tsmtl_train(f"experiment={folder}/config.yaml", "hydra.run.dir=b")
+    assert again.code == 0, again.err
+    files = [(run / "predictions_test.csv").read_text() for run in (folder, tmp_path / "b")]
+    assert files[0] == files[1]
+
+
+def test_what_is_wrong_with_the_fine_tuning_is_said_before_the_pretraining(tsmtl_train, tmp_path):
+    answer = tsmtl_train(*CHAIN, "num_classes_1=9")
+    assert answer.code == 2
+    assert answer.lines[-1].startswith("tsmtl-train: num_classes_1: 9 contradicts the data")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_two_jobs_at_once_pretrain_once(tmp_path):
+    code = "from tsmtl.train import cli; cli()"
+    jobs = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, *CHAIN, "num_epochs=30", f"alpha={alpha}", f"hydra.run.dir={alpha}"],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for alpha in (0.2, 0.8)
+    ]
+    errors = [job.communicate(timeout=120)[1] for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], errors
+    reports = [summary_of(tmp_path / alpha)["pretrained"] for alpha in ("0.2", "0.8")]
+    assert sorted(report["reused"] for report in reports) == [False, True]
+    assert len({report["sha256"] for report in reports}) == 1
+
+
+def test_a_pretraining_that_was_cut_goes_on(tsmtl_train, tmp_path):
+    assert tsmtl_train(*CHAIN, "hydra.run.dir=a").code == 0
+    (folder,) = pretrainings(tmp_path)
+    (folder / "summary.json").unlink()
+    answer = tsmtl_train(*CHAIN, "hydra.run.dir=b")
+    assert answer.code == 0, answer.err
+    assert f"resume: going on in {Path('outputs/pretrained') / folder.name}" in answer.err
+    assert json.loads((folder / "summary.json").read_text())["stage"] == "pretrain"
+
+
+def test_the_config_of_a_chained_run_runs_the_chain_again(tsmtl_train, tmp_path):
+    assert tsmtl_train(*CHAIN, "pretrain.num_epochs=1", "hydra.run.dir=a").code == 0
+    assert yaml.safe_load((tmp_path / "a/config.yaml").read_text())["pretrain"]["num_epochs"] == 1
+    assert tsmtl_train("experiment=a/config.yaml", "hydra.run.dir=b").code == 0
+    assert summary_of(tmp_path / "b")["pretrained"]["reused"] is True
+    assert (tmp_path / "a/predictions_test.csv").read_text() == (tmp_path / "b/predictions_test.csv").read_text()

@@ -1,0 +1,147 @@
+"""Pretrain on one task, fine-tune on another: what is loaded, what stays, what is refused."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.test_train import SMALL, TINY_MODEL, vectors  # noqa: F401  # a fixture
+from tsmtl.checkpoint.file import read_checkpoint
+
+MODELS = ["lstm", "gru", "cnn1d", "lstm_fcn", "fc"]
+
+
+def backbone_of(path: Path) -> dict[str, torch.Tensor]:
+    return {k: v for k, v in read_checkpoint(path)["state"].items() if k.startswith("backbone.")}
+
+
+@pytest.fixture
+def data_for(vectors: Path):  # noqa: F811
+    def arguments(model: str) -> list[str]:
+        if model == "fc":
+            return ["data=npz", f"data.path={vectors}", "device=cpu", "num_epochs=2", "lr=1e-3"]
+        return SMALL
+
+    return arguments
+
+
+@pytest.mark.parametrize(("first", "second"), [("reg", "multi"), ("cls", "multi"), ("multi", "reg"), ("multi", "cls")])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_frozen_backbone_stays_bit_equal_and_the_heads_learn(tsmtl_train, tmp_path, data_for, model, first, second):
+    base = [f"model={model}", *TINY_MODEL[model], *data_for(model)]
+    assert tsmtl_train(*base, f"task={first}", "stage=pretrain", "hydra.run.dir=a").code == 0
+    tune = [*base, f"task={second}", "stage=finetune", "pretrained_path=a/best_model.pt", "trainer.weight_decay=0.1"]
+    frozen = tsmtl_train(*tune, "freeze=true", "hydra.run.dir=b")
+    assert frozen.code == 0, frozen.err
+    before, after = backbone_of(tmp_path / "a/best_model.pt"), backbone_of(tmp_path / "b/best_model.pt")
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert tsmtl_train(*tune, "hydra.run.dir=c").code == 0
+    moved = backbone_of(tmp_path / "c/best_model.pt")
+    assert any(not torch.equal(before[key], moved[key]) for key in before)
+
+
+def test_the_load_report_counts_what_was_loaded_new_and_left_over(tsmtl_train, tmp_path):
+    base = ["model=gru", *TINY_MODEL["gru"], *SMALL]
+    assert tsmtl_train(*base, "task=reg", "hydra.run.dir=a").code == 0
+    answer = tsmtl_train(*base, "stage=finetune", "pretrained_path=a/best_model.pt", "hydra.run.dir=b")
+    report: dict[str, Any] = json.loads((tmp_path / "b/summary.json").read_text())["pretrained"]
+    state = backbone_of(tmp_path / "a/best_model.pt")
+    backbone = sum(v.numel() for v in state.values())
+    assert report["loaded"] == {"tensors": list(state), "parameters": backbone}
+    assert report["sha256"] == hashlib.sha256((tmp_path / "a/best_model.pt").read_bytes()).hexdigest()
+    assert report["new"]["tensors"] == ["heads.cls.weight", "heads.cls.bias", "heads.reg.weight", "heads.reg.bias"]
+    assert report["left_over"] == {"tensors": ["heads.reg.weight", "heads.reg.bias"], "parameters": 8 + 1}
+    assert f"pretrained: {backbone:,} parameters in 16 tensors loaded" in answer.lines
+    assert "pretrained: 45 parameters in 4 tensors new, in the heads" in answer.lines  # (8 + 1) * (4 classes + 1)
+
+
+def test_the_architecture_comes_from_the_checkpoint_and_a_typed_contradiction_names_both(tsmtl_train, tmp_path):
+    tiny = TINY_MODEL["lstm_fcn"]
+    assert tsmtl_train("model=lstm_fcn", "task=reg", *tiny, *SMALL, "hydra.run.dir=a").code == 0
+    tune = ["model=lstm_fcn_multi", *SMALL, "stage=finetune", "pretrained_path=a/best_model.pt"]
+    answer = tsmtl_train(*tune, "hydra.run.dir=b")
+    assert answer.code == 0, answer.err
+    arguments = read_checkpoint(tmp_path / "b/best_model.pt")["backbone"]["arguments"]
+    assert arguments["num_layers"] == 2, "lstm_fcn_multi alone would have 1"
+    assert arguments["lstm_drop_out"] == 0.4, "dropout is the fine-tuning's own"
+    refused = tsmtl_train(*tune, "num_layers=1")
+    assert refused.lines == ["tsmtl-train: num_layers: 1 contradicts a/best_model.pt, where it is 2"]
+    other = tsmtl_train("model=gru", *SMALL, "stage=finetune", "pretrained_path=a/best_model.pt")
+    line = "tsmtl-train: model: gru contradicts a/best_model.pt, which holds model=lstm_fcn; take that one"
+    assert other.lines == [line]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (["data.n_channels=2"], "data=synthetic: 2 channels, a/best_model.pt was trained on 3"),
+        (["data.n_steps=40"], "data=synthetic: 40 time steps, a/best_model.pt was trained on 32 and reads no other"),
+        (["data.scale=minmax"], "data.scale: minmax contradicts a/best_model.pt, where it is standard"),
+        (["pretrained_path=none.pt"], "none.pt: there is no such checkpoint"),
+    ],
+)
+def test_other_data_than_the_checkpoints_is_refused_before_training(tsmtl_train, tmp_path, change, line):
+    base = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL]
+    assert tsmtl_train(*base, "task=reg", "hydra.run.dir=a").code == 0
+    answer = tsmtl_train(*base, "stage=finetune", "pretrained_path=a/best_model.pt", *change)
+    assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {line}"])
+
+
+def test_fine_tuning_scales_the_input_as_the_pretraining_did(tsmtl_train, tmp_path):
+    base = ["model=gru", *TINY_MODEL["gru"], *SMALL]
+    assert tsmtl_train(*base, "task=reg", "hydra.run.dir=a").code == 0
+    tune = [*base, "stage=finetune", "pretrained_path=a/best_model.pt", "data.seed=5"]
+    assert tsmtl_train(*tune, "hydra.run.dir=b").code == 0
+    scalers = [read_checkpoint(tmp_path / f"{run}/best_model.pt")["input"]["preparation"] for run in "ab"]
+    assert scalers[0] == scalers[1]
+    assert np.isfinite(scalers[0]["scale"]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["stage=finetune"],
+            "pretrained_path: stage=finetune needs the checkpoint to start from, or pretrain.task=reg or cls to make "
+            "one first",
+        ),
+        (
+            ["stage=finetune", "pretrained_path=a.pt", "pretrain.task=reg"],
+            "pretrain.task: pretrained_path names a checkpoint already; take one of the two",
+        ),
+        (["pretrain.task=reg"], "stage: train would not pretrain; pretrain.task needs stage=finetune"),
+        (["pretrain.lr=1e-3"], "pretrain.lr: nothing is pretrained without pretrain.task"),
+        (
+            ["trainer.unfreeze_at=2"],
+            "trainer.unfreeze_at: a backbone that nothing was loaded into learns from the start",
+        ),
+        (
+            ["stage=finetune", "pretrained_path=a.pt", "trainer.unfreeze_at=2", "freeze=true"],
+            "trainer.unfreeze_at: freeze=true keeps the backbone as loaded; take one of the two",
+        ),
+        (
+            ["stage=finetune", "pretrained_path=a.pt", "trainer.unfreeze_at=9", "num_epochs=8"],
+            "trainer.unfreeze_at: must come within num_epochs (got 9 and 8); freeze=true never unfreezes",
+        ),
+        (
+            ["stage=finetune", "pretrained_path=a.pt", "trainer.lr_backbone_factor=0.1", "freeze=true"],
+            "trainer.lr_backbone_factor: freeze=true keeps the backbone as loaded; take one of the two",
+        ),
+        (
+            ["experiment=pretrain_finetune", "trainer.monitor=val/cls/auroc"],
+            "pretrain.trainer.monitor: must be one of val/loss, val/reg/loss, val/reg/rmse, val/reg/mae, val/reg/r2 "
+            "(got 'val/cls/auroc')",
+        ),
+        (["pretrained_path=a.pt"], "stage: train would not read pretrained_path; take stage=finetune"),
+        (["freeze=true"], "freeze: true trains the heads on a loaded backbone alone; it needs stage=finetune"),
+        (["stage=tune"], "stage: must be one of train, pretrain, finetune (got 'tune'); did you mean 'finetune'?"),
+    ],
+)
+def test_stage_settings_that_contradict_each_other_are_refused(tsmtl_train, arguments, line):
+    answer = tsmtl_train(*arguments)
+    assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {line}"])
