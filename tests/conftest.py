@@ -59,8 +59,28 @@ def tsmtl_train(
     monkeypatch.setenv("TSMTL_DATA", str(DATA))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
+    yield _command("tsmtl-train", cli, monkeypatch, capfd)
+    close_logs()
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def tsmtl_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
+    """Run ``tsmtl-export`` in this process, in an empty folder."""
+    from tsmtl.export import cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    return _command("tsmtl-export", cli, monkeypatch, capfd)
+
+
+def _command(
+    name: str, cli: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
     def run(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["tsmtl-train", *arguments])
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
         code = 0
         try:
             cli()
@@ -69,9 +89,7 @@ def tsmtl_train(
         captured = capfd.readouterr()
         return Answer(code, captured.out, captured.err)
 
-    yield run
-    close_logs()
-    logging.captureWarnings(False)
+    return run
 
 
 @pytest.fixture

@@ -29,15 +29,17 @@ class Predictor:
         tasks: What it predicts, by task name, with class names and units.
         channels: Names of the C channels (or E features) it reads, in order.
         settings: The settings it was trained with.
+        input: What it reads: kind, channel names, time steps, and whether NaN at the end is padding.
+        preparation: What is done to raw input before the model sees it.
     """
 
     def __init__(self, model: MultiTaskModel, content: dict[str, Any]) -> None:
         self.model = model.eval()
         self.tasks = {name: Task.from_state(state) for name, state in content["tasks"].items()}
         self.settings: dict[str, Any] = content["settings"]
-        self._input: dict[str, Any] = content["input"]
-        self.channels: list[str] = self._input["channels"]
-        self._preparation = InputPreparation.from_state(self._input["preparation"])
+        self.input: dict[str, Any] = content["input"]
+        self.channels: list[str] = self.input["channels"]
+        self.preparation = InputPreparation.from_state(self.input["preparation"])
 
     def predict(
         self, x: Series, lengths: npt.NDArray[np.integer] | None = None
@@ -57,7 +59,7 @@ class Predictor:
             UserError: A ValueError: if the input is not what the model was trained on.
         """
         array, lengths = self._checked(x, lengths)
-        prepared = torch.from_numpy(self._preparation.apply(array, lengths))
+        prepared = torch.from_numpy(self.preparation.apply(array, lengths))
         device = next(self.model.parameters()).device
         split = TensorSplit(prepared.to(device), {}, None if lengths is None else torch.from_numpy(lengths))
         outputs = outputs_of(self.model, split)
@@ -66,7 +68,7 @@ class Predictor:
     def _checked(
         self, x: Series, lengths: npt.NDArray[np.integer] | None
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64] | None]:
-        kind, sizes = self._input["kind"], f"C = {len(self.channels)}"
+        kind, sizes = self.input["kind"], f"C = {len(self.channels)}"
         if not isinstance(x, np.ndarray):
             if lengths is not None:
                 raise UserError("lengths: a list holds the length of each series itself; give lengths with (N, C, T)")
@@ -81,14 +83,14 @@ class Predictor:
             raise UserError(f"x: the model reads {kind} {wanted} (got shape {array.shape})")
         if array.shape[1] != len(self.channels):
             raise UserError(f"x: the model was trained with {sizes} (got {array.shape[1]}, shape {array.shape})")
-        if lengths is None and kind == "series" and self._input["nan_padding"]:
+        if lengths is None and kind == "series" and self.input["nan_padding"]:
             lengths = lengths_of_nan_padding(array)
         backbone = self.model.backbone
         if lengths is not None and not backbone.takes_lengths:
             raise UserError("x: this model reads series of equal lengths only")
-        if kind == "series" and not backbone.takes_lengths and array.shape[2] != self._input["seq_len"]:
+        if kind == "series" and not backbone.takes_lengths and array.shape[2] != self.input["seq_len"]:
             raise UserError(
-                f"x: the model was trained with {self._input['seq_len']} time steps and reads no other length "
+                f"x: the model was trained with {self.input['seq_len']} time steps and reads no other length "
                 f"(got {array.shape[2]})"
             )
         steps = None if lengths is None else _checked_lengths(lengths, len(array), array.shape[-1])
@@ -99,7 +101,7 @@ class Predictor:
         valid = True if steps is None else np.arange(array.shape[2]) < steps[:, None, None]  # padding may hold anything
         if (np.isinf(array) & valid).any():
             raise UserError("x: holds infinite values; a missing value is NaN")
-        if self._preparation.missing == "error" and (np.isnan(array) & valid).any():
+        if self.preparation.missing == "error" and (np.isnan(array) & valid).any():
             raise UserError("x: holds NaN, and the model was trained with data.missing=error")
         return array, steps
 

@@ -1,0 +1,90 @@
+"""Whether an exported model gives the numbers that PyTorch gives."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+
+from tsmtl.config.errors import FailedError, first_line
+from tsmtl.onnx_graph import INPUT_NAME, any_length
+from tsmtl.predictor import Predictor
+from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
+
+FloatArray = npt.NDArray[np.float32]
+BATCHES = (1, 7, 100)  # instances
+GAPS = 0.05  # share of missing values where the model fills them
+
+
+def largest_differences(model: onnx.ModelProto, predictor: Predictor) -> dict[str, float]:
+    """Run the exported model in onnxruntime, and compare it with PyTorch on random inputs of the training's scale.
+
+    Returns:
+        By task the largest absolute difference of a probability, or of a number in units of its training scale (see
+        :func:`difference`); NaN where either of the two gave NaN.
+
+    Raises:
+        FailedError: If onnxruntime refuses the model.
+    """
+    names, inputs = list(predictor.tasks), list(random_inputs(predictor))
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        outputs = [session.run(names, {INPUT_NAME: x}) for x in inputs]
+    except Exception as error:  # onnxruntime has a class of its own for each kind of error
+        raise FailedError(
+            f"onnxruntime does not run the exported model ({type(error).__name__}: {first_line(error)})"
+        ) from error
+    predictions = [predictor.predict(x) for x in inputs]
+    return {
+        name: float(np.max([difference(task, o[i], p[name]) for o, p in zip(outputs, predictions, strict=True)]))
+        for i, (name, task) in enumerate(predictor.tasks.items())
+    }  # np.max: a NaN stays the largest
+
+
+def random_inputs(predictor: Predictor) -> Iterator[FloatArray]:
+    """Draw batches of several sizes and, where the model reads them, of shorter and longer series; some with gaps."""
+    preparation, read = predictor.preparation, predictor.input
+    rng = np.random.default_rng(0)
+    if read["kind"] == "vectors":
+        shapes = [(n, 1) for n in BATCHES]
+    else:
+        steps = int(read["seq_len"])
+        shapes = [(n, steps) for n in BATCHES]
+        if any_length(predictor):
+            shapes += [(3, max(predictor.model.backbone.shortest, steps // 2)), (3, steps + steps // 2 + 1)]
+    for n, steps in shapes:
+        noise = rng.standard_normal((n, len(predictor.channels), steps))
+        x = (preparation.mean[:, None] + preparation.scale[:, None] * noise).astype(np.float32)
+        if preparation.missing != "error":
+            gaps = rng.random(x.shape) < GAPS
+            if read["nan_padding"]:
+                gaps[:, :, -1] = False  # NaN in every channel there would be padding
+            x[gaps] = np.nan
+        yield x[:, :, 0] if read["kind"] == "vectors" else x
+
+
+def difference(task: Task, output: FloatArray, expected: ClassPrediction | NumberPrediction) -> float:
+    """Give the largest difference between an output and PyTorch's.
+
+    Args:
+        task: What is predicted.
+        output: (N, K) or (N, D).
+        expected: PyTorch's prediction.
+
+    Returns:
+        Of probabilities the absolute difference. Of a number its share of the train split's standard deviation or,
+        where the target was not scaled, of the largest prediction; one rounding step of float32 is no difference,
+        because it alone is large where the mean is a million times the deviation.
+    """
+    if isinstance(expected, ClassPrediction):
+        return float(np.abs(output.astype(np.float64) - expected.probabilities).max())
+    values = expected.values.astype(np.float64)
+    beyond = np.maximum(np.abs(output - values) - np.spacing(np.abs(expected.values)), 0.0)
+    largest = np.maximum(np.abs(values).max(axis=0), np.finfo(np.float32).tiny)
+    return float((beyond / (np.array(task.scale) if was_scaled(task) else largest)).max())
+
+
+def was_scaled(task: Task) -> bool:
+    """Say whether a number was trained on in standard deviations."""
+    return any(task.shift) or any(scale != 1 for scale in task.scale)

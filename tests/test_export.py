@@ -1,0 +1,415 @@
+"""An exported model gives in onnxruntime the numbers that the checkpoint gives in PyTorch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import yaml
+
+from tests.conftest import ROOT
+from tsmtl.checkpoint.file import write_checkpoint
+from tsmtl.config.help import sister_help_text
+from tsmtl.data.preparation import InputPreparation
+from tsmtl.export import ABOUT, _sections
+from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.models.registry import build_backbone
+from tsmtl.onnx_comparison import difference
+from tsmtl.onnx_graph import PreparationGraph
+from tsmtl.predictor import Predictor, load_model
+from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
+
+C, T = 3, 21
+TASKS = {
+    "cls": Task("cls", "cls", "fault", 4, ("ok", "innen", "außen", "ball")),
+    "reg": Task("reg", "reg", "wear", 2, (), "bar", (200.0, -3.0), (30.0, 0.01)),
+}
+RECURRENT = {"hidden_size": 8, "num_layers": 2, "dropout": 0.1, "bidirectional": True, "readout": "last"}
+CNN = {"output_channels": 4, "kernel_size": 3, "stride": 2, "padding": 0, "dropout": 0.1, "readout": "mean"}
+FCN = {
+    "num_layers": 2,
+    "lstm_drop_out": 0.4,
+    "fc_drop_out": 0.1,
+    "lstm_hidden_size": 6,
+    "conv_channels": [16, 8, 8],
+    "kernel_sizes": [8, 5, 3],
+    "squeeze_excite": True,
+    "dimension_shuffle": False,
+    "readout": "mean",
+}
+FC = {"hidden_sizes": [8], "dropout": 0.1, "bias": True}
+CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...], str, str]] = {
+    # name: backbone, arguments, tasks, scaling, missing values; every value of each stands somewhere
+    "lstm": ("lstm", RECURRENT, ("cls", "reg"), "standard", "interpolate"),
+    "lstm-one-way": ("lstm", {**RECURRENT, "bidirectional": False, "num_layers": 1}, ("cls",), "none", "error"),
+    "lstm-attention": ("lstm", {**RECURRENT, "readout": "attention"}, ("reg",), "minmax", "mean"),
+    "gru": ("gru", RECURRENT, ("reg",), "per_instance", "interpolate"),
+    "gru-one-way-max": ("gru", {**RECURRENT, "bidirectional": False, "readout": "max"}, ("cls",), "standard", "mean"),
+    "gru-mean": ("gru", {**RECURRENT, "readout": "mean"}, ("cls", "reg"), "minmax", "interpolate"),
+    "gru-flatten": ("gru", {**RECURRENT, "readout": "flatten"}, ("cls", "reg"), "standard", "error"),
+    "cnn1d": ("cnn1d", CNN, ("cls",), "standard", "interpolate"),
+    "cnn1d-flatten": ("cnn1d", {**CNN, "readout": "flatten"}, ("cls", "reg"), "per_instance", "mean"),
+    "cnn1d-max": ("cnn1d", {**CNN, "readout": "max", "padding": 1}, ("reg",), "standard", "error"),
+    "lstm_fcn": ("lstm_fcn", FCN, ("cls",), "standard", "interpolate"),
+    "lstm_fcn-last": ("lstm_fcn", {**FCN, "readout": "last", "squeeze_excite": False}, ("reg",), "minmax", "mean"),
+    "lstm_fcn_multi": ("lstm_fcn_multi", FCN, ("cls", "reg"), "per_instance", "interpolate"),
+    "shuffle": ("lstm_fcn", {**FCN, "dimension_shuffle": True}, ("cls", "reg"), "standard", "mean"),
+    "fc": ("fc", FC, ("cls", "reg"), "standard", "interpolate"),
+    "fc-cls": ("fc", {**FC, "hidden_sizes": [], "bias": False}, ("cls",), "minmax", "error"),
+    "fc-reg": ("fc", FC, ("reg",), "per_instance", "mean"),
+}
+FIXED = ["gru-flatten", "cnn1d-flatten", "shuffle"]
+
+
+def preparation_of(method: str, missing: str) -> InputPreparation:
+    """Fit on channels of different sizes, the second far from 0 and the third constant."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(50, C, T)) * np.array([2.0, 30.0, 0.0])[:, None] + np.array([5.0, -1000.0, 7.0])[:, None]
+    return InputPreparation.fit(x.astype(np.float32), None, np.arange(50), method, missing)
+
+
+def store(path: Path, case: str, nan_padding: bool = False) -> Path:
+    """Write the checkpoint of a case: drawn weights, and batch norms that have seen data."""
+    backbone, arguments, names, method, missing = CASES[case]
+    vectors = backbone == "fc"
+    tasks = {name: TASKS[name] for name in names}
+    torch.manual_seed(0)
+    steps = None if vectors else T
+    built = build_backbone(backbone, arguments, C, steps)
+    model = MultiTaskModel(built, {name: task.size for name, task in tasks.items()})
+    for _ in range(3):
+        model.train()(torch.randn(32, C) if vectors else torch.randn(32, C, T) * 2 + 1)
+    content = {
+        "settings": {"plugins": []},
+        "backbone": {
+            "name": backbone,
+            "arguments": arguments,
+            "input_size": C,
+            "seq_len": steps,
+            "head_bias": True,
+        },
+        "input": {
+            "kind": "vectors" if vectors else "series",
+            "channels": ["speed", "torque", "on"],
+            "seq_len": steps,
+            "nan_padding": nan_padding,
+            "preparation": preparation_of(method, missing).state(),
+        },
+        "tasks": {name: task.state() for name, task in tasks.items()},
+        "state": model.state_dict(),
+        "epoch": 3,
+        "score": 0.5,
+        "monitor": "val/loss",
+        "versions": {},
+    }
+    write_checkpoint(path, content)
+    return path
+
+
+def draw(n: int, steps: int | None, missing: str) -> np.ndarray:
+    """Raw input, with gaps and a channel without any value where the model fills them; vectors without steps."""
+    rng = np.random.default_rng(n)
+    x = rng.normal(size=(n, C, steps or 1)) * np.array([2.0, 30.0, 0.1])[:, None] + np.array([5, -1000, 7])[:, None]
+    if missing != "error":
+        x[rng.random(x.shape) < 0.1] = np.nan
+        x[-1, 0] = np.nan
+    return (x if steps else x[:, :, 0]).astype(np.float32)
+
+
+def run(path: Path, x: np.ndarray) -> dict[str, np.ndarray]:
+    session = onnxruntime.InferenceSession(path)
+    assert [i.name for i in session.get_inputs()] == ["x"]
+    names = [o.name for o in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"x": x}), strict=True))
+
+
+def assert_equals_torch(path: Path, predictor: Predictor, x: np.ndarray) -> None:
+    """Compare within 1e-5 of a probability, and 1e-4 of a number's standard deviation in training."""
+    outputs, expected = run(path, x), predictor.predict(x)
+    assert list(outputs) == list(expected)
+    for name, prediction in expected.items():
+        assert outputs[name].dtype == np.float32
+        if isinstance(prediction, ClassPrediction):
+            np.testing.assert_allclose(outputs[name], prediction.probabilities, rtol=0, atol=1e-5)
+        else:
+            sd = np.array(predictor.tasks[name].scale)
+            np.testing.assert_allclose(outputs[name] / sd, prediction.values / sd, rtol=1e-6, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_onnxruntime_gives_the_numbers_of_pytorch(tsmtl_export, tmp_path, case):
+    checkpoint = store(tmp_path / "best_model.pt", case)
+    answer = tsmtl_export(f"checkpoint={checkpoint}", "output=model.onnx")
+    assert answer.code == 0, answer.err
+    assert answer.err == ""
+    predictor = load_model(checkpoint)
+    missing, shortest = predictor.preparation.missing, predictor.model.backbone.shortest
+    vectors = predictor.input["kind"] == "vectors"
+    for n in (1, 7, 40):
+        assert_equals_torch(tmp_path / "model.onnx", predictor, draw(n, None if vectors else T, missing))
+    if not vectors and case not in FIXED:
+        for steps in (shortest, 9, 50):
+            assert_equals_torch(tmp_path / "model.onnx", predictor, draw(5, steps, missing))
+
+
+@pytest.mark.parametrize("model", [["model=gru", "hidden_size=8"], ["model=cnn1d", "output_channels=4"]])
+def test_a_trained_model_exports_with_the_file_names_of_its_run(
+    tsmtl_train, tsmtl_export, tmp_path, monkeypatch, model
+):
+    small = ["data.n_instances=40", "data.n_classes=3", "num_epochs=1", "device=cpu", "hydra.run.dir=run"]
+    assert tsmtl_train(*model, *small).code == 0
+    monkeypatch.chdir(tmp_path / "run")
+    answer = tsmtl_export()
+    assert answer.code == 0, answer.err
+    assert answer.out.splitlines()[-1] == "model.onnx"
+    predictor = load_model("best_model.pt")
+    x = np.random.default_rng(0).normal(size=(7, 3, 32)).astype(np.float32)
+    assert_equals_torch(tmp_path / "run" / "model.onnx", predictor, x)
+
+
+@pytest.mark.parametrize("vectors", [False, True])
+@pytest.mark.parametrize("missing", ["interpolate", "mean"])
+@pytest.mark.parametrize("method", ["none", "standard", "minmax", "per_instance"])
+def test_the_graph_prepares_input_as_training_did(method, missing, vectors):
+    preparation = preparation_of(method, missing)
+    for steps in (1, 2, T):
+        x = draw(30, steps, missing)
+        x[0, 1] = -1000.1  # constant, and not 0 in float32 once its mean is taken
+        x[1, 0, : steps // 2] = np.nan
+        x[2, 0, steps // 2 :] = np.nan
+        x[3] = np.nan
+        x = x[:, :, 0] if vectors else x
+        prepared = PreparationGraph(preparation, vectors, False)(torch.from_numpy(x))
+        assert prepared.dtype == torch.float32
+        np.testing.assert_allclose(prepared.numpy(), preparation.apply(x), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", ["lstm-one-way", "cnn1d-max"])  # data.missing=error
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_instance_that_the_model_cannot_read_gets_nan_and_its_neighbours_their_numbers(
+    tsmtl_export, tmp_path, case, value
+):
+    checkpoint = store(tmp_path / "best_model.pt", case)
+    answer = tsmtl_export(f"checkpoint={checkpoint}", "output=model.onnx")
+    assert "an instance with NaN gets NaN (data.missing=error)" in answer.out
+    whole = draw(5, T, "error")
+    spoilt = whole.copy()
+    spoilt[2, 1, 4] = value
+    for name, expected in run(tmp_path / "model.onnx", whole).items():
+        got = run(tmp_path / "model.onnx", spoilt)[name]
+        assert np.isnan(got[2]).all()
+        np.testing.assert_array_equal(np.delete(got, 2, axis=0), np.delete(expected, 2, axis=0))
+
+
+def test_nan_padding_gets_nan_and_not_the_numbers_of_a_filled_gap(tsmtl_export, tmp_path):
+    checkpoint = store(tmp_path / "best_model.pt", "gru", nan_padding=True)
+    answer = tsmtl_export(f"checkpoint={checkpoint}", "output=model.onnx")
+    assert "one that ends in NaN in every channel, padding in training, gets NaN: cut it off" in answer.out
+    x = draw(3, T, "error")
+    x[1, :, 15:] = np.nan
+    x[2, :, 5:9] = np.nan  # a gap
+    values = run(tmp_path / "model.onnx", x)["reg"]
+    assert np.isnan(values).all(axis=1).tolist() == [False, True, False]
+    assert_equals_torch(tmp_path / "model.onnx", load_model(checkpoint), x[1:2, :, :15])
+
+
+def test_the_file_explains_itself(tsmtl_export, tmp_path):
+    said = {}
+    for case in ("gru-flatten", "cnn1d", "fc"):
+        answer = tsmtl_export(f"checkpoint={store(tmp_path / f'{case}.pt', case)}", f"output={case}.onnx")
+        assert answer.code == 0
+        assert answer.out.splitlines()[-1] == f"{case}.onnx"
+        model = onnx.load(tmp_path / f"{case}.onnx")
+        (entry,) = [p for p in model.metadata_props if p.key == "tsmtl"]
+        said[case] = json.loads(entry.value)
+    assert said["gru-flatten"]["version"] == "0.1.0"
+    assert said["gru-flatten"]["tasks"] == {
+        "cls": {"kind": "cls", "target": "fault", "classes": ["ok", "innen", "außen", "ball"]},
+        "reg": {"kind": "reg", "target": "wear", "size": 2, "unit": "bar"},
+    }
+    names = ["speed", "torque", "on"]
+    series: dict[str, Any] = {"name": "x", "kind": "series", "channels": names}
+    assert said["gru-flatten"]["input"] == {**series, "missing": "error", "steps": T, "shortest": T}
+    # Two convolutions of 3 with stride 2 need (1 - 1) * 2 + 3 = 3, and so (3 - 1) * 2 + 3 = 7 steps.
+    assert said["cnn1d"]["input"] == {**series, "missing": "interpolate", "steps": None, "shortest": 7}
+    assert said["fc"]["input"] == {"name": "x", "kind": "vectors", "channels": names, "missing": "interpolate"}
+
+
+def test_what_is_read_and_given_is_shown_with_the_largest_difference_of_each_task(tsmtl_export, tmp_path):
+    answer = tsmtl_export(f"checkpoint={store(tmp_path / 'best_model.pt', 'lstm')}", "output=model.onnx")
+    lines = answer.out.splitlines()
+    assert lines[0] == "reads x: float32 (N, 3, T), T at least 1, one T per batch"
+    assert lines[1].strip() == "NaN is filled as in training (data.missing=interpolate)"
+    assert lines[2].startswith("gives cls (fault): probabilities (N, 4), at most ")
+    assert lines[3].startswith("gives reg (wear): numbers (N, 2) in bar, at most ")
+    assert all(0 <= float(line.partition("at most ")[2].split()[0]) < 1e-5 for line in lines[2:4])
+
+
+@pytest.mark.parametrize("old", [None, b"an older model"])
+def test_above_the_tolerance_no_file_is_written_and_an_old_one_stays(tsmtl_export, tmp_path, old):
+    checkpoint = store(tmp_path / "best_model.pt", "gru-one-way-max")
+    if old:
+        (tmp_path / "model.onnx").write_bytes(old)
+    answer = tsmtl_export(f"checkpoint={checkpoint}", "output=model.onnx", "tolerance=0")
+    assert answer.code == 1
+    assert len(answer.lines) == 1
+    assert answer.lines[0].startswith("tsmtl-export: onnxruntime and PyTorch differ: cls by ")
+    assert answer.lines[0].endswith("; tolerance=0; model.onnx was not written")
+    assert answer.out == ""
+    left = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p != checkpoint}
+    assert left == ({"model.onnx": old} if old else {})
+
+
+def test_a_full_disk_leaves_the_old_file(tsmtl_export, tmp_path, monkeypatch):
+    checkpoint = store(tmp_path / "best_model.pt", "fc")
+    (tmp_path / "model.onnx").write_bytes(b"an older model")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    answer = tsmtl_export(f"checkpoint={checkpoint}", "output=model.onnx")
+    assert answer.code == 1
+    assert answer.lines == ["tsmtl-export: model.onnx could not be written (No space left on device)"]
+    assert (tmp_path / "model.onnx").read_bytes() == b"an older model"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best_model.pt", "model.onnx"]
+
+
+PLUGIN = """
+import numpy as np
+import torch
+from tsmtl.models import Backbone, register_backbone
+
+@register_backbone("{name}")
+class Odd(Backbone):
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        self.layer, self.embed_dim = torch.nn.Linear(input_size, 4), 4
+
+    def forward(self, x, lengths=None):
+        return {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("sized", "self.layer(x.mean(dim=2)) * float(len(x))", "onnxruntime and PyTorch differ: cls by "),
+        ("foreign", "torch.special.i0(self.layer(x.mean(dim=2)))", "the model cannot be written as ONNX ("),
+    ],
+)
+def test_a_backbone_of_the_users_own_that_does_not_survive_the_export_is_refused(
+    tsmtl_export, tmp_path, name, body, said
+):
+    (tmp_path / f"{name}_backbone.py").write_text(PLUGIN.format(name=name, body=body))
+    store(tmp_path / "plain.pt", "cnn1d")
+    content = torch.load(tmp_path / "plain.pt", weights_only=True)
+    del content["format_version"]
+    content["backbone"] |= {"name": name, "arguments": {}}
+    heads = {
+        key: value[:, :4] if value.ndim == 2 else value for key, value in content["state"].items() if "heads" in key
+    }
+    layer = torch.nn.Linear(C, 4)
+    content["state"] = {
+        **heads,
+        "backbone.layer.weight": layer.weight.detach(),
+        "backbone.layer.bias": layer.bias.detach(),
+    }
+    write_checkpoint(tmp_path / "best_model.pt", content)
+    answer = tsmtl_export(f"plugins=[{name}_backbone]")
+    assert answer.code == 1, answer.err
+    assert len(answer.lines) == 1
+    assert answer.lines[0].startswith(f"tsmtl-export: {said}")
+    assert not (tmp_path / "model.onnx").exists()
+
+
+@pytest.mark.parametrize("module", ["onnx", "onnxruntime"])
+def test_without_the_extra_one_line_names_it(tsmtl_export, tmp_path, monkeypatch, module):
+    checkpoint = store(tmp_path / "best_model.pt", "fc")
+    monkeypatch.setitem(sys.modules, module, None)
+    answer = tsmtl_export(f"checkpoint={checkpoint}")
+    assert answer.code == 2
+    assert answer.lines == [f"tsmtl-export: {module} is missing: pip install 'tsmtl[export]' brings it"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (["output=a.onnx"], ["checkpoint: there is no file best_model.pt"]),
+        (["checkpoint=here.pt", "output=a.pt"], ["output: must end in .onnx (got a.pt)"]),
+        (["checkpoint=here.pt", "output=folder.onnx"], ["output: folder.onnx is a folder; name a file"]),
+        (["checkpoint=here.pt", "output=no/a.onnx"], ["output: there is no folder no"]),
+        (["checkpoint=here.pt"], ["here.pt: not a readable checkpoint of tsmtl (damaged, or it holds more than tensors"
+         " and plain values)"]),
+        (
+            ["output=no/a.pt"],
+            [
+                "checkpoint: there is no file best_model.pt",
+                "output: must end in .onnx (got no/a.pt)",
+                "output: there is no folder no",
+            ],
+        ),
+        (
+            ["tolerance=-1", "checkpont=a.pt"],
+            [
+                "checkpont: unknown setting; did you mean 'checkpoint'?",
+                "tolerance: must be a number, at least 0 (got -1)",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_input_gets_one_line_per_problem_exit_code_2_and_no_file(tsmtl_export, tmp_path, arguments, lines):
+    (tmp_path / "here.pt").write_text("no checkpoint")
+    (tmp_path / "folder.onnx").mkdir()
+    answer = tsmtl_export(*arguments)
+    assert answer.code == 2
+    assert sorted(answer.lines) == sorted(f"tsmtl-export: {line}" for line in lines)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.onnx", "here.pt"]
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["tolerance=abc"], 2), (["output=a.pt"], 2)])
+def test_an_answer_without_export_imports_no_heavy_module(tmp_path, arguments, code):
+    program = (
+        "import sys, atexit\n"
+        "heavy = ('torch', 'numpy', 'onnx', 'onnxruntime')\n"
+        "atexit.register(lambda: print([m for m in heavy if m in sys.modules], file=sys.stderr))\n"
+        f"sys.argv = ['tsmtl-export', *{arguments!r}]\n"
+        "from tsmtl.export import cli\n"
+        "cli()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.splitlines()[-1] == "[]"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_has_every_key_of_the_yaml_file():
+    text = sister_help_text("tsmtl-export", ABOUT, "export", _sections())
+    keys = set(yaml.safe_load((ROOT / "configs" / "export.yaml").read_text()))
+    assert keys == set(_sections()[""].model_fields)
+    assert all(f"\n  {key} " in text for key in keys)
+    assert "default 0.0001" in text
+
+
+def test_a_difference_is_a_share_of_the_standard_deviation_beyond_one_rounding_step():
+    scaled = Task("reg", "reg", "wear", 1, shift=(100.0,), scale=(4.0,))
+    expected = NumberPrediction(np.array([[100.0], [102.0]], dtype=np.float32))
+    off = np.array([[101.0], [102.0]], dtype=np.float32)
+    assert difference(scaled, off, expected) == pytest.approx(1 / 4, abs=1e-4)
+    assert difference(scaled, np.nextafter(expected.values, np.float32(np.inf)), expected) == 0
+    unscaled = Task("reg", "reg", "wear", 1, shift=(0.0,), scale=(1.0,))
+    assert difference(unscaled, off, expected) == pytest.approx(1 / 102, abs=1e-4)
+    assert np.isnan(difference(scaled, np.full((2, 1), np.nan, dtype=np.float32), expected))
+
+
+def test_a_difference_of_probabilities_is_absolute():
+    task = Task("cls", "cls", "fault", 2, ("a", "b"))
+    half = np.full((1, 2), 0.5, dtype=np.float32)
+    expected = ClassPrediction(np.array([0]), np.array(["a"]), half)
+    assert difference(task, half + np.array([[0.125, -0.125]], dtype=np.float32), expected) == 0.125
