@@ -345,8 +345,7 @@ def test_without_the_extra_one_line_names_it(tsmtl_export, tmp_path, monkeypatch
         (["checkpoint=here.pt", "output=a.pt"], ["output: must end in .onnx (got a.pt)"]),
         (["checkpoint=here.pt", "output=folder.onnx"], ["output: folder.onnx is a folder; name a file"]),
         (["checkpoint=here.pt", "output=no/a.onnx"], ["output: there is no folder no"]),
-        (["checkpoint=here.pt"], ["here.pt: not a readable checkpoint of tsmtl (damaged, or it holds more than tensors"
-         " and plain values)"]),
+        (["checkpoint=here.pt"], ["here.pt: not a checkpoint of tsmtl (nor any archive of PyTorch)"]),
         (
             ["output=no/a.pt"],
             [

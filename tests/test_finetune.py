@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.test_train import SMALL, TINY_MODEL, vectors  # noqa: F401  # a fixture
-from tsmtl.checkpoint.file import read_checkpoint
+from tsmtl.checkpoint.file import read_checkpoint, write_checkpoint
 
 MODELS = ["lstm", "gru", "cnn1d", "lstm_fcn", "fc"]
 
@@ -145,3 +145,48 @@ def test_fine_tuning_scales_the_input_as_the_pretraining_did(tsmtl_train, tmp_pa
 def test_stage_settings_that_contradict_each_other_are_refused(tsmtl_train, arguments, line):
     answer = tsmtl_train(*arguments)
     assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {line}"])
+
+
+def test_other_classes_than_the_pretrainings_are_learnt(tsmtl_train, tmp_path):
+    base = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL, "task=cls"]
+    assert tsmtl_train(*base, "data.n_classes=3", "hydra.run.dir=a").code == 0
+    tune = [*base, "data.n_classes=5", "stage=finetune", "pretrained_path=a/best_model.pt", "hydra.run.dir=b"]
+    answer = tsmtl_train(*tune)
+    assert answer.code == 0, answer.err
+    states = [read_checkpoint(tmp_path / f"{run}/best_model.pt") for run in "ab"]
+    assert [len(state["tasks"]["cls"]["class_names"]) for state in states] == [3, 5]
+    assert [len(state["state"]["heads.cls.weight"]) for state in states] == [3, 5]
+
+
+def test_a_checkpoint_without_a_backbone_is_refused(tsmtl_train, tmp_path):
+    base = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL]
+    assert tsmtl_train(*base, "task=reg", "hydra.run.dir=a").code == 0
+    content = read_checkpoint(tmp_path / "a/best_model.pt")
+    del content["format_version"]
+    content["state"] = {key: v for key, v in content["state"].items() if not key.startswith("backbone.")}
+    write_checkpoint(tmp_path / "heads.pt", content)
+    answer = tsmtl_train(*base, "stage=finetune", "pretrained_path=heads.pt")
+    said = "heads.pt: holds no weights of a backbone; there is nothing to start from"
+    assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {said}"])
+
+
+def test_the_checkpoint_to_start_from_is_never_overwritten(tsmtl_train, tmp_path):
+    base = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL]
+    assert tsmtl_train(*base, "task=reg", "best_model_path=one.pt").code == 0
+    before = (tmp_path / "one.pt").read_bytes()
+    answer = tsmtl_train(*base, "stage=finetune", "pretrained_path=one.pt", "best_model_path=./one.pt")
+    assert answer.code == 2
+    assert answer.lines == ["tsmtl-train: best_model_path: one.pt is the checkpoint to start from; name another file"]
+    assert (tmp_path / "one.pt").read_bytes() == before
+
+
+def test_settings_of_a_fine_tuned_run_say_the_architecture_that_it_has(tsmtl_train, tmp_path):
+    base = ["model=cnn1d", *SMALL]
+    assert tsmtl_train(*base, "task=reg", "output_channels=4", "data.scale=minmax", "hydra.run.dir=a").code == 0
+    tune = [*base, "stage=finetune", "pretrained_path=a/best_model.pt", "hydra.run.dir=b"]
+    assert tsmtl_train(*tune).code == 0
+    settings = read_checkpoint(tmp_path / "b/best_model.pt")["settings"]
+    assert (settings["output_channels"], settings["data"]["scale"]) == (4, "minmax")
+    again = tsmtl_train("experiment=b/config.yaml", "hydra.run.dir=c")
+    assert again.code == 0, again.err
+    assert (tmp_path / "b/predictions_test.csv").read_text() == (tmp_path / "c/predictions_test.csv").read_text()

@@ -1,23 +1,28 @@
 """Multi-task learning on time series: one backbone, a classification head and a regression head."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tsmtl.predictor import load_model
+    from tsmtl.predictor import Predictor, load_model
+    from tsmtl.run import TrainingResult
     from tsmtl.train import train
 
-__all__ = ["__version__", "load_model", "train"]
+__all__ = ["Predictor", "TrainingResult", "__version__", "load_model", "train"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     # On demand: they import torch, or Hydra, which the commands do without until settings passed.
-    if name == "load_model":
-        from tsmtl.predictor import load_model
+    if name not in _MODULES:
+        raise AttributeError(f"module 'tsmtl' has no attribute {name!r}")
+    module = importlib.import_module(_MODULES[name])
+    return module if name == "train" else getattr(module, name)  # that module is callable, as the function in it
 
-        return load_model
-    if name == "train":
-        import importlib
 
-        return importlib.import_module("tsmtl.train")  # callable, as the function in it
-    raise AttributeError(f"module 'tsmtl' has no attribute {name!r}")
+_MODULES = {
+    "Predictor": "tsmtl.predictor",
+    "load_model": "tsmtl.predictor",
+    "TrainingResult": "tsmtl.run",
+    "train": "tsmtl.train",
+}

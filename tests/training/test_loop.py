@@ -54,10 +54,11 @@ def train(trainer, split):
         gradient_clip: float | None = None,
         on_epoch: Callable[[Row], None] = lambda row: None,
         on_better: Callable[[Fit], None] = lambda result: None,
+        unfreeze_at: int | None = None,
         **changes: Any,
     ) -> Fit:
         settings = trainer(**changes)
-        optimizer = build_optimizer(model.parameters(), lr, settings)
+        optimizer = build_optimizer(model.heads.parameters(), lr, settings, model.backbone.parameters())
         loss = losses or criterion()
 
         def measured() -> Row:
@@ -79,6 +80,7 @@ def train(trainer, split):
             gradient_clip,
             on_epoch,
             on_better,
+            unfreeze_at=unfreeze_at,
         )
 
     return trained
@@ -260,3 +262,103 @@ def test_training_runs_in_train_mode_in_every_epoch(train, make_model):
     model.backbone.register_forward_pre_hook(lambda module, inputs: modes.append(module.training))
     train(model, 2)
     assert modes == [True] * 4 + [False] + [True] * 4 + [False]  # four steps and a validation, twice
+
+
+def test_the_backbone_learns_from_the_epoch_it_is_unfrozen_in(train, make_model):
+    model, seen = make_model(dropout=0.5), []
+    model.freeze_backbone()
+    start = copy.deepcopy(model.state_dict())
+
+    def note(row: Row) -> None:
+        moved = {key: not torch.equal(tensor, start[key]) for key, tensor in model.state_dict().items()}
+        backbone = [moved[key] for key in moved if key.startswith("backbone.")]
+        seen.append((all(backbone), any(backbone), moved["heads.reg.weight"]))
+
+    train(model, 4, unfreeze_at=3, weight_decay=0.1, on_epoch=note)
+    assert seen == [(False, False, True)] * 2 + [(True, True, True)] * 2
+
+
+def test_a_frozen_backbone_has_no_dropout_and_the_model_stays_in_train_mode(train, make_model):
+    model, modes = make_model(dropout=0.5), []
+    model.freeze_backbone()
+    model.backbone.register_forward_pre_hook(lambda module, inputs: modes.append((model.training, module.training)))
+    train(model, 1)
+    assert modes == [(True, False)] * 4 + [(False, False)]
+
+
+def test_the_backbone_learns_at_its_share_of_the_rate(train, make_model):
+    """One step of plain SGD moves each weight by its rate times its gradient."""
+
+    def moved(factor: float) -> dict[str, Tensor]:
+        model = make_model()
+        before = copy.deepcopy(model.state_dict())
+        data = TensorSplit(torch.ones(6, 4), {"cls": torch.zeros(6, dtype=torch.long), "reg": torch.ones(6, 1)})
+        train(model, data=data, optimizer="sgd", momentum=0.0, lr_backbone_factor=factor)
+        return {key: tensor - before[key] for key, tensor in model.state_dict().items()}
+
+    whole, tenth = moved(1.0), moved(0.1)
+    for key, step in whole.items():
+        share = 0.1 if key.startswith("backbone.") else 1.0
+        torch.testing.assert_close(tenth[key], share * step, rtol=1e-4, atol=1e-7)
+        assert step.abs().max() > 1e-4
+
+
+def test_the_share_of_the_rate_follows_the_schedule(train, make_model):
+    rows = train(make_model(), 3, lr_backbone_factor=0.1, schedule="cosine").history
+    assert [row["lr"] for row in rows] == pytest.approx([LR * 0.5 * (1 + math.cos(math.pi * i / 3)) for i in range(3)])
+
+
+class StoppedError(Exception):
+    """Ends a training in the middle."""
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 6, 11])
+def test_stopped_after_any_step_a_training_goes_on_to_the_same_last_bit(trainer, make_model, split, steps):
+    """Four steps and the end of the epoch: every fifth call comes between epochs."""
+    settings = trainer(schedule="plateau", plateau_patience=1, warmup_epochs=1)
+
+    def parts() -> tuple[MultiTaskModel, torch.optim.Optimizer, Schedule, torch.Generator]:
+        model = make_model(dropout=0.4)
+        optimizer = build_optimizer(model.heads.parameters(), LR, settings, model.backbone.parameters())
+        schedule = Schedule(optimizer, settings, 3, steps_per_epoch=4)
+        return model, optimizer, schedule, torch.Generator().manual_seed(0)
+
+    def run(stop_after: int | None) -> tuple[list[Row], dict[str, Tensor]]:
+        model, optimizer, schedule, generator = parts()
+        calls = iter(range(1, 100))
+        kept: dict[str, Any] = {}
+        result = Fit(BestEpoch(higher_is_better=False, patience=None))
+
+        def on_step() -> None:
+            if next(calls) == stop_after:
+                states = [model.state_dict(), optimizer.state_dict(), schedule.state(), result.state()]
+                kept.update(states=copy.deepcopy(states), random=(torch.get_rng_state(), generator.get_state()))
+                raise StoppedError
+
+        def go() -> Fit:
+            def validate() -> Row:
+                total, losses = criterion()(outputs_of(model, split), split.targets)
+                return {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
+
+            best, loss = result.best, criterion()
+            shared = (split, validate, best, "val/loss", 3, BATCH, generator)
+            return fit(model, loss, optimizer, schedule, *shared, on_step=on_step, result=result)
+
+        if stop_after is not None:
+            with pytest.raises(StoppedError):
+                go()
+            model, optimizer, schedule, generator = parts()
+            weights, of_optimizer, of_schedule, of_fit = kept["states"]
+            model.load_state_dict(weights)
+            optimizer.load_state_dict(of_optimizer)
+            schedule.load_state(of_schedule)
+            result = Fit.from_state(BestEpoch(False, None), of_fit, torch.device("cpu"))
+            torch.set_rng_state(kept["random"][0])
+            generator.set_state(kept["random"][1])
+            calls = iter(range(1000, 2000))
+        history = go().history
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in history], model.state_dict()
+
+    whole, cut = run(None), run(steps)
+    assert whole[0] == cut[0]
+    assert all(torch.equal(whole[1][key], cut[1][key]) for key in whole[1])

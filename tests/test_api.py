@@ -1,0 +1,69 @@
+"""tsmtl in Python: ``tsmtl.train`` and what it gives."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+
+import tsmtl
+from tests.test_train import SMALL, TINY_MODEL
+from tsmtl.config.errors import UserError
+
+LSTM = ["model=lstm", *TINY_MODEL["lstm"], *SMALL]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_train_gives_the_same_as_the_command(tsmtl_train, tmp_path):
+    result = tsmtl.train([*LSTM, "hydra.run.dir=a"])
+    assert tsmtl_train(*LSTM, "hydra.run.dir=b").code == 0
+    assert (tmp_path / "a/predictions_test.csv").read_text() == (tmp_path / "b/predictions_test.csv").read_text()
+    assert result.folder == tmp_path / "a"
+    assert result.summary["test"] == json.loads((tmp_path / "a/summary.json").read_text())["test"]
+    assert result.test["reg"]["rmse"] == result.summary["test"]["reg"]["rmse"]
+    assert list(result.test["cls"]) == ["accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss", "ece"]
+    model = tsmtl.load_model(result.best_model_path)
+    assert model.predict(np.zeros((2, 3, 32)))["cls"].labels.shape == (2,)
+
+
+def test_train_works_by_its_name_once_the_module_is_imported():
+    import tsmtl.train
+
+    assert tsmtl.train([*LSTM, "num_epochs=1"]).folder.is_dir()
+    assert callable(tsmtl.train.cli)
+
+
+def test_train_raises_with_a_line_per_problem_and_writes_nothing(tmp_path):
+    with pytest.raises(UserError) as error:
+        tsmtl.train(["lr=5", "alpha=2"])
+    assert error.value.lines == [
+        "lr: must be a number in (0, 0.1] (got 5)",
+        "alpha: must be a number in [0, 1] (got 2)",
+    ]
+    with pytest.raises(ValueError, match="flags are for the command line"):
+        tsmtl.train(["-m", "lr=1e-3"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_train_leaves_the_hosts_logging_and_signals_alone():
+    import signal
+
+    handlers = list(logging.getLogger().handlers)
+    signals = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+    tsmtl.train([*LSTM, "num_epochs=1"])
+    assert logging.getLogger().handlers == handlers
+    assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == signals
+
+
+def test_train_runs_in_a_thread_of_its_own():
+    import threading
+
+    results = []
+    thread = threading.Thread(target=lambda: results.append(tsmtl.train([*LSTM, "num_epochs=1"])))
+    thread.start()
+    thread.join(60)
+    assert results[0].summary["epochs"] == 1
