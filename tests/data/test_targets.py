@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tsmtl.config.errors import UserError
 from tsmtl.data.targets import class_target, number_target
 
 
@@ -75,3 +76,8 @@ def test_an_instance_is_labelled_while_one_of_its_numbers_is_there():
 def test_a_column_that_holds_no_finite_numbers_is_refused(refuses, values, parts):
     with refuses(*parts):
         number_target("z", np.asarray(values), "file")
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(UserError, match="two classes of 'y' are named 'a'; give each a name of its own"):
+        class_target("y", np.array([0, 1, 2]), "x.npz", ["a", "b", "a"])

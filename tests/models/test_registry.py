@@ -50,6 +50,9 @@ def test_data_sizes_go_to_constructors_that_ask_for_them():
             self.sizes = (input_size, seq_len)
             self.embed_dim = input_size * seq_len
 
+        def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+            return x.flatten(1)
+
     register_backbone("sized")(Sized)
     assert build_backbone("sized", {}, input_size=3, seq_len=24).sizes == (3, 24)
 
@@ -134,6 +137,9 @@ class FromFile(Backbone):
     def __init__(self, input_size: int, sizes: list[int], mode: Literal["a", "b"] = "a") -> None:
         super().__init__()
         self.embed_dim = sum(sizes)
+
+    def forward(self, x, lengths=None):
+        return x.mean(dim=(1, 2))[:, None].repeat(1, self.embed_dim)
 """
 
 
@@ -196,3 +202,37 @@ def test_a_plugin_that_takes_a_shipped_name_is_refused_in_its_own_words(plugin):
     with pytest.raises(UserError) as error:
         import_plugins([plugin("tsmtl_test_taken", text)])
     assert lines(error) == ["plugins: the name 'gru' is taken by tsmtl.models.gru.GRU"]
+
+
+@pytest.mark.parametrize(
+    ("forward", "said"),
+    [
+        ("return x.mean(dim=2)", "must turn (2, 3, 24) into (2, 4), its embed_dim (got (2, 3))"),
+        ("return 7", "must turn (2, 3, 24) into (2, 4), its embed_dim (got int)"),
+        ("return x @ x", "fails on an input of shape (2, 3, 24) (RuntimeError: Expected size"),
+    ],
+)
+def test_a_backbone_is_tried_once_before_it_is_trained(plugin, forward, said):
+    text = f"""
+from tsmtl.models import Backbone, register_backbone
+
+@register_backbone("tried")
+class Tried(Backbone):
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        self.embed_dim = 4
+
+    def forward(self, x, lengths=None):
+        {forward}
+"""
+    import_plugins([plugin("tsmtl_test_tried", text)])
+    with pytest.raises(UserError) as error:
+        build_backbone("tried", {}, 3, 24)
+    (line,) = lines(error)
+    assert line.startswith(f"model: the backbone 'tried' {said}")
+
+
+def test_a_module_that_ends_the_process_is_one_line(plugin):
+    with pytest.raises(UserError) as error:
+        import_plugins([plugin("tsmtl_test_leaving", "import sys; sys.exit(3)")])
+    assert lines(error) == ["plugins: importing 'tsmtl_test_leaving' failed (SystemExit: 3)"]

@@ -174,9 +174,10 @@ def _monitor(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -
 
 
 def _class_weights(task: TaskSettings, trainer: TrainerSettings) -> list[str]:
-    if task.task == "reg" and trainer.class_weights != "none":
-        return ["trainer.class_weights: task=reg has no classes"]
-    return []
+    if task.task != "reg":
+        return []
+    typed = {"class_weights": trainer.class_weights != "none", "label_smoothing": trainer.label_smoothing > 0}
+    return [f"trainer.{key}: task=reg has no classes" for key, given in typed.items() if given]
 
 
 def _warmup_ends(model: ModelSettings, trainer: TrainerSettings) -> list[str]:

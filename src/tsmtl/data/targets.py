@@ -21,7 +21,7 @@ def class_target(key: str, values: npt.NDArray[Any], where: str, names: list[str
         names: Names of the ids 0 ... K - 1; without them a class is named by its own text or number.
 
     Raises:
-        UserError: If the values are no classes, or the names do not reach the ids.
+        UserError: If the values are no classes, or the names do not reach the ids or are given twice.
     """
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -44,6 +44,9 @@ def class_target(key: str, values: npt.NDArray[Any], where: str, names: list[str
     else:
         raise UserError(f"{where}: '{key}' has type {values.dtype}; classes are texts or whole numbers")
 
+    if names is not None and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"{where}: two classes of '{key}' are named {twice!r}; give each a name of its own")
     if names is not None and values.dtype.kind != "U":
         beyond = np.flatnonzero(~missing & ((values < 0) | (values >= len(names))))
         if beyond.size:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from pydantic import TypeAdapter, ValidationError
 
-from tsmtl.config.errors import UserError
+from tsmtl.config.errors import UserError, first_line
 from tsmtl.models.backbone import Backbone
 from tsmtl.models.cnn1d import CNN1D
 from tsmtl.models.fc import FC
@@ -63,7 +64,7 @@ def import_plugins(modules: list[str]) -> None:
             importlib.import_module(module)
         except UserError:
             raise
-        except Exception as error:  # a user's module may raise anything
+        except (Exception, SystemExit) as error:  # a user's module may raise anything, and may end the process
             raise UserError(f"plugins: importing '{module}' failed ({type(error).__name__}: {error})") from error
         finally:
             sys.path.remove(here)
@@ -106,7 +107,28 @@ def build_backbone(name: str, arguments: dict[str, Any], input_size: int, seq_le
     built = backbone(**{key: value for key, value in given.items() if key in parameters})
     if not isinstance(getattr(built, "embed_dim", None), int):
         raise UserError(f"model: the backbone '{name}' must set embed_dim, the size of its embedding")
+    if not backbone.__module__.startswith("tsmtl."):
+        _check_embedding(name, built, input_size, seq_len)
     return built
+
+
+@torch.random.fork_rng(devices=[])
+@torch.no_grad()
+def _check_embedding(name: str, backbone: Backbone, input_size: int, seq_len: int | None) -> None:
+    """Try a user's own backbone on two instances of zeros."""
+    shape = (2, input_size) if seq_len is None else (2, input_size, seq_len)
+    was_training = backbone.training
+    try:
+        embedding = backbone.eval()(torch.zeros(shape))
+    except Exception as error:  # it may raise anything
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(f"model: the backbone '{name}' fails on an input of shape {shape} ({reason})") from error
+    backbone.train(was_training)
+    got = tuple(embedding.shape) if isinstance(embedding, torch.Tensor) else type(embedding).__name__
+    if got != (2, backbone.embed_dim):
+        raise UserError(
+            f"model: the backbone '{name}' must turn {shape} into (2, {backbone.embed_dim}), its embed_dim (got {got})"
+        )
 
 
 def _type_problems(key: str, annotation: Any, value: Any) -> list[str]:
