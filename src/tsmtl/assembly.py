@@ -1,5 +1,7 @@
 """From settings and data to the parts of a run: tasks, model, splits on the device, loss."""
 
+import logging
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -17,18 +19,21 @@ from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entro
 from tsmtl.tasks.task import Task, fit_scaling
 from tsmtl.training.batches import TensorSplit
 
+log = logging.getLogger(__name__)
 
-def choose_device(settings: Settings) -> torch.device:
-    """Give the device: the default ``cuda`` falls back to the CPU, a typed one does not.
+
+def choose_device(device: str, typed: bool) -> torch.device:
+    """Give the device: the default ``cuda`` falls back to the CPU, with a warning; a typed one does not.
 
     Raises:
         UserError: If the user asked for CUDA and there is none.
     """
-    if settings.run.device == "cuda" and not torch.cuda.is_available():
-        if "device" in settings.typed:
+    if device == "cuda" and not torch.cuda.is_available():
+        if typed:
             raise UserError("device: cuda was asked for, but PyTorch finds no CUDA device here; take device=cpu")
+        log.warning("device: no CUDA device here, working on the CPU (device=cpu says so from the start)")
         return torch.device("cpu")
-    return torch.device(settings.run.device)
+    return torch.device(device)
 
 
 def make_tasks(settings: Settings, bundle: Bundle) -> dict[str, Task]:

@@ -27,11 +27,12 @@ from tsmtl.data.checks import data_hash
 from tsmtl.data.loading import load_bundle
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import import_plugins
-from tsmtl.record import about_model, details_by_task, draw_run, say_what_starts, versions
-from tsmtl.report.files import HistoryFile, write_config, write_json, write_predictions
+from tsmtl.record import about_model, draw_run, say_what_starts, versions
+from tsmtl.report.files import HistoryFile, write_config, write_json
+from tsmtl.report.predictions import write_predictions
 from tsmtl.report.terminal import show_summary
 from tsmtl.tasks.losses import Criterion
-from tsmtl.tasks.measure import measure
+from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.batches import TensorSplit, steps_per_epoch
 from tsmtl.training.best_epoch import BestEpoch
@@ -59,7 +60,7 @@ def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
         NotFiniteError: If the loss stops being finite; the best checkpoint so far stays.
     """
     began = time.perf_counter()
-    device = choose_device(settings)
+    device = choose_device(settings.run.device, "device" in settings.typed)
     bundle = load_bundle(settings.data, settings.tasks)
     import_plugins(settings.run.plugins)
     generator = seed_everything(settings.run.seed)
@@ -77,7 +78,8 @@ def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
     say_what_starts(settings, bundle, model, device)
     checkpoint = BestCheckpoint(best_path)
     history = HistoryFile(folder / "metrics.csv")
-    about = about_model(settings, bundle, preparation, tasks)
+    sha256 = data_hash(bundle)
+    about = about_model(settings, bundle, preparation, tasks, sha256)
 
     def on_better(result: Fit) -> None:
         found = {"state": result.best_state, "epoch": result.best.epoch, "score": result.best.score}
@@ -104,7 +106,7 @@ def run_training(settings: Settings, folder: Path) -> dict[str, Any]:
         "val": result.history[result.best.epoch - 1],
         "epochs": len(result.history),
         "instances": {name: len(rows) for name, rows in bundle.splits.items()},
-        "data": {"where": bundle.instances.where, "sha256": data_hash(bundle), "notes": bundle.notes},
+        "data": {"where": bundle.instances.where, "sha256": sha256, "notes": bundle.notes},
         "parameters": sum(p.numel() for p in model.parameters()),
         "seconds": {"training": result.seconds, "all": time.perf_counter() - began},
         "device": str(device),

@@ -1,4 +1,4 @@
-"""The last words of a run: the one place that writes to the terminal's output."""
+"""The last words of a command: the one place that writes to the terminal's output."""
 
 import sys
 from pathlib import Path
@@ -6,11 +6,13 @@ from pathlib import Path
 from tsmtl.tasks.task import Task
 
 
-def show_summary(tasks: dict[str, Task], test: dict[str, dict[str, float]], paths: dict[str, Path]) -> None:
-    """Write a short table of test metrics, and where things lie."""
-    lines = ["", f"{'test':<24} {'metric':<18} value"]
+def show_summary(
+    tasks: dict[str, Task], metrics: dict[str, dict[str, float]], paths: dict[str, Path], split: str = "test"
+) -> None:
+    """Write a short table of the metrics on a split, and where things lie."""
+    lines = ["", f"{split:<24} {'metric':<18} value"]
     for name, task in tasks.items():
-        for metric, value in test[name].items():
+        for metric, value in metrics[name].items():
             unit = f" {task.unit}" if task.unit and metric in ("rmse", "mae") else ""
             lines.append(f"{f'{name} ({task.key})':<24} {metric:<18} {value:.4g}{unit}")
     width = max(len(name) for name in paths)
