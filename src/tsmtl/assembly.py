@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def choose_device(device: str, typed: bool) -> torch.device:
-    """Give the device: the default ``cuda`` falls back to the CPU, with a warning; a typed one does not.
+    """Give the device: the default ``cuda`` falls back to the CPU; a typed one does not.
 
     Raises:
         UserError: If the user asked for CUDA and there is none.
@@ -31,9 +31,14 @@ def choose_device(device: str, typed: bool) -> torch.device:
     if device == "cuda" and not torch.cuda.is_available():
         if typed:
             raise UserError("device: cuda was asked for, but PyTorch finds no CUDA device here; take device=cpu")
-        log.warning("device: no CUDA device here, working on the CPU (device=cpu says so from the start)")
         return torch.device("cpu")
     return torch.device(device)
+
+
+def warn_of_fallback(wanted: str, device: torch.device) -> None:
+    """Log that another device than the wanted one does the work; said when the work begins, not beside a refusal."""
+    if device.type != wanted:
+        log.warning("device: no CUDA device here, working on the CPU (device=cpu says so from the start)")
 
 
 def make_tasks(settings: Settings, bundle: Bundle) -> dict[str, Task]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tsmtl.assembly import warn_of_fallback
 from tsmtl.config.data_settings import NpzSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.evaluate_settings import TARGET_SETTINGS, EvaluateDataSettings, EvaluateSettings, data_of_checkpoint
@@ -125,6 +126,7 @@ def _on_split(
         predictor.contract.check_channels(instances.channels, f"{instances.where}: '{data.channels_key}'")
     lengths = None if instances.lengths is None else instances.lengths[rows]
     checked = predictor.contract.check(instances.x[rows], lengths, instances.where, rows.tolist())
+    warn_of_fallback(settings.device, predictor.device)
     truth: dict[str, npt.NDArray[Any]] = {}
     for name, task in tasks.items():
         target = instances.targets[name]
@@ -174,6 +176,7 @@ def _on_file(
         wanted,
     )
     stream = open_stream(request)
+    warn_of_fallback(settings.device, predictor.device)
     truth: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in tasks}
     parts: dict[str, list[Prediction]] = {name: [] for name in tasks}
     for block, predictions in predicted(predictor, stream, settings.batch_size):

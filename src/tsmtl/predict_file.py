@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from tsmtl.assembly import choose_device
+from tsmtl.assembly import choose_device, warn_of_fallback
 from tsmtl.config.errors import FailedError
 from tsmtl.config.logs import set_up_logs
 from tsmtl.config.predict_settings import ModelSettings, PredictDataSettings, PredictSettings
@@ -53,6 +53,7 @@ def predict_file(settings: PredictSettings, data: PredictDataSettings, typed: fr
     stream = open_stream(request)
     output, n = Path(settings.output).expanduser(), 0
     with predictions_file(output, predictor.tasks) as add:
+        warn_of_fallback(settings.device, predictor.device)
         for block, predictions in predicted(predictor, stream, settings.batch_size):
             add(block.names, predictions)
             n += len(block.names)

@@ -50,6 +50,11 @@ class Predictor:
             shortest=model.backbone.shortest,
         )
 
+    @property
+    def device(self) -> torch.device:
+        """Where it predicts."""
+        return next(self.model.parameters()).device
+
     def predict(
         self, x: Series, lengths: npt.NDArray[np.integer] | None = None
     ) -> dict[str, ClassPrediction | NumberPrediction]:
@@ -94,8 +99,7 @@ class Predictor:
 
     def _split(self, x: FloatArray, lengths: IntArray | None) -> TensorSplit:
         prepared = torch.from_numpy(self.preparation.apply(x, lengths))
-        device = next(self.model.parameters()).device
-        return TensorSplit(prepared.to(device), {}, None if lengths is None else torch.from_numpy(lengths))
+        return TensorSplit(prepared.to(self.device), {}, None if lengths is None else torch.from_numpy(lengths))
 
 
 def load_model(path: str | os.PathLike[str], device: str = "cpu", plugins: Sequence[str] = ()) -> Predictor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import tsmtl
-from tsmtl.assembly import head_bias, steps_of
+from tsmtl.assembly import head_bias, steps_of, warn_of_fallback
 from tsmtl.config.schema import Settings
 from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
@@ -26,6 +26,7 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
     """Log data, model and tasks before the first epoch."""
     for line in settings.model.advice():
         log.warning("%s", line)
+    warn_of_fallback(settings.run.device, device)
     instances = bundle.instances
     shape = " x ".join(str(size) for size in instances.x.shape[1:])
     sizes = ", ".join(f"{name} {len(rows)}" for name, rows in bundle.splits.items())
