@@ -1,9 +1,11 @@
 """Fixtures that several test folders share."""
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,40 +48,17 @@ def compose() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def tsmtl_train(
+def command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Answer]]:
-    """Run ``tsmtl-train`` in this process, in an empty folder."""
-    import logging
-
-    from tsmtl.config.logs import close_logs
-    from tsmtl.train import cli
+    """Run a command in this process, in an empty folder."""
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TSMTL_DATA", str(DATA))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
-    yield _command("tsmtl-train", cli, monkeypatch, capfd)
-    close_logs()
-    logging.captureWarnings(False)
-
-
-@pytest.fixture
-def tsmtl_export(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., Answer]:
-    """Run ``tsmtl-export`` in this process, in an empty folder."""
-    from tsmtl.export import cli
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    return _command("tsmtl-export", cli, monkeypatch, capfd)
-
-
-def _command(
-    name: str, cli: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., Answer]:
-    def run(*arguments: str) -> Answer:
+    def run(name: str, *arguments: str) -> Answer:
+        cli = importlib.import_module(name.replace("-", ".")).cli
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         code = 0
         try:
@@ -90,6 +69,38 @@ def _command(
         return Answer(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def tsmtl_train(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Run ``tsmtl-train`` in this process, in an empty folder."""
+    return partial(command, "tsmtl-train")
+
+
+@pytest.fixture
+def tsmtl_predict(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Run ``tsmtl-predict`` in this process, in an empty folder."""
+    return partial(command, "tsmtl-predict", "device=cpu")
+
+
+@pytest.fixture
+def tsmtl_evaluate(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Run ``tsmtl-evaluate`` in this process, in an empty folder."""
+    return partial(command, "tsmtl-evaluate", "device=cpu")
+
+
+@pytest.fixture
+def tsmtl_export(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Run ``tsmtl-export`` in this process, in an empty folder."""
+    return partial(command, "tsmtl-export")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """Give a run of :data:`tests.trained.CASES`, trained once."""
+    from tests.trained import Training
+
+    return Training(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def test_onnxruntime_gives_the_numbers_of_pytorch(tsmtl_export, tmp_path, case):
     assert answer.err == ""
     predictor = load_model(checkpoint)
     missing, shortest = predictor.preparation.missing, predictor.model.backbone.shortest
-    vectors = predictor.input["kind"] == "vectors"
+    vectors = predictor.contract.kind == "vectors"
     for n in (1, 7, 40):
         assert_equals_torch(tmp_path / "model.onnx", predictor, draw(n, None if vectors else T, missing))
     if not vectors and case not in FIXED:

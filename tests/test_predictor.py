@@ -179,6 +179,9 @@ def test_a_loaded_model_says_what_it_reads_and_predicts(gru):
 NORMAL = np.random.default_rng(0).normal(size=(5, 3, 32)).astype(np.float32)
 
 
+PLACE = "x: instance 2, channel sensor_2, time step 5 is "
+
+
 def spoilt(value: float) -> np.ndarray:
     x = NORMAL.copy()
     x[2, 1, 5] = value
@@ -193,20 +196,21 @@ def spoilt(value: float) -> np.ndarray:
         ("gru", NORMAL[:0], None, "x: the model reads series (N, C, T) (got shape (0, 3, 32))"),
         ("gru", NORMAL[:, :, :0], None, "x: the model reads series (N, C, T) (got shape (5, 3, 0))"),
         ("fc", NORMAL, None, "x: the model reads vectors (N, E) (got shape (5, 3, 32))"),
-        ("fc", NORMAL[:, 0], None, "x: the model was trained with C = 6 (got 32, shape (5, 32))"),
-        ("gru", spoilt(np.inf), None, "x: holds infinite values; a missing value is NaN"),
-        ("gru", spoilt(-np.inf), [32] * 5, "x: holds infinite values; a missing value is NaN"),
-        ("gru", spoilt(np.nan), None, "x: holds NaN, and the model was trained with data.missing=error"),
-        ("gru", spoilt(np.nan), [32] * 5, "x: holds NaN, and the model was trained with data.missing=error"),
+        ("fc", NORMAL[:, 0], None, "x: the model was trained with E = 6 (got 32, shape (5, 32))"),
+        ("gru", spoilt(np.inf), None, PLACE + "infinite; a missing value is NaN"),
+        ("gru", spoilt(-np.inf), [32] * 5, PLACE + "infinite; a missing value is NaN"),
+        ("gru", spoilt(np.nan), None, PLACE + "missing, and the model was trained with data.missing=error"),
+        ("gru", spoilt(np.nan), [32] * 5, PLACE + "missing, and the model was trained with data.missing=error"),
         *[
             (case, NORMAL[:, :, :31], None, "x: the model was trained with 32 time steps and reads no other length"
              " (got 31)")
             for case in ("cnn1d", "dimension_shuffle")
         ],
         ("cnn1d", NORMAL, [32] * 5, "x: this model reads series of equal lengths only"),
-        ("dimension_shuffle", [NORMAL[0], NORMAL[1, :, :9]], None, "x: this model reads series of equal lengths only"),
+        ("dimension_shuffle", [NORMAL[0], NORMAL[1, :, :9]], None, "x: instance 1 has 9 time steps; the model was"
+         " trained with 32 and reads no other length"),
         ("cnn1d-lengths", NORMAL[:, :2, :4], None, "x: the model reads series of 5 time steps or more (got 4)"),
-        ("cnn1d-lengths", NORMAL[:, :2], [9, 9, 3, 9, 9], "x: the model reads series of 5 time steps or more (got 3)"),
+        ("cnn1d-lengths", NORMAL[:, :2], [9, 9, 3, 9, 9], "x: instance 2 has 3 time steps; the model reads 5 or more"),
         ("gru", NORMAL, [32] * 4, "lengths: must be whole numbers of shape (5,) (got int64 of shape (4,))"),
         ("gru", NORMAL, [[32]] * 5, "lengths: must be whole numbers of shape (5,) (got int64 of shape (5, 1))"),
         ("gru", NORMAL, [3.7] * 5, "lengths: must be whole numbers of shape (5,) (got float64 of shape (5,))"),

@@ -1,5 +1,6 @@
 """From settings and data to the parts of a run: tasks, model, splits on the device, loss."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from tsmtl.pretrained import Pretrained
 from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entropy, regression_loss
 from tsmtl.tasks.task import Task, fit_scaling
 from tsmtl.training.batches import TensorSplit
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,17 +64,23 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     return Parts(bundle, model, tasks, preparation, splits, make_criterion(settings, tasks, splits), load_report)
 
 
-def choose_device(settings: Settings) -> torch.device:
-    """Give the device: the default ``cuda`` falls back to the CPU, a typed one does not.
+def choose_device(device: str, typed: bool) -> torch.device:
+    """Give the device: the default ``cuda`` falls back to the CPU; a typed one does not.
 
     Raises:
         UserError: If the user asked for CUDA and there is none.
     """
-    if settings.run.device == "cuda" and not torch.cuda.is_available():
-        if "device" in settings.typed:
+    if device == "cuda" and not torch.cuda.is_available():
+        if typed:
             raise UserError("device: cuda was asked for, but PyTorch finds no CUDA device here; take device=cpu")
         return torch.device("cpu")
-    return torch.device(settings.run.device)
+    return torch.device(device)
+
+
+def warn_of_fallback(wanted: str, device: torch.device) -> None:
+    """Log that another device than the wanted one does the work; said when the work begins, not beside a refusal."""
+    if device.type != wanted:
+        log.warning("device: no CUDA device here, working on the CPU (device=cpu says so from the start)")
 
 
 def make_tasks(settings: Settings, bundle: Bundle) -> dict[str, Task]:

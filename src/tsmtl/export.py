@@ -117,20 +117,20 @@ def _description(predictor: "Predictor", differences: dict[str, float]) -> list[
     from tsmtl.onnx_comparison import was_scaled
     from tsmtl.onnx_graph import any_length
 
-    read, c = predictor.input, len(predictor.channels)
-    if read["kind"] == "vectors":
+    read, c = predictor.contract, len(predictor.channels)
+    if read.kind == "vectors":
         lines = [f"reads x: float32 (N, {c})"]
     elif any_length(predictor):
         lines = [f"reads x: float32 (N, {c}, T), T at least {predictor.model.backbone.shortest}, one T per batch"]
     else:
-        lines = [f"reads x: float32 (N, {c}, {read['seq_len']})"]
+        lines = [f"reads x: float32 (N, {c}, {read.seq_len})"]
     missing = predictor.preparation.missing
     lines.append(
         "         an instance with NaN gets NaN (data.missing=error)"
         if missing == "error"
         else f"         NaN is filled as in training (data.missing={missing})"
     )
-    if missing != "error" and read["nan_padding"] and read["kind"] == "series":
+    if missing != "error" and read.nan_padding and read.kind == "series":
         lines.append("         but one that ends in NaN in every channel, padding in training, gets NaN: cut it off")
     for name, task in predictor.tasks.items():
         if task.kind == "cls":

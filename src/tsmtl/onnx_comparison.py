@@ -44,12 +44,12 @@ def largest_differences(model: onnx.ModelProto, predictor: Predictor) -> dict[st
 
 def random_inputs(predictor: Predictor) -> Iterator[FloatArray]:
     """Draw batches of several sizes and, where the model reads them, of shorter and longer series; some with gaps."""
-    preparation, read = predictor.preparation, predictor.input
+    preparation, read = predictor.preparation, predictor.contract
     rng = np.random.default_rng(0)
-    if read["kind"] == "vectors":
+    if read.seq_len is None:
         shapes = [(n, 1) for n in BATCHES]
     else:
-        steps = int(read["seq_len"])
+        steps = read.seq_len
         shapes = [(n, steps) for n in BATCHES]
         if any_length(predictor):
             shapes += [(3, max(predictor.model.backbone.shortest, steps // 2)), (3, steps + steps // 2 + 1)]
@@ -58,10 +58,10 @@ def random_inputs(predictor: Predictor) -> Iterator[FloatArray]:
         x = (preparation.mean[:, None] + preparation.scale[:, None] * noise).astype(np.float32)
         if preparation.missing != "error":
             gaps = rng.random(x.shape) < GAPS
-            if read["nan_padding"]:
+            if read.nan_padding:
                 gaps[:, :, -1] = False  # NaN in every channel there would be padding
             x[gaps] = np.nan
-        yield x[:, :, 0] if read["kind"] == "vectors" else x
+        yield x[:, :, 0] if read.kind == "vectors" else x
 
 
 def difference(task: Task, output: FloatArray, expected: ClassPrediction | NumberPrediction) -> float:

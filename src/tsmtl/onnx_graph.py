@@ -117,8 +117,8 @@ class ExportedGraph(nn.Module):
 
     def __init__(self, predictor: Predictor) -> None:
         super().__init__()
-        read = predictor.input
-        self.preparation = PreparationGraph(predictor.preparation, read["kind"] == "vectors", read["nan_padding"])
+        read = predictor.contract
+        self.preparation = PreparationGraph(predictor.preparation, read.kind == "vectors", read.nan_padding)
         self.model = predictor.model
         self.tasks = predictor.tasks
 
@@ -144,7 +144,7 @@ def _decoded(task: Task, output: Tensor) -> Tensor:
 
 def any_length(predictor: Predictor) -> bool:
     """Say whether the model reads series of other lengths than it was trained with."""
-    return predictor.input["kind"] == "series" and predictor.model.backbone.takes_lengths
+    return predictor.contract.kind == "series" and predictor.model.backbone.takes_lengths
 
 
 def onnx_model(predictor: Predictor) -> onnx.ModelProto:
@@ -158,8 +158,8 @@ def onnx_model(predictor: Predictor) -> onnx.ModelProto:
         FailedError: If the backbone does what ONNX has no words for.
     """
     graph = ExportedGraph(predictor).eval()
-    read, names = predictor.input, list(predictor.tasks)
-    shape = (2, len(predictor.channels), *([] if read["kind"] == "vectors" else [read["seq_len"]]))
+    names, steps = list(predictor.tasks), predictor.contract.seq_len
+    shape = (2, len(predictor.channels), *([] if steps is None else [steps]))
     axes = {name: {0: "batch"} for name in (INPUT_NAME, *names)}
     if any_length(predictor):
         axes[INPUT_NAME][2] = "steps"
@@ -204,11 +204,11 @@ def about(predictor: Predictor) -> dict[str, Any]:
         tasks[name] = {"kind": task.kind, "target": task.key, **more}
     read: dict[str, Any] = {
         "name": INPUT_NAME,
-        "kind": predictor.input["kind"],
+        "kind": predictor.contract.kind,
         "channels": predictor.channels,
         "missing": predictor.preparation.missing,
     }
     if read["kind"] == "series":
-        read["steps"] = None if any_length(predictor) else predictor.input["seq_len"]
+        read["steps"] = None if any_length(predictor) else predictor.contract.seq_len
         read["shortest"] = predictor.model.backbone.shortest if any_length(predictor) else read["steps"]
     return {"version": tsmtl.__version__, "input": read, "tasks": tasks}

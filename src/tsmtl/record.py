@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 import tsmtl
-from tsmtl.assembly import head_bias, steps_of
+from tsmtl.assembly import head_bias, steps_of, warn_of_fallback
 from tsmtl.config.schema import Settings
 from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.report.pictures import draw_confusion, draw_curves, draw_predicted_against_true, style
-from tsmtl.tasks.metrics import confusion_matrix, f1_per_class, regression_metrics_per_output
+from tsmtl.tasks.metrics import confusion_matrix, regression_metrics_per_output
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.loop import Fit
 
@@ -26,8 +26,7 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
     """Log data, model and tasks before the first epoch."""
     for line in settings.model.advice():
         log.warning("%s", line)
-    if device.type != settings.run.device:
-        log.warning("device: no CUDA device here, training on the CPU (device=cpu says so from the start)")
+    warn_of_fallback(settings.run.device, device)
     instances = bundle.instances
     shape = " x ".join(str(size) for size in instances.x.shape[1:])
     sizes = ", ".join(f"{name} {len(rows)}" for name, rows in bundle.splits.items())
@@ -40,7 +39,7 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
 
 
 def about_model(
-    settings: Settings, bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task]
+    settings: Settings, bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task], data_sha256: str
 ) -> dict[str, Any]:
     """Give what a checkpoint says beside weights, epoch and score."""
     x = bundle.instances.x
@@ -59,27 +58,12 @@ def about_model(
             "seq_len": steps_of(bundle),
             "nan_padding": bundle.instances.nan_padding,
             "preparation": preparation.state(),
+            "data_sha256": data_sha256,
         },
         "tasks": {name: task.state() for name, task in tasks.items()},
         "monitor": settings.trainer.monitor,
         "versions": versions(),
     }
-
-
-def details_by_task(
-    tasks: dict[str, Task], truth: dict[str, Any], predictions: dict[str, ClassPrediction | NumberPrediction]
-) -> dict[str, dict[str, Any]]:
-    """Give each task's metrics by class (F1) or, of several numbers, by number."""
-    details: dict[str, dict[str, Any]] = {}
-    for name, task in tasks.items():
-        prediction = predictions[name]
-        if isinstance(prediction, ClassPrediction):
-            scores = f1_per_class(truth[name], prediction.probabilities)
-            details[name] = {"f1": dict(zip(task.class_names, scores, strict=True))}
-        else:
-            per_output = regression_metrics_per_output(truth[name], prediction.values)
-            details[name] = {"per_output": per_output} if task.size > 1 else {}
-    return details
 
 
 def draw_run(

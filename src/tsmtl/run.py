@@ -26,10 +26,11 @@ from tsmtl.interruption import Interruption
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import import_plugins
 from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
-from tsmtl.record import about_model, details_by_task, draw_run, say_what_starts, versions
-from tsmtl.report.files import HistoryFile, write_config, write_json, write_predictions
+from tsmtl.record import about_model, draw_run, say_what_starts, versions
+from tsmtl.report.files import HistoryFile, write_config, write_json
+from tsmtl.report.predictions import write_predictions
 from tsmtl.resume import SUMMARY, earlier_state, finished_summary, random_state, set_random_state
-from tsmtl.tasks.measure import measure
+from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.batches import TensorSplit, steps_per_epoch
 from tsmtl.training.best_epoch import BestEpoch
@@ -81,7 +82,7 @@ def run_training(asked: Settings, folder: Path) -> TrainingResult:
         OSError: If the disk is full; the best checkpoint stays.
     """
     began = time.perf_counter()
-    device = choose_device(asked)
+    device = choose_device(asked.run.device, "device" in asked.typed)
     import_plugins(asked.run.plugins)
     pretrained = _what_to_start_from(asked)
     settings = asked if pretrained is None else pretrained.settings_of(asked)
@@ -107,7 +108,7 @@ def run_training(asked: Settings, folder: Path) -> TrainingResult:
     if parts.load_report is not None:
         say_what_was_loaded(parts.load_report)
     best = BestCheckpoint(best_path)
-    about = about_model(settings, bundle, parts.preparation, parts.tasks)
+    about = about_model(settings, bundle, parts.preparation, parts.tasks, data)
     try:
         result = _train(
             settings,

@@ -58,7 +58,8 @@ def sister_help_text(name: str, about: str, file: str, sections: Mapping[str, ty
     """
     defaults, lines = _defaults(file), [about.format(name=name)]
     for prefix, section in sections.items():
-        values = defaults[prefix] if prefix else defaults
+        optional = {key: field.default for key, field in section.model_fields.items() if not field.is_required()}
+        values = optional | (defaults[prefix] if prefix else defaults)
         rows = _rows({file: (section, values)}, prefix=f"{prefix}." if prefix else "")
         lines.append(_block(f"Settings of {prefix}" if prefix else "Settings", rows))
     return "".join(lines)

@@ -25,8 +25,8 @@ class _RunLog(logging.FileHandler):
             super().handleError(record)
 
 
-def set_up_logs(folder: Path) -> None:
-    """Send records to stderr and to ``train.log`` in a run folder; the file is made by its first record.
+def set_up_logs(folder: Path | None) -> None:
+    """Send records to stderr and, where there is a run folder, to ``train.log`` in it; its first record makes it.
 
     Handlers of an earlier run in this process are closed and replaced; a host's own handlers stay.
     """
@@ -34,9 +34,12 @@ def set_up_logs(folder: Path) -> None:
     close_logs()
     console = logging.StreamHandler(sys.stderr)
     console.setFormatter(OneLineFormatter())
-    file = _RunLog(folder / FILE_NAME, delay=True, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    for handler in (console, file):
+    handlers: list[logging.Handler] = [console]
+    if folder is not None:
+        file = _RunLog(folder / FILE_NAME, delay=True, encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handlers.append(file)
+    for handler in handlers:
         handler.set_name(__name__)
         root.addHandler(handler)
     for name in ("tsmtl", "hydra_plugins"):  # other libraries are heard from WARNING on

@@ -17,37 +17,35 @@ from tsmtl.data.files import existing_file
 from tsmtl.data.instances import SPLITS, FloatArray, Instances, IntArray, Target
 from tsmtl.data.targets import class_target, number_target
 
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,
+    NotImplementedError,
+)  # what a damaged member raises
 
-class _Archive:
+
+class Archive:
     """The arrays of a file; a name is one array, or a family with the suffixes _train, _val and _test."""
 
     def __init__(self, where: str, file: np.lib.npyio.NpzFile) -> None:
         self.where = where
-        self._file = file
+        self.file = file
         self.names = list(file.files)
 
     def one(self, name: str, key: str) -> npt.NDArray[Any]:
         """Read one array; ``key`` is the setting that names it."""
         if name not in self.names:
-            have = ", ".join(self.names)
-            raise UserError(f"{self.where}: no array '{name}' ({key}); it has {have}{did_you_mean(name, self.names)}")
+            raise self.lacks(name, key)
         try:
-            array: npt.NDArray[Any] = self._file[name]
-        except (
-            OSError,
-            ValueError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-            RuntimeError,
-            NotImplementedError,
-        ) as error:
+            array: npt.NDArray[Any] = self.file[name]
+        except UNREADABLE as error:
             if "pickle" in str(error):  # numpy's refusal to unpickle
-                raise UserError(
-                    f"{self.where}: '{name}' is an object array, which could run code when read; "
-                    "save it with a plain type (numbers or fixed-length text)"
-                ) from error
-            raise UserError(f"{self.where}: '{name}' cannot be read, the file is damaged ({error})") from error
+                raise self.object_array(name) from error
+            raise self.damaged(name, error) from error
         if not isinstance(array, np.ndarray):  # numpy hands out the bytes of a member that is no array
             raise UserError(f"{self.where}: '{name}' is no array; save it with numpy.savez")
         if array.dtype.kind == "S":
@@ -56,6 +54,22 @@ class _Archive:
             except UnicodeDecodeError as error:
                 raise UserError(f"{self.where}: '{name}' holds bytes that are no UTF-8 text ({error})") from error
         return array
+
+    def lacks(self, name: str, key: str) -> UserError:
+        """Give the error of an array that is not there."""
+        have = ", ".join(self.names)
+        return UserError(f"{self.where}: no array '{name}' ({key}); it has {have}{did_you_mean(name, self.names)}")
+
+    def object_array(self, name: str) -> UserError:
+        """Give the error of an array that is never unpickled."""
+        return UserError(
+            f"{self.where}: '{name}' is an object array, which could run code when read; "
+            "save it with a plain type (numbers or fixed-length text)"
+        )
+
+    def damaged(self, name: str, error: object) -> UserError:
+        """Give the error of an array that cannot be read."""
+        return UserError(f"{self.where}: '{name}' cannot be read, the file is damaged ({error})")
 
     def family(self, name: str) -> list[str]:
         """Give the splits for which ``name`` stands with a suffix; none if it is there by itself."""
@@ -72,7 +86,12 @@ class _Archive:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Archive]:
+def open_archive(path: Path) -> Iterator[Archive]:
+    """Open a file.
+
+    Raises:
+        UserError: If it is no .npz file.
+    """
     with ExitStack() as stack:
         try:
             handle = stack.enter_context(
@@ -83,7 +102,7 @@ def _opened(path: Path) -> Iterator[_Archive]:
             raise UserError(f"{path}: not a readable .npz file ({error})") from error
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             raise UserError(f"{path}: a single array; tsmtl reads .npz files with named arrays (numpy.savez)")
-        yield _Archive(str(path), stack.enter_context(loaded))
+        yield Archive(str(path), stack.enter_context(loaded))
 
 
 def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
@@ -97,11 +116,11 @@ def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
         UserError: If the file, an array or a shape is not as named.
     """
     path = existing_file(settings.path, settings.root)
-    with _opened(path) as archive:
+    with open_archive(path) as archive:
         return _read_instances(archive, settings, tasks)
 
 
-def _read_instances(archive: _Archive, settings: NpzSettings, tasks: dict[str, str]) -> Instances:
+def _read_instances(archive: Archive, settings: NpzSettings, tasks: dict[str, str]) -> Instances:
     path = archive.where
     family = archive.family(settings.input_key)
     if family and "train" not in family:
@@ -153,7 +172,7 @@ def _read_instances(archive: _Archive, settings: NpzSettings, tasks: dict[str, s
     )
 
 
-def _read_input(archive: _Archive, key: str, family: list[str]) -> tuple[FloatArray, dict[str, int]]:
+def _read_input(archive: Archive, key: str, family: list[str]) -> tuple[FloatArray, dict[str, int]]:
     """Read the input, and count the instances of each of its arrays."""
     parts = archive.read(key, "data.input_key", family)
     for name, part in parts.items():
@@ -172,7 +191,7 @@ def _joined(parts: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _texts(archive: _Archive, name: str | None, key: str) -> list[str] | None:
+def _texts(archive: Archive, name: str | None, key: str) -> list[str] | None:
     if name is None:
         return None
     array = archive.one(name, key)

@@ -1,10 +1,5 @@
-"""Reader of the UCR/UEA/TSER archive format (.ts), for classes and numbers, equal and unequal lengths.
+"""Data sets in the UCR/UEA/TSER archive format (.ts), for classes and numbers, equal and unequal lengths."""
 
-The format: a header of ``@`` tags, ``@data``, then one instance a line: the channels divided by ``:``, their values by
-``,``, the label last; ``?`` is a missing value (aeon-toolkit.org describes it). Labels keep their case.
-"""
-
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +11,7 @@ from tsmtl.data.files import existing_file
 from tsmtl.data.instances import ClassTarget, FloatArray, Instances, NumberTarget, Target
 from tsmtl.data.padding import pad
 from tsmtl.data.targets import MISSING
-
-_STAMPED = re.compile(r"\([^,()]*,([^,()]*)\)")  # (time stamp, value)
-_COLON_OUTSIDE_STAMPS = re.compile(r":(?![^(]*\))")  # 12:30 has one of its own
-_LARGEST = float(np.finfo(np.float32).max)
-_MARKS = {"true": True, "false": False}
+from tsmtl.data.ts_lines import TsHeader, read_ts_lines, read_ts_number
 
 
 @dataclass
@@ -45,129 +36,11 @@ def read_ts(path: Path) -> TsFile:
     """Read one .ts file.
 
     Raises:
-        UserError: With the line, for a header without ``@data``, text in a number, a label that was not declared,
-            channels of different lengths or number, and a line that was cut off.
+        UserError: With the line, if the file is damaged.
     """
-    content = TsFile(path)
-    channels: int | None = None
-    length: int | None = None
-    equal = stamped = in_data = False
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines would end a line at U+2028 and others too
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a readable text file ({error})") from error
-    for number, line in enumerate(lines, 1):
-        line = line.strip()
-        if not line or line[0] in "#%":
-            continue
-        where = f"{path}: line {number}"
-        if in_data:
-            channels = _read_instance(line, where, content, channels, stamped)
-            steps = content.series[-1].shape[1]
-            if equal and length is not None and steps != length:
-                raise UserError(f"{where}: {steps} time steps, but the header says that all have {length}")
-            if equal:
-                length = steps
-            continue
-        if not line.startswith("@"):
-            raise UserError(f"{where}: expected a header tag (@...) or @data (got {line[:40]!r})")
-        tag, *values = line.split()
-        match tag.lower():
-            case "@data":
-                in_data = True
-            case "@classlabel":
-                if _mark(values, where, tag):
-                    content.kind, content.class_names = "cls", values[1:]
-                    if not content.class_names:
-                        raise UserError(f"{where}: {tag} true needs the names of the classes behind it")
-            case "@targetlabel":
-                if _mark(values, where, tag):
-                    content.kind = "reg"
-            case "@timestamps":
-                stamped = _mark(values, where, tag)
-            case "@equallength":
-                equal = _mark(values, where, tag)
-            case "@univariate":
-                channels = 1 if _mark(values, where, tag) else channels
-            case "@dimension" | "@dimensions":
-                channels = _whole(values, where, tag)
-            case "@serieslength":
-                length = _whole(values, where, tag)
-    if not in_data:
-        raise UserError(f"{path}: no line @data; the header is all there is")
-    if not content.series:
-        raise UserError(f"{path}: no instance behind @data")
-    return content
-
-
-def _mark(values: list[str], where: str, tag: str) -> bool:
-    if not values or values[0].lower() not in _MARKS:
-        raise UserError(f"{where}: {tag} must be true or false (got {' '.join(values)!r})")
-    return _MARKS[values[0].lower()]
-
-
-def _whole(values: list[str], where: str, tag: str) -> int:
-    if len(values) != 1 or not values[0].isdigit():
-        raise UserError(f"{where}: {tag} must be a whole number (got {' '.join(values)!r})")
-    return int(values[0])
-
-
-def _read_instance(line: str, where: str, content: TsFile, channels: int | None, stamped: bool) -> int:
-    parts = _COLON_OUTSIDE_STAMPS.split(line) if stamped else line.split(":")
-    label = parts.pop().strip() if content.kind else ""
-    if channels is None:
-        channels = len(parts)
-    if len(parts) != channels or not parts:
-        behind = f"{channels} channels" + (" and a label" if content.kind else "")
-        got = len(parts) + (1 if content.kind else 0)
-        raise UserError(f"{where}: {got} parts between colons, expected {behind}; was the line cut off?")
-    series = [_read_channel(part, f"{where}, channel {i}", stamped) for i, part in enumerate(parts, 1)]
-    steps = {len(values) for values in series}
-    if len(steps) > 1:
-        raise UserError(f"{where}: the channels have different lengths ({', '.join(map(str, sorted(steps)))})")
-    if content.kind == "cls" and label != "?" and label not in content.class_names:
-        declared = ", ".join(content.class_names)
-        raise UserError(f"{where}: class {label!r} is not among those of the header ({declared})")
-    if content.kind == "reg" and label != "?":
-        _read_number(label, where)
-    content.series.append(np.stack(series))  # (C, T)
-    content.labels.append(label)
-    return channels
-
-
-def _read_channel(part: str, where: str, stamped: bool) -> FloatArray:
-    if stamped:
-        part = _STAMPED.sub(r"\1", part)
-    part = part.strip()
-    expected = part.count(",") + 1 if part else 0
-    try:
-        values = np.fromstring(part.replace("?", "nan"), sep=",", dtype=np.float32)
-    except ValueError:
-        values = np.empty(0, dtype=np.float32)
-    if not expected or len(values) != expected:
-        bad = next((v for v in part.split(",") if not _is_number(v)), part)
-        raise UserError(f"{where}: {bad.strip()[:40]!r} is not a number; a missing value is ?")
-    return values
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text.strip().replace("?", "nan"))
-    except ValueError:
-        return False
-    return True
-
-
-def _read_number(text: str, where: str) -> float:
-    if text == "?":
-        return float("nan")
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise UserError(f"{where}: the target {text!r} is not a number") from error
-    if abs(value) > _LARGEST:
-        raise UserError(f"{where}: the target {text!r} is infinite in single precision; a missing number is ?")
-    return value
+    header = TsHeader()
+    series, labels = zip(*read_ts_lines(path, header), strict=True)
+    return TsFile(path, list(series), list(labels), header.kind, header.class_names)
 
 
 def ts_files(path: str) -> list[Path]:
@@ -215,7 +88,7 @@ def load_ts(settings: TsSettings, tasks: dict[str, str]) -> Instances:
             ids = [MISSING if label == "?" else names.index(label) for label in labels]
             targets[task] = ClassTarget("class", np.array(ids, dtype=np.int64), names)
         else:
-            values = np.array([_read_number(label, where) for label in labels], dtype=np.float32)
+            values = np.array([read_ts_number(label, where) for label in labels], dtype=np.float32)
             targets[task] = NumberTarget("target", values[:, None])
     given = None
     if len(files) == 2:

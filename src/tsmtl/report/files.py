@@ -6,11 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import yaml
-
-from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 
 RERUN_NOTE = "# Settings of a run; runs again with: tsmtl-train experiment=<this file>\n"
 
@@ -71,38 +67,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_predictions(
-    path: Path,
-    rows: npt.NDArray[np.int64],
-    tasks: dict[str, Task],
-    truth: dict[str, npt.NDArray[Any]],
-    predictions: dict[str, ClassPrediction | NumberPrediction],
-) -> None:
-    """Write one line per instance: its row in the data, and per task the truth and the prediction.
-
-    Args:
-        path: The file.
-        rows: (N,) row of each instance in the data.
-        tasks: The tasks.
-        truth: By task (N,) class ids, -1 missing, or (N, D) numbers, NaN missing; empty cells.
-        predictions: By task.
-    """
-    columns: dict[str, list[Any]] = {"instance": rows.tolist()}
-    for name, task in tasks.items():
-        prediction = predictions[name]
-        if isinstance(prediction, ClassPrediction):
-            columns[f"{name}_true"] = ["" if i < 0 else task.class_names[i] for i in truth[name]]
-            columns[f"{name}_predicted"] = prediction.labels.tolist()
-            for k, label in enumerate(task.class_names):
-                columns[f"{name}_p_{label}"] = [f"{p:.6g}" for p in prediction.probabilities[:, k]]
-        else:
-            for d in range(task.size):
-                suffix = f"_{d + 1}" if task.size > 1 else ""
-                columns[f"{name}_true{suffix}"] = ["" if math.isnan(v) else f"{v:.7g}" for v in truth[name][:, d]]
-                columns[f"{name}_predicted{suffix}"] = [f"{v:.7g}" for v in prediction.values[:, d]]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))

@@ -1,4 +1,4 @@
-"""The last words of a run: the one place that writes to the terminal's output."""
+"""The last words of a command: the one place that writes to the terminal's output."""
 
 import sys
 from collections.abc import Mapping
@@ -8,12 +8,15 @@ from tsmtl.tasks.task import Task
 
 
 def show_summary(
-    tasks: dict[str, Task], test: Mapping[str, Mapping[str, float | None]], paths: dict[str, Path]
+    tasks: Mapping[str, Task],
+    metrics: Mapping[str, Mapping[str, float | None]],
+    paths: Mapping[str, Path],
+    split: str = "test",
 ) -> None:
-    """Write a short table of test metrics, and where things lie."""
-    lines = ["", f"{'test':<24} {'metric':<18} value"]
+    """Write a short table of the metrics on a split, and where things lie."""
+    lines = ["", f"{split:<24} {'metric':<18} value"]
     for name, task in tasks.items():
-        for metric, value in test[name].items():
+        for metric, value in metrics[name].items():
             unit = f" {task.unit}" if task.unit and metric in ("rmse", "mae") else ""
             said = "not defined" if value is None else f"{value:.4g}{unit}"
             lines.append(f"{f'{name} ({task.key})':<24} {metric:<18} {said}")

@@ -4,8 +4,13 @@ from typing import Any
 
 import numpy.typing as npt
 
-from tsmtl.tasks.metrics import classification_metrics, regression_metrics
-from tsmtl.tasks.task import ClassPrediction, NumberPrediction
+from tsmtl.tasks.metrics import (
+    classification_metrics,
+    f1_per_class,
+    regression_metrics,
+    regression_metrics_per_output,
+)
+from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 
 
 def measure(truth: npt.NDArray[Any], prediction: ClassPrediction | NumberPrediction) -> dict[str, float]:
@@ -13,3 +18,19 @@ def measure(truth: npt.NDArray[Any], prediction: ClassPrediction | NumberPredict
     if isinstance(prediction, ClassPrediction):
         return classification_metrics(truth, prediction.probabilities)
     return regression_metrics(truth, prediction.values)
+
+
+def details_by_task(
+    tasks: dict[str, Task], truth: dict[str, Any], predictions: dict[str, ClassPrediction | NumberPrediction]
+) -> dict[str, dict[str, Any]]:
+    """Give each task's metrics by class (F1) or, of several numbers, by number."""
+    details: dict[str, dict[str, Any]] = {}
+    for name, task in tasks.items():
+        prediction = predictions[name]
+        if isinstance(prediction, ClassPrediction):
+            scores = f1_per_class(truth[name], prediction.probabilities)
+            details[name] = {"f1": dict(zip(task.class_names, scores, strict=True))}
+        else:
+            per_output = regression_metrics_per_output(truth[name], prediction.values)
+            details[name] = {"per_output": per_output} if task.size > 1 else {}
+    return details

@@ -1,5 +1,6 @@
 """A task: what its target is, how big its output, and how outputs become predictions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,19 @@ class NumberPrediction:
     """
 
     values: FloatArray
+
+
+Prediction = ClassPrediction | NumberPrediction
+
+
+def joined(parts: Sequence[Prediction]) -> Prediction:
+    """Give the predictions of consecutive blocks of one task as one."""
+    classes = [part for part in parts if isinstance(part, ClassPrediction)]
+    if not classes:
+        return NumberPrediction(np.concatenate([part.values for part in parts if isinstance(part, NumberPrediction)]))
+    return ClassPrediction(
+        *(np.concatenate([getattr(p, name) for p in classes]) for name in ("ids", "labels", "probabilities"))
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,103 @@
+"""Settings of ``tsmtl-evaluate``: any setting of the data may replace that of the training."""
+
+from copy import copy
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import Field, create_model
+
+from tsmtl.config.data_settings import SOURCES, DataSettings
+from tsmtl.config.errors import UserError
+from tsmtl.config.predict_settings import INPUTS, ModelSettings, ending_problems, unread_problems
+from tsmtl.config.rules import RULES
+from tsmtl.config.run_settings import TASKS
+from tsmtl.config.schema import check_section
+from tsmtl.config.section import Section, Text
+
+_FITTED = ("source", "scale", "scale_target", "missing")  # the model knows them
+_READ_OF_A_FILE = {
+    *("path", "input_key", "lengths_key", "instance_key", "class_names_key"),
+    *("class_target", "class_target_2", "regression_target"),
+}
+TARGET_SETTINGS = {"cls": "class_target", "cls_2": "class_target_2", "reg": "regression_target"}
+
+
+class EvaluateSettings(ModelSettings):
+    """Settings of ``tsmtl-evaluate``."""
+
+    split: Literal["train", "val", "test", "all"] | None = Field(description="which instances")
+    tasks: list[Literal["cls", "reg", "cls_2"]] | None = Field(description="which tasks of the model")
+    output: Text | None = Field(description="a .json file of the metrics")
+
+
+class EvaluateDataSettings(Section):
+    """The section ``data`` of ``tsmtl-evaluate``, beside the settings of the sources."""
+
+    instance_key: Text = Field(description=".csv: column that names the instance of each row")
+
+
+@cache
+def evaluate_data_settings() -> type[EvaluateDataSettings]:
+    """Make the section ``data``: what says which data, of all sources, nothing required; and those of CSV files."""
+    fields: dict[str, Any] = {}
+    for source in SOURCES.values():
+        for key, field in source.model_fields.items():
+            if key not in _FITTED and key not in fields:
+                optional = copy(field)
+                optional.default = None
+                fields[key] = (field.annotation, optional)
+    return cast(type[EvaluateDataSettings], create_model("AnyDataSettings", __base__=EvaluateDataSettings, **fields))
+
+
+def evaluate_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[str]:
+    """Check what the checked sections of ``tsmtl-evaluate`` say of the files."""
+    own, problems = settings[""], []
+    if own.output is not None:
+        problems += ending_problems("output", own.output, (".json",))
+    if own.tasks == []:
+        problems.append("tasks: must name a task, or be null for all")
+    if "data.path" in typed:
+        path = settings["data"].path
+        unknown = ending_problems("data.path", path, INPUTS)
+        if own.split is None:
+            problems += unknown or unread_problems(path, typed)
+            problems += [
+                f"{key}: is not read for all instances of a file; name a split as well, or leave it out"
+                for key in sorted(typed)
+                if key.startswith("data.") and key.removeprefix("data.") not in _READ_OF_A_FILE
+            ]
+        elif Path(path).suffix.lower() == ".csv":
+            problems.append("split: a .csv file has no splits; leave split out to take all of its instances")
+    elif "data.instance_key" in typed:
+        problems.append("data.instance_key: is for .csv files; name one with data.path")
+    return problems
+
+
+def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoint: str) -> DataSettings:
+    """Give the settings of the data that a model was trained on, some replaced.
+
+    Args:
+        flat: The settings that its checkpoint holds.
+        replaced: Settings of the data to replace, by name.
+        checkpoint: The file, for messages.
+
+    Raises:
+        UserError: With one line for every problem.
+    """
+    source = flat["data"]["source"]
+    owner = f"{checkpoint} (data.source={source})"
+    problems: list[str] = []
+    task_section = TASKS[flat["task"]]
+    sections = {
+        "data": check_section(SOURCES[source], flat["data"] | replaced, "data", problems, owner),
+        "task": check_section(
+            task_section, {key: flat[key] for key in task_section.model_fields if key in flat}, "", problems, owner
+        ),
+    }
+    for rule, needed in RULES:
+        if set(needed) <= set(sections) and not problems:
+            problems += rule(*(sections[name] for name in needed))
+    if problems:
+        raise UserError(problems)
+    return cast(DataSettings, sections["data"])

@@ -1,0 +1,63 @@
+"""Settings of ``tsmtl-predict``, and those that it shares with ``tsmtl-evaluate``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tsmtl.config.section import Count, Section, Text
+
+INPUTS = (".npz", ".ts", ".csv")
+OUTPUTS = (".csv", ".npz", ".parquet")
+_READ_BY = {"input_key": ".npz", "lengths_key": ".npz", "instance_key": ".csv"}
+
+
+class ModelSettings(Section):
+    """Which model, and how it runs."""
+
+    checkpoint: Text = Field(description="the trained model, a best_model.pt")
+    batch_size: Count = Field(description="instances read and predicted at once")
+    device: Literal["cuda", "cpu"] = Field(description="where to predict")
+    plugins: list[Text] = Field(description="modules to import that register backbones")
+
+
+class PredictSettings(ModelSettings):
+    """Settings of ``tsmtl-predict``."""
+
+    output: Text = Field(description="file of predictions: .csv, .npz or .parquet")
+
+
+class PredictDataSettings(Section):
+    """The section ``data`` of ``tsmtl-predict``."""
+
+    path: Text = Field(description="file of new instances: .npz, .ts or .csv")
+    input_key: Text | None = Field(description=".npz: array of series (N, C, T) or vectors (N, E)")
+    lengths_key: Text | None = Field(description=".npz: array of lengths of padded series")
+    instance_key: Text = Field(description=".csv: column that names the instance of each row")
+
+
+def ending_problems(key: str, path: str, endings: Iterable[str]) -> list[str]:
+    """Say if a file's ending names no format that is known."""
+    if Path(path).suffix.lower() in endings:
+        return []
+    return [f"{key}: must be a file that ends in {', '.join(endings)} (got '{path}')"]
+
+
+def predict_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[str]:
+    """Check what the checked sections of ``tsmtl-predict`` say of the files."""
+    path, output = settings["data"].path, settings[""].output
+    problems = ending_problems("data.path", path, INPUTS) + ending_problems("output", output, OUTPUTS)
+    if Path(path).resolve() == Path(output).resolve():
+        problems.append(f"output: {output} is the file to read; name another")
+    return problems or unread_problems(path, typed)
+
+
+def unread_problems(path: str, typed: frozenset[str]) -> list[str]:
+    """Say which typed settings are for another format than that of the file."""
+    suffix = Path(path).suffix.lower()
+    return [
+        f"data.{key}: is for {ending} files; {path} is none"
+        for key, ending in _READ_BY.items()
+        if f"data.{key}" in typed and suffix != ending
+    ]

@@ -1,0 +1,25 @@
+"""Open a file of new instances; its ending says how."""
+
+from collections.abc import Callable
+
+from tsmtl.data.stream import Request, Stream
+from tsmtl.data.stream_npz import stream_npz
+from tsmtl.data.stream_ts import stream_ts
+
+
+def _stream_csv(request: Request) -> Stream:
+    from tsmtl.data.stream_csv import stream_csv  # polars takes a while to import, and only CSV needs it
+
+    return stream_csv(request)
+
+
+STREAMS: dict[str, Callable[[Request], Stream]] = {".npz": stream_npz, ".ts": stream_ts, ".csv": _stream_csv}
+
+
+def open_stream(request: Request) -> Stream:
+    """Open a file; what it holds is read as its blocks are asked for.
+
+    Raises:
+        UserError: If the file is not there, or its header tells that it is not what the model reads.
+    """
+    return STREAMS[request.path.suffix.lower()](request)

@@ -1,0 +1,198 @@
+"""Metrics of a checkpoint: on a split of the data it was trained on, or on the instances of a file."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tsmtl.assembly import warn_of_fallback
+from tsmtl.config.data_settings import NpzSettings
+from tsmtl.config.errors import UserError
+from tsmtl.config.evaluate_settings import TARGET_SETTINGS, EvaluateDataSettings, EvaluateSettings, data_of_checkpoint
+from tsmtl.data.checks import data_hash
+from tsmtl.data.instances import SPLITS, ClassTarget, IntArray
+from tsmtl.data.loading import load_bundle
+from tsmtl.data.stream import Request, WantedTarget, class_ids
+from tsmtl.data.streaming import open_stream
+from tsmtl.predict_file import load_for, predicted
+from tsmtl.predictor import Predictor
+from tsmtl.report.files import write_json
+from tsmtl.report.terminal import show_summary
+from tsmtl.tasks.measure import details_by_task, measure
+from tsmtl.tasks.task import Prediction, Task, joined
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Predictions beside the truth, by task; ``split`` says of which instances of ``where``."""
+
+    where: str
+    split: str
+    truth: dict[str, npt.NDArray[Any]]
+    predictions: dict[str, Prediction]
+
+
+def evaluate_checkpoint(
+    settings: EvaluateSettings, data: EvaluateDataSettings, typed: frozenset[str]
+) -> dict[str, Any]:
+    """Measure a model, show the metrics and write them where the settings ask for it.
+
+    Args:
+        settings: Which model, on which instances.
+        data: The section ``data``; only what was typed counts.
+        typed: Keys that the user gave on the command line.
+
+    Returns:
+        What the JSON file holds: metrics by task as in a run's ``summary.json``, and of what they are.
+
+    Raises:
+        UserError: If the checkpoint, the data or a target cannot be used.
+    """
+    output = None if settings.output is None else Path(settings.output).expanduser()
+    if output is not None and not output.parent.is_dir():
+        raise UserError(f"output: there is no folder {output.parent}")
+    predictor = load_for(settings, typed)
+    tasks = _chosen(predictor, settings)
+    given = {key: getattr(data, key) for key in type(data).model_fields if f"data.{key}" in typed}
+    if "path" in given and settings.split is None:
+        compared = _on_file(predictor, tasks, settings, data, given, "data.instance_key" in typed)
+    else:
+        compared = _on_split(predictor, tasks, settings, given)
+    labelled = {}
+    for name, task in tasks.items():
+        truth = compared.truth[name]
+        there = truth >= 0 if task.kind == "cls" else ~np.isnan(truth).all(axis=1)
+        labelled[name] = int(there.sum())
+        if not labelled[name]:
+            raise UserError(f"{compared.where}: no instance has a target of task {name} ({compared.split})")
+    metrics = {name: measure(compared.truth[name], compared.predictions[name]) for name in tasks}
+    details = details_by_task(tasks, compared.truth, compared.predictions)
+    result = {
+        "metrics": {name: metrics[name] | details[name] for name in tasks},
+        "split": compared.split,
+        "instances": len(next(iter(compared.truth.values()))),
+        "labelled": labelled,
+        "data": compared.where,
+        "checkpoint": settings.checkpoint,
+    }
+    paths = {"checkpoint": Path(settings.checkpoint), "data": Path(compared.where)}
+    if output is not None:
+        try:
+            write_json(output, result)
+        except OSError as error:
+            raise UserError(f"output: cannot write {output} ({error.strerror})") from error
+        paths["metrics"] = output
+    log.info("measured: %d instances", result["instances"])
+    show_summary(tasks, metrics, paths, compared.split)
+    return result
+
+
+def _chosen(predictor: Predictor, settings: EvaluateSettings) -> dict[str, Task]:
+    if settings.tasks is None:
+        return predictor.tasks
+    if unknown := [name for name in settings.tasks if name not in predictor.tasks]:
+        have = ", ".join(predictor.tasks)
+        raise UserError(f"tasks: {settings.checkpoint} has no task {unknown[0]}; it has {have}")
+    return {name: predictor.tasks[name] for name in settings.tasks}
+
+
+def _on_split(
+    predictor: Predictor, tasks: dict[str, Task], settings: EvaluateSettings, given: dict[str, Any]
+) -> _Compared:
+    data = data_of_checkpoint(predictor.settings, given, settings.checkpoint)
+    # All targets, also of tasks that are left out: a split may be drawn by them.
+    bundle = load_bundle(data, {name: task.kind for name, task in predictor.tasks.items()})
+    trained = predictor.settings["data"]
+    changed = [f"data.{key}" for key, value in given.items() if key not in trained or trained[key] != value]
+    split = settings.split or "test"
+    if changed and "data.path" not in changed and split != "all":
+        log.warning(
+            "%s: not as in training, so that instances of the %s split may have been trained on",
+            ", ".join(changed),
+            split,
+        )
+    if not changed and predictor.data_hash not in (None, data_hash(bundle)):
+        log.warning("%s: the data, or their split, have changed since the training", bundle.instances.where)
+    instances = bundle.instances
+    rows = np.sort(np.concatenate([bundle.splits[s] for s in (SPLITS if split == "all" else (split,))]))
+    if split != "all":
+        rows = bundle.splits[split]
+    if isinstance(data, NpzSettings) and data.channels_key is not None:
+        predictor.contract.check_channels(instances.channels, f"{instances.where}: '{data.channels_key}'")
+    lengths = None if instances.lengths is None else instances.lengths[rows]
+    checked = predictor.contract.check(instances.x[rows], lengths, instances.where, rows.tolist())
+    warn_of_fallback(settings.device, predictor.device)
+    truth: dict[str, npt.NDArray[Any]] = {}
+    for name, task in tasks.items():
+        target = instances.targets[name]
+        if isinstance(target, ClassTarget):
+            truth[name] = _same_classes(target, rows, task, instances.where)
+        else:
+            truth[name] = target.values[rows]
+            if truth[name].shape[1] != task.size:
+                raise UserError(
+                    f"{instances.where}: '{target.key}' holds {truth[name].shape[1]} numbers per instance, task {name} "
+                    f"of the model has {task.size}"
+                )
+    return _Compared(instances.where, split, truth, predictor.predict_checked(*checked))
+
+
+def _same_classes(target: ClassTarget, rows: IntArray, task: Task, where: str) -> IntArray:
+    """Give the ids of the model for those of the data: classes are known by their names."""
+    names = np.array([*target.names, ""])  # the last one is that of -1, a missing class
+    return class_ids(names[target.ids[rows]], task.class_names, False, where, rows.tolist())
+
+
+def _on_file(
+    predictor: Predictor,
+    tasks: dict[str, Task],
+    settings: EvaluateSettings,
+    data: EvaluateDataSettings,
+    given: dict[str, Any],
+    instance_key_typed: bool,
+) -> _Compared:
+    trained = predictor.settings["data"]
+    ids_key = given.get("class_names_key") or trained.get("class_names_key")
+    wanted = []
+    for name, task in tasks.items():
+        setting = TARGET_SETTINGS[name]
+        key = given.get(setting) or task.key
+        size = task.size if task.kind == "reg" else 1
+        wanted.append(WantedTarget(name, task.kind, key, f"data.{setting}", size, ids_key if name == "cls" else None))
+    request = Request(
+        Path(given["path"]),
+        predictor.contract,
+        settings.batch_size,
+        given.get("input_key"),
+        given.get("lengths_key"),
+        {key: trained.get(key) for key in ("input_key", "lengths_key", "channels_key")},
+        data.instance_key,
+        instance_key_typed,
+        wanted,
+    )
+    stream = open_stream(request)
+    warn_of_fallback(settings.device, predictor.device)
+    truth: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in tasks}
+    parts: dict[str, list[Prediction]] = {name: [] for name in tasks}
+    for block, predictions in predicted(predictor, stream, settings.batch_size):
+        for target in wanted:
+            values, task = block.targets[target.task], tasks[target.task]
+            if target.kind == "cls":
+                named = target.ids_key is not None
+                values = class_ids(values, task.class_names, named, stream.where, block.names)
+            elif np.isinf(values).any():
+                instance = block.names[int(np.argwhere(np.isinf(values))[0][0])]
+                raise UserError(f"{stream.where}: instance {instance}: '{target.key}' is infinite")
+            truth[target.task].append(values)
+            parts[target.task].append(predictions[target.task])
+    return _Compared(
+        stream.where,
+        "all",
+        {name: np.concatenate(values) for name, values in truth.items()},
+        {name: joined(part) for name, part in parts.items()},
+    )

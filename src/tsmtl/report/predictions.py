@@ -1,0 +1,198 @@
+"""Predictions as a file: one line per instance, as CSV, Parquet or arrays."""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tsmtl.config.errors import FailedError, UserError
+from tsmtl.tasks.task import ClassPrediction, Prediction, Task, joined
+
+Names = Sequence[int] | Sequence[str]
+Columns = dict[str, npt.NDArray[Any] | list[Any]]
+
+
+def columns_of(
+    instances: npt.NDArray[np.int64] | list[Any],
+    tasks: dict[str, Task],
+    predictions: dict[str, Prediction],
+    truth: dict[str, npt.NDArray[Any]] | None = None,
+) -> Columns:
+    """Give the columns of a table of predictions.
+
+    Args:
+        instances: (N,) what each instance is called.
+        tasks: The tasks.
+        predictions: By task.
+        truth: By task (N,) class ids, -1 missing, or (N, D) numbers, NaN missing; None leaves its columns out.
+
+    Returns:
+        ``instance``, then for each task ``<task>_true``, ``<task>_predicted`` (``..._1`` to ``..._D`` of several
+        numbers) and of classes ``<task>_p_<class>``; a class is its name, "" where it is missing.
+    """
+    columns: Columns = {"instance": instances}
+    for name, task in tasks.items():
+        prediction = predictions[name]
+        if isinstance(prediction, ClassPrediction):
+            if truth is not None:
+                columns[f"{name}_true"] = ["" if i < 0 else task.class_names[i] for i in truth[name]]
+            columns[f"{name}_predicted"] = prediction.labels.tolist()
+            for k, label in enumerate(task.class_names):
+                columns[f"{name}_p_{label}"] = prediction.probabilities[:, k]
+        else:
+            for d in range(task.size):
+                suffix = f"_{d + 1}" if task.size > 1 else ""
+                if truth is not None:
+                    columns[f"{name}_true{suffix}"] = truth[name][:, d]
+                columns[f"{name}_predicted{suffix}"] = prediction.values[:, d]
+    return columns
+
+
+def write_predictions(
+    path: Path,
+    rows: npt.NDArray[np.int64],
+    tasks: dict[str, Task],
+    truth: dict[str, npt.NDArray[Any]],
+    predictions: dict[str, Prediction],
+) -> None:
+    """Write truth and prediction of each instance as CSV; see :func:`columns_of`."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        _CsvTable(file).write(columns_of(rows, tasks, predictions, truth))
+
+
+class _CsvTable:
+    """A table as CSV, written as it comes; numbers read back to the same single-precision value, NaN is empty."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._writer = csv.writer(file)
+        self._has_header = False
+
+    def write(self, columns: Columns) -> None:
+        if not self._has_header:
+            self._writer.writerow(columns)
+            self._has_header = True
+        self._writer.writerows(zip(*map(_cells, columns.values()), strict=True))
+
+
+def _cells(column: npt.NDArray[Any] | list[Any]) -> list[Any]:
+    if isinstance(column, np.ndarray) and column.dtype.kind == "f":
+        return ["" if math.isnan(v) else f"{v:.9g}" for v in column.tolist()]
+    return list(column)
+
+
+class _Csv:
+    """CSV, written as predictions come."""
+
+    def __init__(self, file: IO[bytes], tasks: dict[str, Task]) -> None:
+        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        self._table = _CsvTable(self._text)
+        self._tasks = tasks
+
+    def add(self, instances: Names, predictions: dict[str, Prediction]) -> None:
+        self._table.write(columns_of(list(instances), self._tasks, predictions))
+
+    def finish(self) -> None:
+        self._text.flush()
+
+
+class _Collected:
+    """Predictions, collected: they are small beside the input."""
+
+    def __init__(self, file: IO[bytes], tasks: dict[str, Task]) -> None:
+        self._file = file
+        self._tasks = tasks
+        self._instances: list[Any] = []
+        self._parts: dict[str, list[Prediction]] = {name: [] for name in tasks}
+
+    def add(self, instances: Names, predictions: dict[str, Prediction]) -> None:
+        self._instances += instances
+        for name, part in predictions.items():
+            self._parts[name].append(part)
+
+    @property
+    def predictions(self) -> dict[str, Prediction]:
+        return {name: joined(parts) for name, parts in self._parts.items()}
+
+
+class _Npz(_Collected):
+    """Arrays: ``instance`` (N,), ``<task>_predicted`` (N,) or (N, D), ``<task>_p`` (N, K), ``<task>_classes`` (K,)."""
+
+    def finish(self) -> None:
+        arrays = {"instance": np.array(self._instances)}
+        for name, prediction in self.predictions.items():
+            if isinstance(prediction, ClassPrediction):
+                arrays[f"{name}_predicted"] = prediction.labels
+                arrays[f"{name}_p"] = prediction.probabilities
+                arrays[f"{name}_classes"] = np.array(self._tasks[name].class_names)
+            else:
+                one = self._tasks[name].size == 1
+                arrays[f"{name}_predicted"] = prediction.values[:, 0] if one else prediction.values
+        np.savez(self._file, **arrays)  # type: ignore[arg-type]  # none is called allow_pickle
+
+
+class _Parquet(_Collected):
+    """The table of the CSV format as Parquet."""
+
+    def finish(self) -> None:
+        import polars as pl  # it takes a while, and only this format needs it
+
+        pl.DataFrame(columns_of(self._instances, self._tasks, self.predictions)).write_parquet(self._file)
+
+
+_FORMATS: dict[str, type[_Csv] | type[_Npz] | type[_Parquet]] = {".csv": _Csv, ".npz": _Npz, ".parquet": _Parquet}
+
+
+@contextmanager
+def predictions_file(path: Path, tasks: dict[str, Task]) -> Iterator[Callable[[Names, dict[str, Prediction]], None]]:
+    """Open a file for predictions; it is there whole at the end, or as it was if anything fails on the way.
+
+    Args:
+        path: Where to; its ending (.csv, .npz, .parquet) says the format.
+        tasks: The tasks.
+
+    Yields:
+        What adds the predictions by task of consecutive instances, from their names.
+
+    Raises:
+        UserError: If nothing can be written there.
+        FailedError: If the disk refuses on the way.
+    """
+    target = path.resolve()  # where it is a link, the file that it leads to is replaced
+    temporary = target.with_name(target.name + ".tmp")
+    if target.is_dir():
+        raise UserError(f"output: {path} is a folder; name a file in it")
+    if not target.parent.is_dir():
+        raise UserError(f"output: there is no folder {target.parent}")
+    try:
+        file = temporary.open("wb")
+    except OSError as error:
+        raise UserError(f"output: cannot write {path} ({error.strerror})") from error
+    try:
+        with file:
+            table = _FORMATS[path.suffix.lower()](file, tasks)
+
+            def add(instances: Names, predictions: dict[str, Prediction]) -> None:
+                with _told(path):
+                    table.add(instances, predictions)
+
+            yield add
+            with _told(path):
+                table.finish()
+        with _told(path):
+            temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FailedError(f"output: cannot write {path} ({error.strerror})") from error

@@ -1,0 +1,425 @@
+"""``tsmtl-predict`` gives for a file what the run predicted, whatever the formats; what it cannot use it refuses."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.trained import CHANNELS, CLASSES, SMALL, series_of, table_of, write_csv, write_ts
+from tsmtl.config.help import sister_help_text
+from tsmtl.predict import ABOUT, _sections
+
+TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}  # a batch of another size sums in another order
+
+
+def numbers(table: dict[str, list[str]]) -> dict[str, np.ndarray]:
+    return {k: np.array(v, dtype=float) for k, v in table.items() if "_p_" in k or k.startswith("reg_predicted")}
+
+
+def assert_same(got: dict[str, list[str]], expected: dict[str, list[str]]) -> None:
+    assert list(got) == list(expected)
+    assert got["cls_predicted"] == expected["cls_predicted"]
+    for name, values in numbers(expected).items():
+        np.testing.assert_allclose(numbers(got)[name], values, **TOLERANCE)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 40])
+@pytest.mark.parametrize("case", [*SMALL, "lengths", "two numbers"])
+def test_on_the_file_of_the_run_it_predicts_what_the_run_did(trained, tsmtl_predict, tmp_path, case, batch):
+    run = trained(case)
+    answer = tsmtl_predict(run.checkpoint, f"data.path={run.data}", "output=out.csv", f"batch_size={batch}")
+    assert answer.code == 0, answer.err
+    expected = {k: v for k, v in table_of(run.folder / "predictions_test.csv").items() if "_true" not in k}
+    whole = table_of(tmp_path / "out.csv")
+    assert whole["instance"] == [str(i) for i in range(40)]
+    rows = [int(i) for i in expected["instance"]]
+    assert_same({name: [column[i] for i in rows] for name, column in whole.items()}, expected)
+    assert answer.lines[0].startswith(f"predicted: 40 instances of {run.data}, cls (y_cls), reg (")
+    assert answer.lines[1:] == ["output: out.csv"]
+
+
+@pytest.mark.parametrize("case", ["gru", "lengths", "cnn1d", "fc"])
+def test_every_format_of_the_input_gives_the_same(trained, tsmtl_predict, tmp_path, case):
+    run = trained(case)
+    files = {"npz": run.data, "csv": write_csv(tmp_path / "new.csv", run.arrays)}
+    if case != "fc":
+        files["ts"] = write_ts(tmp_path / "new.ts", run.arrays)
+    tables = {}
+    for kind, path in files.items():
+        answer = tsmtl_predict(run.checkpoint, f"data.path={path}", f"output={kind}.csv", "batch_size=7")
+        assert answer.code == 0, answer.err
+        tables[kind] = table_of(tmp_path / f"{kind}.csv")
+        assert tables[kind]["instance"] == [f"m{i}" if kind == "csv" else str(i) for i in range(40)]
+        assert_same(tables[kind], tables["npz"])
+
+
+@pytest.mark.parametrize("case", ["gru", "two numbers"])
+def test_every_format_of_the_output_holds_the_same(trained, tsmtl_predict, tmp_path, case):
+    run = trained(case)
+    for ending in ("csv", "npz", "parquet"):
+        assert tsmtl_predict(run.checkpoint, f"data.path={run.data}", f"output=out.{ending}", "batch_size=7").code == 0
+    table = table_of(tmp_path / "out.csv")
+    parquet = pl.read_parquet(tmp_path / "out.parquet")
+    assert parquet.columns == list(table)
+    assert parquet["instance"].to_list() == [int(i) for i in table["instance"]]
+    assert parquet["cls_predicted"].to_list() == table["cls_predicted"]
+    for name, values in numbers(table).items():
+        assert parquet[name].dtype == pl.Float32
+        np.testing.assert_array_equal(parquet[name].to_numpy(), values.astype(np.float32))  # .9g reads back exactly
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as arrays:
+        assert arrays["instance"].tolist() == parquet["instance"].to_list()
+        assert arrays["cls_predicted"].tolist() == table["cls_predicted"]
+        assert arrays["cls_classes"].tolist() == CLASSES
+        np.testing.assert_array_equal(arrays["cls_p"], parquet.select(pl.col("^cls_p_.*$")).to_numpy())
+        predicted = parquet.select(pl.col("^reg_predicted.*$")).to_numpy()
+        assert arrays["reg_predicted"].shape == ((40,) if case == "gru" else (40, 2))
+        np.testing.assert_array_equal(arrays["reg_predicted"].reshape(40, -1), predicted)
+
+
+def test_vectors_without_an_instance_column_are_numbered(trained, tsmtl_predict, tmp_path):
+    run = trained("fc")
+    text = write_csv(tmp_path / "new.csv", run.arrays).read_text().replace("instance", "name", 1)
+    (tmp_path / "new.csv").write_text(text)
+    assert tsmtl_predict(run.checkpoint, "data.path=new.csv", "output=out.csv", "batch_size=7").code == 0
+    assert table_of(tmp_path / "out.csv")["instance"] == [str(i) for i in range(40)]
+    assert tsmtl_predict(run.checkpoint, "data.path=new.csv", "output=out.csv", "data.instance_key=name").code == 0
+    assert table_of(tmp_path / "out.csv")["instance"] == [f"m{i}" for i in range(40)]
+
+
+def test_an_empty_cell_is_a_missing_value_in_every_format(trained, tsmtl_predict, tmp_path):
+    run = trained("gru")
+    arrays = run.arrays
+    arrays["X"][2, 1, 3:6] = np.nan
+    arrays["X"][7, 0] = np.nan
+    np.savez(tmp_path / "new.npz", X=arrays["X"])
+    write_csv(tmp_path / "new.csv", arrays)
+    write_ts(tmp_path / "new.ts", arrays)
+    tables = []
+    for kind in ("npz", "csv", "ts"):
+        answer = tsmtl_predict(run.checkpoint, f"data.path=new.{kind}", f"output={kind}.out.csv")
+        assert answer.code == 0, answer.err
+        tables.append(table_of(tmp_path / f"{kind}.out.csv"))
+    assert_same(tables[1], tables[0])
+    assert_same(tables[2], tables[0])
+
+
+@pytest.mark.parametrize("names", [{"X": "X"}, {"X": "only"}, {"X": "mine", "y_reg": "y_reg"}])
+def test_the_input_array_is_that_of_the_training_or_the_only_one_or_the_typed_one(
+    trained, tsmtl_predict, tmp_path, names
+):
+    run = trained("gru")
+    np.savez(tmp_path / "new.npz", **{new: run.arrays[old] for old, new in names.items()})
+    typed = ["data.input_key=mine"] if len(names) > 1 else []
+    assert tsmtl_predict(run.checkpoint, "data.path=new.npz", "output=out.csv", *typed).code == 0
+    assert len(table_of(tmp_path / "out.csv")["instance"]) == 40
+
+
+@pytest.mark.parametrize(
+    "labels", ["@classLabel true walk run", "@classLabel true 0 1 2", "@targetLabel true", "@classLabel false"]
+)
+def test_the_labels_of_a_ts_file_are_ignored(trained, tsmtl_predict, tmp_path, labels):
+    run = trained("gru")
+    path = write_ts(tmp_path / "new.ts", run.arrays, labels)
+    path.write_text(path.read_text().replace("\n@data", "\n@univariate false\n@data"))
+    assert tsmtl_predict(run.checkpoint, "data.path=new.ts", "output=a.csv").code == 0
+    assert tsmtl_predict(run.checkpoint, f"data.path={run.data}", "output=b.csv").code == 0
+    assert_same(table_of(tmp_path / "a.csv"), table_of(tmp_path / "b.csv"))
+
+
+def csv_text(*rows: str, header: str = "instance,sensor_a,sensor_b") -> str:
+    return "\n".join([header, *rows]) + "\n"
+
+
+STEPS = [f"{name},{t},{t * 0.5}" for name in ("p", "q") for t in range(12)]
+X = np.random.default_rng(1).normal(size=(6, 2, 12)).astype(np.float32)
+
+
+def with_value(value: float) -> np.ndarray:
+    x = X.copy()
+    x[4, 1, 3] = value
+    return x
+
+
+def truncated(path: Path) -> None:
+    np.savez(path, X=X)
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def corrupted(path: Path) -> None:
+    np.savez(path, X=X)
+    content = bytearray(path.read_bytes())
+    content[400] ^= 0xFF
+    path.write_bytes(bytes(content))
+
+
+def short_member(path: Path) -> None:
+    np.savez(path, X=X)
+    with zipfile.ZipFile(path) as file:
+        content = file.read("X.npy")
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("X.npy", content[:-8])
+
+
+WRONG = {  # what is made of the file, the case of the model, what the line says behind the file
+    "text named .npz": ("npz", "hello\n", "gru", ": not a readable .npz file ("),
+    "truncated npz": ("npz", truncated, "gru", ": not a readable .npz file ("),
+    "corrupted npz": ("npz", corrupted, "gru", ": 'X' cannot be read, the file is damaged ("),
+    "npz of a cut array": ("npz", short_member, "gru", ": 'X' cannot be read, the file is damaged (its size is not"),
+    "object array": ("npz", {"X": np.array([X[0], None], dtype=object)}, "gru", ": 'X' is an object array, which"),
+    "array of text": ("npz", {"X": np.array(["a", "b"])}, "gru", ": 'X' has type <U1, no numbers"),
+    "which array": (
+        "npz",
+        {"A": X, "B": X},
+        "gru",
+        ": which array is the input? name it with data.input_key; the file has A, B",
+    ),
+    "wrong channels": ("npz", {"X": X[:, :1]}, "gru", ": 'X': the model was trained with C = 2 (got 1, shape (6, 1"),
+    "other channels": (
+        "npz",
+        {"X": X, "channels": np.array(CHANNELS[::-1])},
+        "gru",
+        ": 'channels': 1. is sensor_b, the model was trained with sensor_a there",
+    ),
+    "vectors for series": ("npz", {"X": X[:, 0]}, "gru", ": 'X': the model reads series (N, C, T) (got shape (6, 12))"),
+    "no instance": ("npz", {"X": X[:0]}, "gru", ": 'X': the model reads series (N, C, T) (got shape (0, 2, 12))"),
+    "wrong length": (
+        "npz",
+        {"X": X[:, :, :9]},
+        "cnn1d",
+        ": 'X': the model was trained with 12 time steps and reads no other length (got 9)",
+    ),
+    "wrong lengths": ("npz", {"X": X, "lengths": np.full(6, 13)}, "lengths", ": 'lengths': must lie in [1, 12] (got"),
+    "lengths of others": ("npz", {"X": X, "lengths": np.full(5, 3)}, "lengths", ": 'lengths': must be whole numbers"),
+    "infinite value": (
+        "npz",
+        {"X": with_value(np.inf)},
+        "gru",
+        ": instance 4, channel sensor_b, time step 3 is infinite; a missing value is NaN",
+    ),
+    "too large for single precision": ("npz", {"X": with_value(1).astype(float) * 1e39}, "gru", ": instance 0, "),
+    "NaN with missing=error": (
+        "npz",
+        {"X": with_value(np.nan)},
+        "strict",
+        ": instance 4, channel sensor_b, time step 3 is missing, and the model was trained with data.missing=error",
+    ),
+    "empty csv": ("csv", "", "gru", ": empty; the first row must name the columns"),
+    "header alone": ("csv", csv_text(), "gru", ": no row behind the header"),
+    "bytes that are no text": ("csv", b"instance,sensor_a,sensor_b\np,\xff,1\n", "gru", ": not a readable text file ("),
+    "missing columns": (
+        "csv",
+        csv_text(*STEPS, header="instance,a,b"),
+        "gru",
+        ": no column sensor_a, sensor_b; expected are the channels sensor_a, sensor_b, there are instance, a, b",
+    ),
+    "a column twice": (
+        "csv",
+        csv_text("p,1,2,3", header="instance,sensor_a,sensor_b,sensor_a"),
+        "gru",
+        ": has more than one column 'sensor_a'",
+    ),
+    "no instance column": (
+        "csv",
+        csv_text("1,2", header="sensor_a,sensor_b"),
+        "gru",
+        ": no column 'instance' that names the instance of each row (data.instance_key); there are sensor_a, sensor_b",
+    ),
+    "text in a number": (
+        "csv",
+        csv_text(*STEPS[:5], "p,1,n/a", *STEPS[5:]),
+        "gru",
+        ": row 7, column 'sensor_b': 'n/a' is not a number; a missing value is an empty cell",
+    ),
+    "instance split apart": (
+        "csv",
+        csv_text(*STEPS, "p,0,0"),
+        "gru",
+        ": row 26: instance 'p' comes again after others; the rows of one instance must stand together",
+    ),
+    "no name of an instance": ("csv", csv_text(*STEPS, ",0,0"), "gru", ": row 26: column 'instance' is empty; name"),
+    "a cell too many": ("csv", csv_text(*STEPS, "q,0,0,1"), "gru", ": row 26 has 4 cells, the header 3; was the file"),
+    "a cut row": ("csv", csv_text(*STEPS, "q,0")[:-1], "gru", ": row 26 has 2 cells, the header 3; was the file cut"),
+    "an open quote": ("csv", csv_text(*STEPS, '"q,0,0', "q,1,1"), "gru", ": row 26: a quote is never closed"),
+    "a csv series of another length": (
+        "csv",
+        csv_text(*STEPS, "r,0,0"),
+        "cnn1d",
+        ": instance r has 1 time steps; the model was trained with 12 and reads no other length",
+    ),
+    "infinite value in csv": ("csv", csv_text(*STEPS, "r,0,inf"), "gru", ": instance r, channel sensor_b, time step 0"),
+    "empty ts": ("ts", "", "gru", ": no line @data; the header is all there is"),
+    "text in a ts number": ("ts", "@dimensions 2\n@data\n1,2:3,x\n", "gru", ": line 3, channel 2: 'x' is not a number"),
+    "wrong channels in ts": ("ts", "@data\n1,2\n", "gru", ": the model was trained with C = 2 (got 1)"),
+    "a ts series of another length": (
+        "ts",
+        "@data\n1,2:3,4\n",
+        "cnn1d",
+        ": instance 0 has 2 time steps; the model was trained with 12 and reads no other length",
+    ),
+    "series for vectors": ("ts", "@data\n1,2:3,4\n", "fc", ": holds series, the model reads vectors (N, E); give"),
+}
+
+
+@pytest.mark.parametrize(("ending", "content", "case", "said"), WRONG.values(), ids=WRONG)
+def test_a_file_that_cannot_be_used_is_one_line_and_leaves_no_output(
+    trained, tsmtl_predict, tmp_path, ending, content, case, said
+):
+    path = tmp_path / f"new.{ending}"
+    if callable(content):
+        content(path)
+    elif isinstance(content, dict):
+        np.savez(path, **content)
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    answer = tsmtl_predict(trained(case).checkpoint, f"data.path={path}", "output=out.csv", "batch_size=2")
+    lines = [line for line in answer.lines if not line.startswith("warning: ")]
+    assert (answer.code, len(lines)) == (2, 1), answer.err
+    assert lines[0].startswith(f"tsmtl-predict: {path}{said}")
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (["data.path=none.npz"], "data.path: there is no file none.npz; check the name, or the folder you started"),
+        (["data.path=new.txt"], "data.path: must be a file that ends in .npz, .ts, .csv (got 'new.txt')"),
+        (["output=out.xlsx"], "output: must be a file that ends in .csv, .npz, .parquet (got 'out.xlsx')"),
+        (["output=new.npz"], "output: new.npz is the file to read; name another"),
+        (["output=none/out.csv"], "output: there is no folder "),
+        (["output=folder.csv"], "output: folder.csv is a folder; name a file in it"),
+        (["checkpoint=none.pt"], "none.pt: there is no such checkpoint"),
+        (["checkpoint=null"], "checkpoint: must be text (got null)"),
+        (["batch_size=0"], "batch_size: must be a whole number, at least 1 (got 0)"),
+        (["data.instance_key=name"], "data.instance_key: is for .csv files; new.npz is none"),
+        (["data.input_key=Y"], "new.npz: no array 'Y' (data.input_key); it has X"),
+        (["data.pth=x"], "data.pth: unknown setting; did you mean 'data.path'?"),
+        (["plugins=[no_such_module]"], "plugins: importing 'no_such_module' failed ("),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_one_line(trained, tsmtl_predict, tmp_path, changes, line):
+    np.savez(tmp_path / "new.npz", X=X)
+    (tmp_path / "folder.csv").mkdir()
+    before = sorted(tmp_path.iterdir())
+    answer = tsmtl_predict(trained("gru").checkpoint, "data.path=new.npz", "output=out.csv", *changes)
+    assert answer.code == 2
+    assert len(answer.lines) == 1
+    assert answer.lines[0].startswith(f"tsmtl-predict: {line}")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("ending", ["csv", "npz", "parquet"])
+@pytest.mark.parametrize("failure", ["bad value", "interrupt"])
+def test_a_prediction_that_does_not_end_leaves_the_old_output(
+    trained, tsmtl_predict, tmp_path, monkeypatch, ending, failure
+):
+    old = tmp_path / f"out.{ending}"
+    old.write_text("the old one")
+    np.savez(tmp_path / "new.npz", X=with_value(np.inf if failure == "bad value" else 1))
+    if failure == "interrupt":
+        from tsmtl.predictor import Predictor
+
+        real, calls = Predictor.predict_checked, []
+
+        def interrupted(*arguments):
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return real(*arguments)
+
+        monkeypatch.setattr(Predictor, "predict_checked", interrupted)
+    answer = tsmtl_predict(trained("gru").checkpoint, "data.path=new.npz", f"output={old.name}", "batch_size=2")
+    assert answer.code == (2 if failure == "bad value" else 130)
+    assert old.read_text() == "the old one"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new.npz", old.name]
+
+
+def test_a_full_disk_is_a_failure_of_one_line(trained, tsmtl_predict, tmp_path, monkeypatch):
+    np.savez(tmp_path / "new.npz", X=X)
+
+    def full(*arguments, **named):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tsmtl.report.predictions._CsvTable.write", full)
+    answer = tsmtl_predict(trained("gru").checkpoint, "data.path=new.npz", "output=out.csv")
+    assert (answer.code, answer.lines) == (
+        1,
+        ["tsmtl-predict: output: cannot write out.csv (No space left on device)"],
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["new.npz"]
+
+
+def test_lengths_that_the_file_lacks_are_warned_of(trained, tsmtl_predict, tmp_path):
+    np.savez(tmp_path / "new.npz", X=X)
+    answer = tsmtl_predict(trained("lengths").checkpoint, "data.path=new.npz", "output=out.csv")
+    assert answer.code == 0
+    assert answer.lines[0] == "warning: new.npz: no array 'lengths' of lengths as in training: every time step counts"
+
+
+def test_the_default_device_falls_back_and_a_typed_one_does_not(trained, command, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    np.savez(tmp_path / "new.npz", X=X)
+    arguments = ["tsmtl-predict", trained("gru").checkpoint, "data.path=new.npz", "output=out.csv"]
+    answer = command(*arguments)
+    assert answer.code == 0
+    assert sum(line.startswith("warning: device: no CUDA device here") for line in answer.lines) == 1
+    answer = command(*arguments, "device=cuda")
+    assert answer.code == 2
+    assert "device: cuda was asked for" in answer.lines[0]
+
+
+def test_a_link_stays_and_the_file_behind_it_is_replaced(trained, tsmtl_predict, tmp_path):
+    np.savez(tmp_path / "new.npz", X=X)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out.csv").symlink_to(tmp_path / "real" / "out.csv")
+    assert tsmtl_predict(trained("gru").checkpoint, "data.path=new.npz", "output=out.csv").code == 0
+    assert (tmp_path / "out.csv").is_symlink()
+    assert len(table_of(tmp_path / "real" / "out.csv")["instance"]) == 6
+
+
+@pytest.mark.parametrize("command_name", ["predict", "evaluate"])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--help"], 0), (["batch_size=x"], 2), (["checkpoint=a.pt", "output=o.x", "data.path=a.x"], 2)],
+)
+def test_help_and_refused_settings_import_no_heavy_module(tmp_path, command_name, arguments, code):
+    program = (
+        f"import sys\nsys.argv = ['tsmtl-{command_name}', *{arguments!r}]\n"
+        f"from tsmtl.{command_name} import cli\n"
+        "try:\n    cli()\nfinally:\n"
+        "    print([m for m in ('torch', 'numpy', 'matplotlib', 'polars') if m in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert "[]" in done.stderr.splitlines()
+
+
+def test_help_has_every_setting():
+    text = sister_help_text("tsmtl-predict", ABOUT, "predict", _sections())
+    for prefix, section in _sections().items():
+        for key in section.model_fields:
+            assert f"\n  {prefix + '.' if prefix else ''}{key} " in text
+
+
+@pytest.mark.parametrize("case", ["gru", "lengths", "fc"])
+def test_embeddings_are_what_the_heads_read(trained, case):
+    import torch
+
+    import tsmtl
+
+    run = trained(case)
+    model = tsmtl.load_model(run.folder / "best_model.pt")
+    arrays = run.arrays
+    lengths = arrays.get("lengths")
+    embedded = model.embed(arrays["X"], lengths)
+    assert embedded.dtype == np.float32
+    assert embedded.shape == (40, model.model.backbone.embed_dim)
+    with torch.inference_mode():
+        logits = model.model.heads["cls"](torch.from_numpy(embedded)).numpy()
+    probabilities = model.tasks["cls"].decode(logits).probabilities
+    np.testing.assert_allclose(probabilities, model.predict(arrays["X"], lengths)["cls"].probabilities, **TOLERANCE)
+    if lengths is not None:
+        np.testing.assert_allclose(model.embed(series_of(arrays)), embedded, **TOLERANCE)
