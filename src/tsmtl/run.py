@@ -1,44 +1,33 @@
 """One training run, from settings to a run folder: data, model, training, checkpoint, report."""
 
 import logging
-import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tsmtl.assembly import Parts, assemble, build_model, choose_device, truth_of
+from tsmtl.assembly import assemble, build_model, choose_device, truth_of
 from tsmtl.chain import pretrain
-from tsmtl.checkpoint.best import BestCheckpoint
 from tsmtl.checkpoint.file import read_checkpoint
-from tsmtl.checkpoint.last import NAME as LAST
-from tsmtl.checkpoint.last import LastState
-from tsmtl.config.errors import Interrupted, UserError
-from tsmtl.config.metric_names import monitor_choices
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
 from tsmtl.data.loading import load_bundle
 from tsmtl.destination import best_model_path
-from tsmtl.interruption import Interruption
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import import_plugins
 from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
 from tsmtl.record import about_model, draw_run, say_what_starts, versions
-from tsmtl.report.files import HistoryFile, write_config, write_json
+from tsmtl.report.files import write_config, write_json
 from tsmtl.report.predictions import write_predictions
-from tsmtl.resume import SUMMARY, earlier_state, finished_summary, random_state, set_random_state
+from tsmtl.resume import SUMMARY, earlier_state, finished_summary
 from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
-from tsmtl.training.batches import TensorSplit, steps_per_epoch
-from tsmtl.training.best_epoch import BestEpoch
+from tsmtl.training.batches import TensorSplit
 from tsmtl.training.evaluation import outputs_of
-from tsmtl.training.loop import Fit, Row, fit
-from tsmtl.training.optimizers import build_optimizer
-from tsmtl.training.schedule import Schedule
 from tsmtl.training.seeding import seed_everything
+from tsmtl.training_run import Training
 
 log = logging.getLogger(__name__)
 
@@ -96,9 +85,7 @@ def run_training(asked: Settings, folder: Path) -> TrainingResult:
         return TrainingResult(folder, path, summary, tasks)
     generator = seed_everything(settings.run.seed)
     parts = assemble(settings, bundle, pretrained, device)
-    validate = _validation(parts.model, parts)
-    if earlier is None:
-        check_monitor(settings.trainer.monitor, validate())
+    training = Training(settings, parts, generator, earlier)
     best_path = best_model_path(asked, folder)
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,22 +94,8 @@ def run_training(asked: Settings, folder: Path) -> TrainingResult:
     say_what_starts(settings, bundle, parts.model, device)
     if parts.load_report is not None:
         say_what_was_loaded(parts.load_report)
-    best = BestCheckpoint(best_path)
-    about = about_model(settings, bundle, parts.preparation, parts.tasks, data)
-    try:
-        result = _train(
-            settings,
-            parts,
-            validate,
-            generator,
-            {"settings": asked.flat, "data": data, "pretrained": start},
-            earlier,
-            folder,
-            best,
-            about,
-        )
-    finally:
-        best.finish()
+    state = {"settings": asked.flat, "data": data, "pretrained": start}
+    result = training.run(folder, best_path, about_model(settings, bundle, parts.preparation, parts.tasks, data), state)
     parts.model.load_state_dict(result.best_state)
     predictions = predict(parts.model, parts.tasks, parts.splits["test"])
     truth = truth_of(bundle, "test")
@@ -159,124 +132,6 @@ def _what_to_start_from(settings: Settings) -> Pretrained | None:
         return None
     build_model(settings, load_bundle(settings.data, settings.tasks))  # what is wrong with it is said before the wait
     return pretrain(settings.pretraining, Path(settings.pretrain.folder).expanduser(), run_training)
-
-
-def _validation(model: MultiTaskModel, parts: Parts) -> Callable[[], Row]:
-    """Make what measures the model on the val split: losses and metrics by ``val/...`` name."""
-    val, truth = parts.splits["val"], truth_of(parts.bundle, "val")
-
-    def validate() -> Row:
-        outputs = outputs_of(model, val)
-        with torch.inference_mode():
-            total, losses = parts.criterion(outputs, val.targets)
-        row = {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
-        for name, task in parts.tasks.items():
-            metrics = measure(truth[name], task.decode(outputs[name].cpu().numpy()))
-            row |= {f"val/{name}/{metric}": value for metric, value in metrics.items()}
-        return row
-
-    return validate
-
-
-def check_monitor(monitor: str, row: Row) -> None:
-    """Check that the score that chooses the best epoch is defined on this val split.
-
-    Raises:
-        UserError: If it is not a number before training although the loss is, as AUROC is with one class in val.
-    """
-    if math.isnan(row[monitor]) and math.isfinite(row["val/loss"]):
-        raise UserError(f"trainer.monitor: {monitor} is not defined on this val split; take another, such as val/loss")
-
-
-def _train(
-    settings: Settings,
-    parts: Parts,
-    validate: Callable[[], Row],
-    generator: torch.Generator,
-    identity: dict[str, Any],
-    earlier: dict[str, Any] | None,
-    folder: Path,
-    best: BestCheckpoint,
-    about: dict[str, Any],
-) -> Fit:
-    """Train from the start or from an earlier state, and keep best checkpoint, history and state on disk."""
-    model, train, trainer = parts.model, parts.splits["train"], settings.trainer
-    num_epochs, batch_size = settings.model.num_epochs, settings.model.batch_size
-    optimizer = build_optimizer(model.heads.parameters(), settings.model.lr, trainer, model.backbone.parameters())
-    schedule = Schedule(optimizer, trainer, num_epochs, steps_per_epoch(len(train), batch_size))
-    watch = BestEpoch(monitor_choices(settings.tasks)[trainer.monitor], trainer.early_stopping_patience)
-    result = Fit(watch)
-    if earlier is not None:
-        model.load_state_dict(earlier["model"])
-        optimizer.load_state_dict(earlier["optimizer"])
-        schedule.load_state(earlier["schedule"])
-        set_random_state(earlier["random"], generator)
-        result = Fit.from_state(watch, earlier["fit"], train.x.device)
-        log.info("resume: going on in %s after %d of %d epochs", folder, len(result.history), num_epochs)
-    history = HistoryFile(folder / "metrics.csv")
-    history.restart(result.history)
-
-    def on_better(result: Fit) -> None:
-        found = {"state": result.best_state, "epoch": result.best.epoch, "score": result.best.score}
-        best.offer({**about, **found})
-
-    def on_epoch(row: Row) -> None:
-        history.write(row)
-        best.tick()
-
-    def state() -> dict[str, Any]:
-        return {
-            **identity,
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state(),
-            "fit": result.state(),
-            "random": random_state(generator),
-        }
-
-    last = LastState(folder / LAST, state)
-
-    def keep() -> None:
-        best.finish()  # first: what the state calls the best is then on disk
-        last.write()
-
-    def on_step() -> None:
-        if stop.signum is not None:
-            keep()
-            epoch = min(len(result.history) + 1, num_epochs)
-            raise Interrupted(
-                stop.signum,
-                f"{Interrupted(stop.signum).word} in epoch {epoch} of {num_epochs}; to go on, give the same command "
-                f"hydra.run.dir={folder} resume=true",
-            )
-        if last.due:
-            keep()
-
-    if result.best.epoch:
-        on_better(result)
-    with Interruption() as stop:
-        keep()
-        fit(
-            model,
-            parts.criterion,
-            optimizer,
-            schedule,
-            train,
-            validate,
-            watch,
-            trainer.monitor,
-            num_epochs,
-            batch_size,
-            generator,
-            trainer.gradient_clip,
-            on_epoch,
-            on_better,
-            on_step,
-            trainer.unfreeze_at,
-            result,
-        )
-        keep()
-    return result
 
 
 def predict(

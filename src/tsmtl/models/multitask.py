@@ -12,12 +12,17 @@ class MultiTaskModel(nn.Module):
         backbone: Gives embeddings (N, E).
         outputs: Size of each task's output: K logits of a classification, D numbers of a regression.
         head_bias: Use a bias in the heads.
+
+    Attributes:
+        frozen: Whether the backbone stays as it is; see :meth:`freeze_backbone`.
+        reads_embeddings: Whether ``forward`` takes embeddings that the frozen backbone has made before.
     """
 
     def __init__(self, backbone: Backbone, outputs: dict[str, int], head_bias: bool = True) -> None:
         super().__init__()
         self.backbone = backbone
         self.frozen = False
+        self.reads_embeddings = False
         self.heads = nn.ModuleDict(
             {task: nn.Linear(backbone.embed_dim, size, bias=head_bias) for task, size in outputs.items()}
         )
@@ -41,5 +46,6 @@ class MultiTaskModel(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Map series (N, C, T), or vectors (N, E), to ``{task: (N, K) or (N, D)}``."""
-        embedding = self.backbone(x) if lengths is None else self.backbone(x, lengths)
-        return {task: head(embedding) for task, head in self.heads.items()}
+        if not self.reads_embeddings:
+            x = self.backbone(x) if lengths is None else self.backbone(x, lengths)  # (N, E)
+        return {task: head(x) for task, head in self.heads.items()}
