@@ -159,13 +159,11 @@ def test_onnxruntime_gives_the_numbers_of_pytorch(tsmtl_export, tmp_path, case):
 
 
 @pytest.mark.parametrize("model", [["model=gru", "hidden_size=8"], ["model=cnn1d", "output_channels=4"]])
-def test_a_trained_model_exports_with_the_file_names_of_its_run(
-    tsmtl_train, tsmtl_export, tmp_path, monkeypatch, model
-):
+def test_a_trained_model_exports(tsmtl_train, tsmtl_export, tmp_path, monkeypatch, model):
     small = ["data.n_instances=40", "data.n_classes=3", "num_epochs=1", "device=cpu", "hydra.run.dir=run"]
     assert tsmtl_train(*model, *small).code == 0
     monkeypatch.chdir(tmp_path / "run")
-    answer = tsmtl_export()
+    answer = tsmtl_export("checkpoint=best_model.pt", "output=model.onnx")
     assert answer.code == 0, answer.err
     assert answer.out.splitlines()[-1] == "model.onnx"
     predictor = load_model("best_model.pt")
@@ -322,7 +320,7 @@ def test_a_backbone_of_the_users_own_that_does_not_survive_the_export_is_refused
         "backbone.layer.bias": layer.bias.detach(),
     }
     write_checkpoint(tmp_path / "best_model.pt", content)
-    answer = tsmtl_export(f"plugins=[{name}_backbone]")
+    answer = tsmtl_export("checkpoint=best_model.pt", "output=model.onnx", f"plugins=[{name}_backbone]")
     assert answer.code == 1, answer.err
     assert len(answer.lines) == 1
     assert answer.lines[0].startswith(f"tsmtl-export: {said}")
@@ -333,7 +331,7 @@ def test_a_backbone_of_the_users_own_that_does_not_survive_the_export_is_refused
 def test_without_the_extra_one_line_names_it(tsmtl_export, tmp_path, monkeypatch, module):
     checkpoint = store(tmp_path / "best_model.pt", "fc")
     monkeypatch.setitem(sys.modules, module, None)
-    answer = tsmtl_export(f"checkpoint={checkpoint}")
+    answer = tsmtl_export(f"checkpoint={checkpoint}", "output=model.onnx")
     assert answer.code == 2
     assert answer.lines == [f"tsmtl-export: {module} is missing: pip install 'tsmtl[export]' brings it"]
 
@@ -341,13 +339,14 @@ def test_without_the_extra_one_line_names_it(tsmtl_export, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "lines"),
     [
-        (["output=a.onnx"], ["checkpoint: there is no file best_model.pt"]),
+        (["checkpoint=best_model.pt", "output=a.onnx"], ["checkpoint: there is no file best_model.pt"]),
+        ([], ["checkpoint: must be text (got null)", "output: must be text (got null)"]),
         (["checkpoint=here.pt", "output=a.pt"], ["output: must end in .onnx (got a.pt)"]),
         (["checkpoint=here.pt", "output=folder.onnx"], ["output: folder.onnx is a folder; name a file"]),
         (["checkpoint=here.pt", "output=no/a.onnx"], ["output: there is no folder no"]),
-        (["checkpoint=here.pt"], ["here.pt: not a checkpoint of tsmtl (nor any archive of PyTorch)"]),
+        (["checkpoint=here.pt", "output=a.onnx"], ["here.pt: not a checkpoint of tsmtl (nor any archive of PyTorch)"]),
         (
-            ["output=no/a.pt"],
+            ["checkpoint=best_model.pt", "output=no/a.pt"],
             [
                 "checkpoint: there is no file best_model.pt",
                 "output: must end in .onnx (got no/a.pt)",
@@ -355,7 +354,7 @@ def test_without_the_extra_one_line_names_it(tsmtl_export, tmp_path, monkeypatch
             ],
         ),
         (
-            ["tolerance=-1", "checkpont=a.pt"],
+            ["tolerance=-1", "checkpont=a.pt", "checkpoint=a.pt", "output=a.onnx"],
             [
                 "checkpont: unknown setting; did you mean 'checkpoint'?",
                 "tolerance: must be a number, at least 0 (got -1)",

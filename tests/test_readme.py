@@ -14,8 +14,8 @@ COLUMNS = ["lstm, gru", "cnn1d", "lstm_fcn", "lstm_fcn_multi", "fc"]
 ROWS = re.findall(r"^\| `(\w+)` \| [^|]* \| [^|]* \|((?:[^|\n]*\|){5})$", README, flags=re.MULTILINE)
 
 
-def test_every_command_and_program_of_the_readme_runs_as_printed(tsmtl_train, tmp_path):
-    ran = 0
+def test_every_command_and_program_of_the_readme_runs_as_printed(command, tmp_path):
+    ran: list[str] = []
     for language, text in BLOCKS:
         first = text.splitlines()[0]
         if first.startswith("# my_backbones.py"):
@@ -27,18 +27,19 @@ def test_every_command_and_program_of_the_readme_runs_as_printed(tsmtl_train, tm
             exec(compile(text, "README.md", "exec"), {})
         elif language == "bash":
             for line in text.splitlines():
-                command, *arguments = shlex.split(line)
-                if command != "tsmtl-train":
+                name, *arguments = shlex.split(line)
+                if not name.startswith("tsmtl-"):
                     assert (ROOT / arguments[0]).is_file(), line
                     continue
                 if "experiment=hydraulic" in arguments:
                     if not (DATA / "hydraulic").is_dir():
                         continue  # the known set is tested, and skipped with its reason, in test_real_data.py
                     arguments.append("num_epochs=1")
-                answer = tsmtl_train(*arguments)
+                answer = command(name, *arguments)
                 assert answer.code == 0, f"{line}\n{answer.err}"
-                ran += 1
-    assert ran >= 6
+                ran.append(name)
+    assert set(ran) == {"tsmtl-train", "tsmtl-predict", "tsmtl-evaluate", "tsmtl-export"}
+    assert len(ran) >= 14
 
 
 def test_the_readmes_refusal_is_what_the_command_says(tsmtl_train):

@@ -93,7 +93,9 @@ def _rows(owners: Mapping[str, tuple[type[Section], dict[str, Any]]], prefix: st
             for owner, value in shown.items():
                 by_value.setdefault(value, []).append(owner)
             default = "; ".join(f"{value} ({', '.join(who)})" for value, who in by_value.items())
-        rows.append((prefix + key, field.description or "", expectation(field), default))
+        expected = expectation(field)
+        said = "required" if default == "null" and not expected.endswith("or null") else f"default {default}"
+        rows.append((prefix + key, field.description or "", expected, said))
     return rows
 
 
@@ -106,5 +108,5 @@ def _show(value: Any) -> str:
 def _block(title: str, rows: list[tuple[str, ...]]) -> str:
     text = f"\n{title}:\n"
     for key, meaning, values, default in rows:
-        text += f"  {key:<32} {meaning}\n  {'':<32} {values}; default {default}\n"
+        text += f"  {key:<32} {meaning}\n  {'':<32} {values}; {default}\n"
     return text
