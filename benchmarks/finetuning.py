@@ -15,17 +15,19 @@ import tsmtl
 SETTINGS = {
     "synthetic": [
         *("data=synthetic", "data.n_instances=300", "data.noise=1.0", "conv_channels=[32,64,32]", "lr=1e-3"),
-        *("num_epochs=40", "batch_size=16"),
+        "batch_size=16",
     ],
     "hydraulic": ["experiment=hydraulic"],
 }
 MODELS = {"synthetic": ("lstm_fcn", "lstm_fcn_multi"), "hydraulic": ("cnn1d", "cnn1d")}  # of one task, of both
 COLUMNS = (("cls", "accuracy"), ("cls", "macro_f1"), ("reg", "rmse"), ("reg", "r2"))
 SAME_LAYERS = {"synthetic": ["num_layers=1", "lstm_drop_out=0.4"], "hydraulic": []}  # lstm_fcn's own default is 2
+EPOCHS = {"synthetic": 40, "hydraulic": 30}
 ROWS = {
     "single cls": ["task=cls"],
     "single reg": ["task=reg"],
     "multi from scratch": ["task=multi"],
+    "multi from scratch, twice as long": ["task=multi", "num_epochs=twice"],  # as many epochs as both stages
     "reg -> multi": ["task=multi", "stage=finetune", "from=single reg"],
     "reg -> multi, frozen": ["task=multi", "stage=finetune", "from=single reg", "freeze=true"],
     "cls -> multi": ["task=multi", "stage=finetune", "from=single cls"],
@@ -42,9 +44,12 @@ def train(folder: Path, data: str, row: str, seed: int) -> tsmtl.TrainingResult:
     """Train one row with one seed, or read it where it is done."""
     single, multi = MODELS[data]
     settings = [f"model={multi if 'task=multi' in ROWS[row] else single}", *SETTINGS[data], *SAME_LAYERS[data]]
+    settings.append(f"num_epochs={EPOCHS[data]}")
     for setting in ROWS[row]:
         key, _, value = setting.partition("=")
         start = folder_of(folder, data, value, seed) / "best_model.pt"
+        if value == "twice":
+            setting = f"num_epochs={2 * EPOCHS[data]}"
         settings.append(f"pretrained_path={start}" if key == "from" else setting)
     own = ["device=cpu", f"seed={seed}", f"hydra.run.dir={folder_of(folder, data, row, seed)}", "resume=true"]
     return tsmtl.train([*settings, *own])
