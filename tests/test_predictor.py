@@ -206,7 +206,7 @@ def spoilt(value: float) -> np.ndarray:
              " (got 31)")
             for case in ("cnn1d", "dimension_shuffle")
         ],
-        ("cnn1d", NORMAL, [32] * 5, "x: this model reads series of equal lengths only"),
+        ("cnn1d", NORMAL, [32, 31, 32, 32, 32], "x: this model reads series of equal lengths only"),
         ("dimension_shuffle", [NORMAL[0], NORMAL[1, :, :9]], None, "x: instance 1 has 9 time steps; the model was"
          " trained with 32 and reads no other length"),
         ("cnn1d-lengths", NORMAL[:, :2, :4], None, "x: the model reads series of 5 time steps or more (got 4)"),
@@ -267,3 +267,32 @@ def test_the_checkpoint_is_enough_to_predict(run, tmp_path, monkeypatch):
         assert_equals_the_run([load_model("elsewhere.pt").predict(trained.x)], trained.rows)
     finally:
         hidden.rename(data)
+
+
+def test_lengths_that_are_all_the_same_are_no_padding(run):
+    predictor = load_model(run("cnn1d").best)
+    padded = np.concatenate([NORMAL, np.full((5, 3, 8), 99, dtype=np.float32)], axis=2)
+    found, expected = predictor.predict(padded, np.full(5, 32)), predictor.predict(NORMAL)
+    np.testing.assert_array_equal(found["cls"].probabilities, expected["cls"].probabilities)
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (None, "x: must be an array, or a list of series (got NoneType)"),
+        (5, "x: must be an array, or a list of series (got int)"),
+        ("abc", "x: must be an array, or a list of series (got str)"),
+        (np.array([[["a"]]]), "x: must hold numbers (got type <U1)"),
+        (np.array([[[None]]]), "x: must hold numbers (got type object)"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(run, x, said):
+    with pytest.raises(UserError) as error:
+        load_model(run("cnn1d").best).predict(x)
+    assert error.value.lines == [said]
+
+
+def test_a_tensor_is_read_as_an_array(run):
+    predictor = load_model(run("cnn1d").best)
+    found, expected = predictor.predict(torch.from_numpy(NORMAL)), predictor.predict(NORMAL)
+    np.testing.assert_array_equal(found["reg"].values, expected["reg"].values)

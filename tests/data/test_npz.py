@@ -471,3 +471,23 @@ def test_arrays_that_cannot_be_used_are_refused_with_file_key_and_mend(
 ):
     with refuses(*parts):
         load_arrays(change(arrays) if change else arrays, **changes)
+
+
+def test_lengths_that_are_all_the_same_cut_the_series(arrays, load_arrays):
+    steps = arrays["X"].shape[2] - 1
+    instances = load_arrays({**arrays, "n": np.full(40, steps)}, lengths_key="n").instances
+    assert instances.lengths is None
+    np.testing.assert_array_equal(instances.x, arrays["X"][:, :, :steps])
+
+
+def test_words_of_a_split_that_are_not_ours_are_named(arrays, load_arrays):
+    words = np.array(["Train", "valid", "test", "test"] * 10)
+    with pytest.raises(UserError, match="'part' holds Train, test, valid; the words of a split are"):
+        load_arrays({**arrays, "part": words}, split_key="part")
+
+
+def test_a_family_member_that_would_not_be_read_is_named(arrays, load_arrays):
+    parts = family_of(arrays, {"train": 30, "test": 10})
+    parts["X_valid"] = parts["X_test"]
+    with pytest.raises(UserError, match="the array X_valid would not be read; the splits are called"):
+        load_arrays(parts)

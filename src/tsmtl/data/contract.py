@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tsmtl.config.errors import UserError
 from tsmtl.data.instances import FloatArray, IntArray
-from tsmtl.data.padding import lengths_of_nan_padding, pad
+from tsmtl.data.padding import lengths_of_nan_padding, pad, without_common_padding
 
 Series = npt.NDArray[Any] | Sequence[npt.NDArray[Any]]
 Names = Sequence[int] | Sequence[str]
@@ -58,12 +58,21 @@ class InputContract:
         def place(row: int) -> str:
             return f"{where}: instance {row if names is None else names[row]}"
 
+        if hasattr(x, "__array__"):  # tensors and tables too
+            x = np.asarray(x)
+            if x.dtype.kind not in "buif":
+                raise UserError(f"{where}: must hold numbers (got type {x.dtype})")
+        elif not isinstance(x, Sequence) or isinstance(x, str):
+            raise UserError(f"{where}: must be an array, or a list of series (got {type(x).__name__})")
         if not isinstance(x, np.ndarray):
             if lengths is not None:
                 raise UserError("lengths: a list holds the length of each series itself; give lengths with (N, C, T)")
             x, lengths = self._padded(x, where, place)
         with np.errstate(over="ignore"):  # what overflows is infinite, and refused with its place
             array = np.asarray(x, dtype=np.float32)
+        if lengths is not None and array.ndim == 3:
+            lengths = checked_lengths(lengths, len(array), array.shape[2], "lengths")
+            array, lengths = without_common_padding(array, lengths)
         self.check_shape(array.shape, where)
         if lengths is None and self.kind == "series" and self.nan_padding:
             lengths = lengths_of_nan_padding(array)

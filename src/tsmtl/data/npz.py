@@ -15,6 +15,8 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.rules import did_you_mean
 from tsmtl.data.files import existing_file
 from tsmtl.data.instances import SPLITS, FloatArray, Instances, IntArray, Target
+from tsmtl.data.padding import without_common_padding
+from tsmtl.data.single import as_single
 from tsmtl.data.targets import class_target, number_target
 
 UNREADABLE = (
@@ -26,6 +28,8 @@ UNREADABLE = (
     RuntimeError,
     NotImplementedError,
 )  # what a damaged member raises
+
+OTHER_WORDS = ("valid", "validation", "dev", "training", "testing")  # for splits; one word each is enough
 
 
 class Archive:
@@ -123,6 +127,8 @@ def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
 def _read_instances(archive: Archive, settings: NpzSettings, tasks: dict[str, str]) -> Instances:
     path = archive.where
     family = archive.family(settings.input_key)
+    if family and (other := [n for s in OTHER_WORDS if (n := f"{settings.input_key}_{s}") in archive.names]):
+        raise UserError(f"{path}: the array {other[0]} would not be read; the splits are called train, val and test")
     if family and "train" not in family:
         raise UserError(f"{path}: has {settings.input_key}_{family[0]}, but no {settings.input_key}_train")
     x, sizes = _read_input(archive, settings.input_key, family)
@@ -156,6 +162,7 @@ def _read_instances(archive: Archive, settings: NpzSettings, tasks: dict[str, st
     lengths = None
     if settings.lengths_key is not None:
         lengths = _lengths(per_instance(settings.lengths_key, "data.lengths_key"), x, settings.lengths_key, path)
+        x, lengths = without_common_padding(x, lengths)
     groups = per_instance(settings.group_key, "data.group_key") if settings.group_key else None
     if groups is not None and groups.ndim != 1:
         raise UserError(f"{path}: '{settings.group_key}' must have shape (N,) (got {groups.shape})")
@@ -182,8 +189,7 @@ def _read_input(archive: Archive, key: str, family: list[str]) -> tuple[FloatArr
             raise UserError(
                 f"{archive.where}: '{name}' must be series (N, C, T) or vectors (N, E) (got shape {part.shape})"
             )
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused with its place
-        return np.ascontiguousarray(_joined(parts), dtype=np.float32), {name: len(p) for name, p in parts.items()}
+    return as_single(_joined(parts), f"{archive.where}: '{key}'"), {name: len(p) for name, p in parts.items()}
 
 
 def _joined(parts: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -252,6 +258,9 @@ def split_of_array(values: npt.NDArray[Any], settings: NpzSettings, where: str) 
             raise UserError(f"{where}: '{key}' gives train/val/test itself; leave out data.test_fold and data.val_fold")
         return {split: np.flatnonzero(texts == split) for split in SPLITS if split in known}
     if settings.test_fold is None:
+        if any(word.lower() in {*SPLITS, *OTHER_WORDS} for word in known):
+            said = ", ".join(known[:10])
+            raise UserError(f"{where}: '{key}' holds {said}; the words of a split are train, val and test")
         raise UserError(
             f"{where}: '{key}' holds fold ids ({', '.join(known[:10])}); name the one to test on with data.test_fold"
         )

@@ -16,6 +16,13 @@ def pad(series: list[FloatArray]) -> tuple[FloatArray, IntArray | None]:
     return x, lengths
 
 
+def without_common_padding(x: FloatArray, lengths: IntArray) -> tuple[FloatArray, IntArray | None]:
+    """Cut series (N, C, T) whose lengths (N,) are all the same; they need no lengths then."""
+    if lengths.size and (lengths == lengths[0]).all():
+        return np.ascontiguousarray(x[:, :, : int(lengths[0])]), None
+    return x, lengths
+
+
 def lengths_of_nan_padding(x: FloatArray) -> IntArray | None:
     """Find the lengths (N,) of series (N, C, T) that end in steps where every channel is NaN.
 

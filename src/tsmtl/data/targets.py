@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from tsmtl.config.errors import UserError
 from tsmtl.data.instances import ClassTarget, NumberTarget
+from tsmtl.data.single import as_single
 
 MISSING = -1
 
@@ -81,8 +82,7 @@ def number_target(key: str, values: npt.NDArray[Any], where: str, unit: str | No
         values = values[:, None]
     if values.ndim != 2:
         raise UserError(f"{where}: '{key}' must have shape (N,) or (N, D) (got {values.shape})")
-    with np.errstate(over="ignore"):  # what overflows is infinite and refused below
-        single = np.ascontiguousarray(values, dtype=np.float32)
+    single = as_single(values, f"{where}: '{key}'")
     infinite = np.argwhere(np.isinf(single))
     if infinite.size:
         row, column = infinite[0]
