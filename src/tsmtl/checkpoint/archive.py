@@ -1,5 +1,6 @@
 """Tensors and plain values in one file: written whole or not at all, read without running anything it may carry."""
 
+import hashlib
 import io
 import os
 import zipfile
@@ -10,6 +11,8 @@ from typing import Any
 import torch
 
 from tsmtl.config.errors import UserError
+
+DIGEST = b"tsmtl sha256 "  # how the comment of our archives begins
 
 
 def write_archive(path: Path, content: dict[str, Any]) -> None:
@@ -28,13 +31,21 @@ def write_archive(path: Path, content: dict[str, Any]) -> None:
     torch.save(_plain(content, ""), buffer)
     try:
         with temporary.open("wb") as file:
-            file.write(buffer.getbuffer())
+            file.write(_with_digest(buffer.getvalue()))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say which file
+
+
+def _with_digest(archive: bytes) -> bytes:
+    """Put the SHA-256 of a zip archive into its comment, which ends it; other readers pass over it."""
+    assert archive[-22:-18] == b"PK\x05\x06", "a zip archive without a comment ends so"
+    body = archive[:-2]  # all but the length of the comment
+    comment = DIGEST + hashlib.sha256(body).hexdigest().encode()
+    return body + len(comment).to_bytes(2, "little") + comment
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -54,7 +65,8 @@ def _plain(value: Any, where: str) -> Any:
 def read_archive(path: Path) -> Any:
     """Read what :func:`write_archive` wrote; nothing in the file is executed.
 
-    PyTorch reads changed bytes without a word: the checksums of the zip format are checked here.
+    PyTorch reads changed bytes without a word, and where some bits of the zip's own tables are changed it even gives
+    memory that was never written: the digest is checked first.
 
     Raises:
         UserError: If the file is missing, of another kind, cut off, changed, or holds more than tensors and plain
@@ -63,22 +75,24 @@ def read_archive(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"{path}: there is no such checkpoint")
     try:
-        with path.open("rb") as file:
-            is_archive = file.read(2) == b"PK"
-        if not is_archive:
+        content = path.read_bytes()
+        if content[:2] != b"PK":
             raise UserError(f"{path}: not a checkpoint of tsmtl (nor any archive of PyTorch)")
-        with zipfile.ZipFile(path) as archive:
-            changed = archive.testzip()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            changed, comment = archive.testzip(), archive.comment
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path}: damaged or cut off, take another copy ({error})") from error
+        raise UserError(f"{path}: damaged or cut off ({error}); take another copy") from error
     if changed is not None:
         raise UserError(f"{path}: damaged, its part {changed} does not fit its checksum; take another copy")
+    body = content[: -len(comment) - 2]
+    if comment and comment != DIGEST + hashlib.sha256(body).hexdigest().encode():
+        raise UserError(f"{path}: damaged or cut off, it does not fit its digest; take another copy")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # the parts of a foreign archive raise anything: KeyError, RuntimeError ...
         if type(error).__name__ == "UnpicklingError":
             raise UserError(
