@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Pretrain on one task, then fine-tune on both, with the backbone learning on and with it frozen: regression first, then
-# classification first. Arguments go to every run: bash scripts/pretrain_finetune.sh experiment=hydraulic device=cpu
+# classification first. Arguments, settings that both stages have, go to every run; a run that is done is not repeated:
+#   bash scripts/pretrain_finetune.sh device=cpu
+#   OUT=runs/rig bash scripts/pretrain_finetune.sh experiment=hydraulic model=cnn1d device=cpu
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"

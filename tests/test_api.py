@@ -67,3 +67,28 @@ def test_train_runs_in_a_thread_of_its_own():
     thread.start()
     thread.join(60)
     assert results[0].summary["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ("model=gru", "overrides: must be a list of texts such as 'model=gru' (got str)"),
+        ({"model": "gru"}, "overrides: must be a list of texts such as 'model=gru' (got dict)"),
+        (None, "overrides: must be a list of texts such as 'model=gru' (got NoneType)"),
+        ([5], "overrides: must be a list of texts such as 'model=gru'"),
+        (["hydra.run.dir="], "hydra.run.dir=: of Hydra's settings, Python takes hydra.run.dir=FOLDER alone"),
+        (["hydra.mode=MULTIRUN"], "hydra.mode=MULTIRUN: of Hydra's settings, Python takes hydra.run.dir=FOLDER alone"),
+    ],
+)
+def test_words_that_are_no_list_of_settings_are_refused(tmp_path, overrides, said):
+    with pytest.raises(UserError) as error:
+        tsmtl.train(overrides)
+    assert error.value.lines == [said]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("device", ["gpu", "mps", "meta", None, 5])
+def test_a_device_that_is_none_is_refused(device):
+    with pytest.raises(UserError) as error:
+        tsmtl.load_model("any.pt", device=device)
+    assert error.value.lines == [f"device: must be 'cpu' or 'cuda' (got {device!r})"]

@@ -104,11 +104,115 @@ def test_lstm_fcn_multi_is_pretrained_as_lstm_fcn_with_its_own_architecture(tsmt
     assert files[0] == files[1]
 
 
-def test_what_is_wrong_with_the_fine_tuning_is_said_before_the_pretraining(tsmtl_train, tmp_path):
-    answer = tsmtl_train(*CHAIN, "num_classes_1=9")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("num_classes_1=9", "num_classes_1: 9 contradicts the data"),
+        (
+            "pretrain.data.n_channels=4",
+            "pretrain.data: data=synthetic has 4 channels, the fine-tuning's",
+        ),
+        (
+            "pretrain.data.n_steps=40",
+            "pretrain.data: data=synthetic has 40 time steps, the fine-tuning's",
+        ),
+        ("trainer.class_weights=[1,2]", "trainer.class_weights: "),
+        ("best_model_path=taken", "best_model_path: taken is there and no checkpoint of tsmtl"),
+        ("pretrain.folder=taken", "pretrain.folder: cannot write taken"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_pretraining(tsmtl_train, tmp_path, change, said):
+    (tmp_path / "taken").write_text("a file")
+    answer = tsmtl_train(*CHAIN, change)
     assert answer.code == 2
-    assert answer.lines[-1].startswith("tsmtl-train: num_classes_1: 9 contradicts the data")
+    assert len(answer.lines) == 1, answer.err
+    assert answer.lines[0].startswith(f"tsmtl-train: {said}")
     assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize("damage", ["other", "gone", "cut", "summary", "last"])
+def test_a_pretraining_that_is_not_whole_is_made_anew(tsmtl_train, tmp_path, damage):
+    assert tsmtl_train(*CHAIN, "hydra.run.dir=a").code == 0
+    (folder,) = pretrainings(tmp_path)
+    best, whole = folder / "best_model.pt", (folder / "best_model.pt").read_bytes()
+    match damage:
+        case "other":
+            best.write_bytes((tmp_path / "a/best_model.pt").read_bytes())
+        case "gone":
+            best.unlink()
+        case "cut":
+            best.write_bytes(whole[:500])
+        case "summary":
+            (folder / "summary.json").write_text("{")
+        case "last":
+            (folder / "summary.json").unlink()
+            (folder / "last.pt").write_bytes(b"PK")
+    answer = tsmtl_train(*CHAIN, "hydra.run.dir=b")
+    assert answer.code == 0, answer.err
+    assert f"warning: pretraining: made anew in outputs/pretrained/{folder.name} (" in answer.err
+    assert summary_of(tmp_path / "b")["pretrained"]["reused"] is False
+    assert "heads.cls.weight" not in read_checkpoint(best)["state"]
+    states = [read_checkpoint(tmp_path / f"{run}/best_model.pt")["state"] for run in "ab"]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_settings_of_the_task_that_is_not_pretrained_stay_with_the_fine_tuning(tsmtl_train, tmp_path):
+    change = ["trainer.class_weights=balanced", "trainer.label_smoothing=0.1", "trainer.monitor=val/cls/macro_f1"]
+    answer = tsmtl_train(*CHAIN, *change, "hydra.run.dir=a")
+    assert answer.code == 0, answer.err
+    (folder,) = pretrainings(tmp_path)
+    trainers = [yaml.safe_load((run / "config.yaml").read_text())["trainer"] for run in (folder, tmp_path / "a")]
+    assert [t["monitor"] for t in trainers] == ["val/loss", "val/cls/macro_f1"]
+    assert [t["class_weights"] for t in trainers] == ["none", "balanced"]
+
+
+def test_a_changed_plugin_is_another_pretraining(tmp_path):
+    """Each in a process of its own, as a module is imported once."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/tiny.yaml").write_text(
+        "# @package _global_\nmodel: tiny\nplugins: [mine]\nwidth: 4\nnum_epochs: 1\nbatch_size: 16\nlr: 1.0e-3\n"
+    )
+    source = """
+from torch import nn
+from tsmtl.models import Backbone, register_backbone
+
+@register_backbone("tiny")
+class Tiny(Backbone):
+    def __init__(self, input_size: int, width: int) -> None:
+        super().__init__()
+        self.layer, self.embed_dim = nn.Linear(input_size, width), width
+
+    def forward(self, x, lengths=None):
+        return self.layer(x.mean(dim=2)).ACTIVATION()
+"""
+    code = "from tsmtl.train import cli; cli()"
+    arguments = ["--config-dir", ".", "experiment=pretrain_finetune", "model=tiny", *SMALL, "num_epochs=1"]
+    for name, activation, reused in (("a", "relu", False), ("b", "relu", True), ("c", "tanh", False)):
+        (tmp_path / "mine.py").write_text(source.replace("ACTIVATION", activation))
+        command = [sys.executable, "-c", code, *arguments, f"hydra.run.dir={name}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert summary_of(tmp_path / name)["pretrained"]["reused"] is reused
+
+
+def test_the_pretrained_checkpoint_is_not_overwritten_by_the_fine_tuning(tsmtl_train, tmp_path):
+    assert tsmtl_train(*CHAIN, "hydra.run.dir=a").code == 0
+    (folder,) = pretrainings(tmp_path)
+    before = (folder / "best_model.pt").read_bytes()
+    answer = tsmtl_train(*CHAIN, f"best_model_path={folder}/best_model.pt")
+    assert answer.code == 2
+    assert answer.lines[-1].endswith("is the checkpoint to start from; name another file")
+    assert (folder / "best_model.pt").read_bytes() == before
+
+
+def test_an_interrupted_pretraining_goes_on_whatever_it_is_called_and_runs_on(tsmtl_train, tmp_path):
+    assert tsmtl_train(*CHAIN, "hydra.run.dir=a").code == 0
+    (folder,) = pretrainings(tmp_path)
+    (folder / "summary.json").unlink()
+    plain = [setting for setting in CHAIN if setting != "device=cpu"]
+    answer = tsmtl_train(*plain, f"pretrain.folder={folder.parent}", "hydra.run.dir=b")
+    assert answer.code == 0, answer.err
+    assert "resume: going on in" in answer.err
 
 
 def test_two_jobs_at_once_pretrain_once(tmp_path):

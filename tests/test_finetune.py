@@ -133,9 +133,24 @@ def test_fine_tuning_scales_the_input_as_the_pretraining_did(tsmtl_train, tmp_pa
             "trainer.lr_backbone_factor: freeze=true keeps the backbone as loaded; take one of the two",
         ),
         (
-            ["experiment=pretrain_finetune", "trainer.monitor=val/cls/auroc"],
+            ["experiment=pretrain_finetune", "pretrain.trainer.monitor=val/cls/auroc"],
             "pretrain.trainer.monitor: must be one of val/loss, val/reg/loss, val/reg/rmse, val/reg/mae, val/reg/r2 "
             "(got 'val/cls/auroc')",
+        ),
+        *[
+            (
+                ["experiment=pretrain_finetune", f"pretrain.{key}=1"],
+                f"pretrain.{key}: not a setting of a pretraining; it has that of the job",
+            )
+            for key in ("best_model_path", "stage", "resume", "device", "model", "plugins")
+        ],
+        (
+            ["experiment=pretrain_finetune", "model=gru", "hidden_size=8", "pretrain.hidden_size=16"],
+            "hidden_size: 8 contradicts pretrain.hidden_size, which is 16",
+        ),
+        (
+            ["experiment=pretrain_finetune", "data.scale=minmax", "pretrain.data.scale=standard"],
+            "data.scale: minmax contradicts pretrain.data.scale, which is standard",
         ),
         (["pretrained_path=a.pt"], "stage: train would not read pretrained_path; take stage=finetune"),
         (["freeze=true"], "freeze: true trains the heads on a loaded backbone alone; it needs stage=finetune"),

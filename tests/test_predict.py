@@ -1,5 +1,6 @@
 """``tsmtl-predict`` gives for a file what the run predicted, whatever the formats; what it cannot use it refuses."""
 
+import resource
 import subprocess
 import sys
 import zipfile
@@ -185,7 +186,7 @@ WRONG = {  # what is made of the file, the case of the model, what the line says
         ": 'channels': 1. is sensor_b, the model was trained with sensor_a there",
     ),
     "vectors for series": ("npz", {"X": X[:, 0]}, "gru", ": 'X': the model reads series (N, C, T) (got shape (6, 12))"),
-    "no instance": ("npz", {"X": X[:0]}, "gru", ": 'X': the model reads series (N, C, T) (got shape (0, 2, 12))"),
+    "no instance": ("npz", {"X": X[:0]}, "gru", ": 'X': is empty (shape (0, 2, 12))"),
     "wrong length": (
         "npz",
         {"X": X[:, :, :9]},
@@ -198,7 +199,7 @@ WRONG = {  # what is made of the file, the case of the model, what the line says
         "npz",
         {"X": with_value(np.inf)},
         "gru",
-        ": instance 4, channel sensor_b, time step 3 is infinite; a missing value is NaN",
+        ": instance 4, channel sensor_b, time step 3 is infinite in single precision; a missing value is NaN",
     ),
     "too large for single precision": ("npz", {"X": with_value(1).astype(float) * 1e39}, "gru", ": instance 0, "),
     "NaN with missing=error": (
@@ -337,19 +338,31 @@ def test_a_prediction_that_does_not_end_leaves_the_old_output(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new.npz", old.name]
 
 
-def test_a_full_disk_is_a_failure_of_one_line(trained, tsmtl_predict, tmp_path, monkeypatch):
+@pytest.mark.parametrize("ending", ["csv", "npz", "parquet"])
+def test_a_full_disk_is_a_failure_of_one_line_and_the_old_output_stays(trained, tsmtl_predict, tmp_path, ending):
+    np.savez(tmp_path / "new.npz", X=np.random.default_rng(0).normal(size=(400, *X.shape[1:])))
+    (tmp_path / f"out.{ending}").write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, limits[1]))  # the system refuses to write beyond it
+    try:
+        answer = tsmtl_predict(trained("gru").checkpoint, "data.path=new.npz", f"output=out.{ending}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (answer.code, answer.lines) == (1, [f"tsmtl-predict: output: cannot write out.{ending} (File too large)"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new.npz", f"out.{ending}"]
+    assert (tmp_path / f"out.{ending}").read_text() == "old"
+
+
+def test_an_error_that_nobody_foresaw_is_one_line(trained, tsmtl_predict, tmp_path, monkeypatch):
     np.savez(tmp_path / "new.npz", X=X)
-
-    def full(*arguments, **named):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("tsmtl.report.predictions._CsvTable.write", full)
-    answer = tsmtl_predict(trained("gru").checkpoint, "data.path=new.npz", "output=out.csv")
-    assert (answer.code, answer.lines) == (
-        1,
-        ["tsmtl-predict: output: cannot write out.csv (No space left on device)"],
-    )
-    assert [p.name for p in tmp_path.iterdir()] == ["new.npz"]
+    monkeypatch.setattr("tsmtl.predictor.Predictor.predict_checked", lambda *given: [][1])
+    arguments = [trained("gru").checkpoint, "data.path=new.npz", "output=out.csv"]
+    answer = tsmtl_predict(*arguments)
+    said = "failed: IndexError: list index out of range; TSMTL_TRACEBACK=1 shows the traceback"
+    assert (answer.code, answer.lines) == (1, [f"tsmtl-predict: {said}"])
+    monkeypatch.setenv("TSMTL_TRACEBACK", "1")
+    with pytest.raises(IndexError):
+        tsmtl_predict(*arguments)
 
 
 def test_lengths_that_the_file_lacks_are_warned_of(trained, tsmtl_predict, tmp_path):

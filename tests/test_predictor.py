@@ -193,8 +193,8 @@ def spoilt(value: float) -> np.ndarray:
     [
         ("gru", NORMAL[:, :2], None, "x: the model was trained with C = 3 (got 2, shape (5, 2, 32))"),
         ("gru", NORMAL[0], None, "x: the model reads series (N, C, T) (got shape (3, 32))"),
-        ("gru", NORMAL[:0], None, "x: the model reads series (N, C, T) (got shape (0, 3, 32))"),
-        ("gru", NORMAL[:, :, :0], None, "x: the model reads series (N, C, T) (got shape (5, 3, 0))"),
+        ("gru", NORMAL[:0], None, "x: is empty (shape (0, 3, 32))"),
+        ("gru", NORMAL[:, :, :0], None, "x: is empty (shape (5, 3, 0))"),
         ("fc", NORMAL, None, "x: the model reads vectors (N, E) (got shape (5, 3, 32))"),
         ("fc", NORMAL[:, 0], None, "x: the model was trained with E = 6 (got 32, shape (5, 32))"),
         ("gru", spoilt(np.inf), None, PLACE + "infinite; a missing value is NaN"),

@@ -223,3 +223,81 @@ def test_a_frozen_backbone_stays_bit_equal_after_resuming(tsmtl_train, tmp_path,
         compared = [key for key in first if key.startswith("backbone.")]
         assert any("running_mean" in key for key in compared)
         assert all(torch.equal(state[key], first[key]) for key in compared)
+
+
+def test_a_run_is_the_same_wherever_its_files_are_called_from(tsmtl_train, tmp_path, vectors):  # noqa: F811
+    first = ["data=npz", f"data.path={vectors}", "model=fc", "device=cpu", "num_epochs=1", "task=reg"]
+    assert tsmtl_train(*first, "hydra.run.dir=first").code == 0
+    tune = ["data=npz", "model=fc", "num_epochs=2", "stage=finetune", "hydra.run.dir=a"]
+    known = [f"data.path={vectors}", "pretrained_path=first/best_model.pt", "device=cpu"]
+    assert tsmtl_train(*tune, *known).code == 0
+    (tmp_path / "a/summary.json").unlink()
+    moved = [f"data.path={vectors.name}", "pretrained_path=./first/best_model.pt"]
+    answer = tsmtl_train(*tune, *moved, "resume=true")
+    assert answer.code == 0, answer.err
+    assert "resume: going on in" in answer.err
+
+
+def test_a_finished_fine_tuning_needs_its_checkpoint_no_more(tsmtl_train, tmp_path):
+    assert tsmtl_train(*CNN, "task=reg", "hydra.run.dir=first").code == 0
+    tune = [*CNN, "stage=finetune", "pretrained_path=first/best_model.pt", "hydra.run.dir=a"]
+    assert tsmtl_train(*tune).code == 0
+    (tmp_path / "first/best_model.pt").unlink()
+    answer = tsmtl_train(*tune, "resume=true")
+    assert answer.code == 0, answer.err
+    assert "nothing is left to do" in answer.err
+
+
+def test_a_finished_run_says_where_its_model_is_not_its_own(tsmtl_train, tmp_path):
+    settings = [*CNN, "hydra.run.dir=a", "best_model_path=m.pt", "resume=true"]
+    assert tsmtl_train(*settings).code == 0
+    assert tsmtl_train(*CNN, "task=reg", "hydra.run.dir=b").code == 0
+    (tmp_path / "b/best_model.pt").replace(tmp_path / "m.pt")
+    answer = tsmtl_train(*settings)
+    assert answer.code == 0
+    assert "warning: best_model_path: m.pt is gone, or not what the run ended with" in answer.lines
+    assert "cls (fault)" in answer.out
+
+
+def test_a_run_folder_may_be_moved(tsmtl_train, tmp_path):
+    assert tsmtl_train(*CNN, "hydra.run.dir=a").code == 0
+    (tmp_path / "a").rename(tmp_path / "b")
+    answer = tsmtl_train(*CNN, "hydra.run.dir=b", "resume=true")
+    assert answer.code == 0
+    assert str(tmp_path / "b/best_model.pt") in answer.out
+    assert "warning" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda run: (run / "last.pt").write_bytes(b"PK"), "take another copy, or remove it to start the run anew"),
+        (lambda run: (run / "summary.json").write_text("{"), "remove it, and resume=true tests and reports again"),
+        (lambda run: (run / "last.pt").unlink(), "which tells its settings; without resume=true it is replaced"),
+    ],
+)
+def test_damaged_files_of_a_run_say_how_to_go_on(tsmtl_train, tmp_path, damage, said):
+    assert tsmtl_train(*CNN, "hydra.run.dir=a").code == 0
+    damage(tmp_path / "a")
+    answer = tsmtl_train(*CNN, "hydra.run.dir=a", "resume=true")
+    assert answer.code == 2
+    assert len(answer.lines) == 1
+    assert answer.lines[0].endswith(said)
+
+
+def test_a_second_process_is_kept_out_of_a_run_folder(tsmtl_train, tmp_path):
+    settings = [*CNN, "num_epochs=100000", "hydra.run.dir=run"]
+    process = start(tmp_path, *settings)
+    try:
+        wait_for(process, tmp_path / "run/metrics.csv", rows=2)
+        answer = tsmtl_train(*settings, "resume=true")
+        assert process.poll() is None
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        process.kill()
+    assert answer.code == 2
+    said = f"tsmtl-train: hydra.run.dir: another process is training in {tmp_path / 'run'}; name another folder"
+    assert answer.lines == [said]
+    assert process.returncode == 143
+    assert not (tmp_path / "run/run.lock").exists()

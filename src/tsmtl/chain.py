@@ -3,48 +3,57 @@
 import hashlib
 import json
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tsmtl.checkpoint.file import FORMAT_VERSION
-from tsmtl.config.errors import Interrupted
+import tsmtl
+from tsmtl.checkpoint.last import NAME, read_last
+from tsmtl.config.errors import Interrupted, UserError
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
+from tsmtl.data.instances import Bundle
 from tsmtl.data.loading import load_bundle
+from tsmtl.models.backbone import Backbone
 from tsmtl.pretrained import Pretrained, read_pretrained
-from tsmtl.resume import finished_summary
+from tsmtl.resume import PLACES, SUMMARY, finished_summary, sha256_of
 
 log = logging.getLogger(__name__)
-# Where things lie and on what they run; the data itself counts by its hash.
-_NO_MATTER = ("best_model_path", "device", "resume", "pretrain", "pretrained_path")
-_NO_MATTER_OF_DATA = ("path", "root")
 
 
-def pretrain(settings: Settings, folder: Path, train: Callable[[Settings, Path], Any]) -> Pretrained:
+def pretrain(
+    settings: Settings, folder: Path, tuned: Bundle, backbone: Backbone, train: Callable[[Settings, Path], Any]
+) -> Pretrained:
     """Give the checkpoint of a pretraining, trained now unless the same one is there.
 
     Args:
         settings: Settings of the pretraining.
         folder: Where pretrainings are kept, a run folder each, named by settings and data.
+        tuned: The data of the fine-tuning.
+        backbone: One for the data of the fine-tuning.
         train: Trains in a run folder.
 
     Raises:
-        UserError: If the data cannot be used.
+        UserError: If the data cannot be used, or is not of the fine-tuning's shape; before anything is trained.
         Interrupted: If a signal came; what was trained is kept.
     """
-    own = folder / identity(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(own.with_suffix(".lock"))
+    bundle = load_bundle(settings.data, settings.tasks)
+    _check_same_input(bundle, tuned, backbone)
+    own = folder / identity(settings, bundle)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(own.with_suffix(".lock"))
         lock.acquire(timeout=0)
     except Timeout:
         log.info("pretraining: another job is at it in %s; waiting for it", own)
         lock.acquire()
+    except OSError as error:
+        raise UserError(f"pretrain.folder: cannot write {folder} ({error.strerror})") from error
     try:
-        reused = finished_summary(own) is not None
+        reused = _is_whole(own)
         if reused:
             log.info("pretraining: task %s, done before with these settings and data, in %s", settings.task.task, own)
         else:
@@ -58,10 +67,54 @@ def pretrain(settings: Settings, folder: Path, train: Callable[[Settings, Path],
     return read_pretrained(own / "best_model.pt", reused)
 
 
-def identity(settings: Settings) -> str:
-    """Name a pretraining by all that decides its result: 16 hexadecimal digits of settings and data."""
-    decides = {key: value for key, value in settings.flat.items() if key not in _NO_MATTER}
-    decides["data"] = {key: value for key, value in settings.flat["data"].items() if key not in _NO_MATTER_OF_DATA}
-    bundle = load_bundle(settings.data, settings.tasks)
-    said = json.dumps([FORMAT_VERSION, decides, data_hash(bundle)], sort_keys=True)
+def _check_same_input(bundle: Bundle, tuned: Bundle, backbone: Backbone) -> None:
+    """Check that what is pretrained on looks like what is fine-tuned on."""
+    ours, theirs = tuned.instances, bundle.instances
+    if ours.x.ndim != theirs.x.ndim or ours.channels != theirs.channels:
+        said = [f"{i.x.shape[1]} {'channels' if i.x.ndim == 3 else 'features'}" for i in (ours, theirs)]
+        if said[0] == said[1]:
+            said = [f"the channels {', '.join(i.channels[:10])}" for i in (ours, theirs)]
+        raise UserError(f"pretrain.data: {theirs.where} has {said[1]}, the fine-tuning's {ours.where} has {said[0]}")
+    if ours.x.ndim == 3 and not backbone.takes_lengths and ours.x.shape[2] != theirs.x.shape[2]:
+        raise UserError(
+            f"pretrain.data: {theirs.where} has {theirs.x.shape[2]} time steps, the fine-tuning's {ours.where} has "
+            f"{ours.x.shape[2]}, and the model reads one length only"
+        )
+
+
+def _is_whole(own: Path) -> bool:
+    """Say whether a pretraining is finished and its checkpoint the one it ended with; clear away what is damaged."""
+    try:
+        summary = finished_summary(own)
+        best = own / "best_model.pt"
+        if summary is not None and best.is_file() and sha256_of(best) == summary["best_model_sha256"]:
+            return True
+        if summary is None:
+            if (own / NAME).exists():
+                read_last(own / NAME)  # unfinished: the training goes on from it
+            return False
+        reason = "its checkpoint is not the one that it ended with"
+    except UserError as error:
+        reason = str(error)
+    log.warning("pretraining: made anew in %s (%s)", own, reason)
+    for name in (SUMMARY, NAME, "best_model.pt"):
+        (own / name).unlink(missing_ok=True)
+    return False
+
+
+def identity(settings: Settings, bundle: Bundle) -> str:
+    """Name a pretraining by all that decides its result: 16 hexadecimal digits of settings, data and code."""
+    decides = _without_places(settings.flat)
+    code = {name: _source(name) for name in settings.run.plugins}
+    said = json.dumps([tsmtl.__version__, decides, data_hash(bundle), code], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def _without_places(flat: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    kept = {key: value for key, value in flat.items() if prefix + key not in PLACES}
+    return {k: _without_places(v, f"{prefix}{k}.") if isinstance(v, dict) else v for k, v in kept.items()}
+
+
+def _source(module: str) -> str:
+    file = getattr(sys.modules[module], "__file__", None)
+    return sha256_of(Path(file)) if file else ""

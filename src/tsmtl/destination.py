@@ -6,11 +6,16 @@ from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
 
-OWN_SUFFIXES = {".yaml", ".csv", ".json", ".png", ".log", ".tmp"}  # of what else a run writes into its folder
+OWN_SUFFIXES = {".yaml", ".csv", ".json", ".png", ".log", ".lock", ".tmp"}  # of what else a run writes into its folder
 
 
-def best_model_path(settings: Settings, folder: Path) -> Path:
+def best_model_path(settings: Settings, folder: Path, start: Path | None) -> Path:
     """Give the path of the best checkpoint, its folder made.
+
+    Args:
+        settings: Checked settings.
+        folder: The run folder.
+        start: The checkpoint that the run starts from, or None.
 
     Raises:
         UserError: If nothing can be written there, or what is there is not to be lost.
@@ -24,8 +29,7 @@ def best_model_path(settings: Settings, folder: Path) -> Path:
     if path.exists():
         if not path.resolve().is_file():
             raise UserError(f"best_model_path: {path} is no regular file; name another")
-        start = settings.run.pretrained_path
-        if start is not None and Path(start).expanduser().exists() and path.samefile(Path(start).expanduser()):
+        if start is not None and start.exists() and path.samefile(start):
             raise UserError(f"best_model_path: {path} is the checkpoint to start from; name another file")
         try:
             read_checkpoint(path)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tsmtl.assembly import warn_of_fallback
 from tsmtl.config.data_settings import NpzSettings
-from tsmtl.config.errors import UserError
+from tsmtl.config.errors import FailedError, UserError
 from tsmtl.config.evaluate_settings import TARGET_SETTINGS, EvaluateDataSettings, EvaluateSettings, data_of_checkpoint
 from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import SPLITS, ClassTarget, IntArray
@@ -85,7 +85,7 @@ def evaluate_checkpoint(
         try:
             write_json(output, result)
         except OSError as error:
-            raise UserError(f"output: cannot write {output} ({error.strerror})") from error
+            raise FailedError(f"output: cannot write {output} ({error.strerror})") from error
         paths["metrics"] = output
     log.info("measured: %d instances", result["instances"])
     show_summary(tasks, metrics, paths, compared.split)

@@ -114,15 +114,15 @@ def load_model(path: str | os.PathLike[str], device: str = "cpu", plugins: Seque
     Raises:
         UserError: A ValueError: if the file is missing, damaged, of a newer format, or no checkpoint.
     """
-    path = Path(path)
+    path, place = Path(path), _device(device)
+    if isinstance(plugins, str):
+        raise UserError(f"plugins: must be a list of modules (got {plugins!r})")
     content = read_checkpoint(path)
     spec = content["backbone"]
     import_plugins(list(plugins))
     if spec["name"] not in BACKBONES:
         modules = content["settings"]["plugins"]
         raise UserError(f"{path}: its backbone '{spec['name']}' is a user's own; load it with plugins={modules}")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"device: {device} was asked for, but PyTorch finds no CUDA device here; take 'cpu'")
     backbone = build_backbone(spec["name"], spec["arguments"], spec["input_size"], spec["seq_len"])
     sizes = {name: state["size"] for name, state in content["tasks"].items()}
     model = MultiTaskModel(backbone, sizes, spec["head_bias"])
@@ -130,4 +130,16 @@ def load_model(path: str | os.PathLike[str], device: str = "cpu", plugins: Seque
         model.load_state_dict(content["state"])
     except RuntimeError as error:
         raise UserError(f"{path}: its weights do not fit the model that it describes") from error
-    return Predictor(model.to(device), content)
+    return Predictor(model.to(place), content)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError) as error:
+        raise UserError(f"device: must be 'cpu' or 'cuda' (got {name!r})") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"device: must be 'cpu' or 'cuda' (got {name!r})")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device: {name} was asked for, but PyTorch finds no CUDA device here; take 'cpu'")
+    return device

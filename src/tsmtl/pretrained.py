@@ -8,6 +8,7 @@ from typing import Any
 
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.config.errors import UserError
+from tsmtl.config.pretraining import DROPOUTS
 from tsmtl.config.schema import Settings
 from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
@@ -15,7 +16,6 @@ from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES
 
 log = logging.getLogger(__name__)
-DROPOUTS = frozenset({"dropout", "lstm_drop_out", "fc_drop_out"})  # how it is trained, not what it is
 BACKBONE = "backbone."
 
 
@@ -78,6 +78,13 @@ class Pretrained:
             data=settings.data.model_copy(update=data),
             flat={**settings.flat, **architecture, "data": {**settings.flat["data"], **data}},
         )
+
+    def overruled(self, asked: Settings) -> list[str]:
+        """Name the settings that the checkpoint overrules, with its value and theirs."""
+        taken = self.settings_of(asked)
+        pairs = [(key, taken.flat[key], asked.flat.get(key)) for key in taken.flat if key not in ("data", "pretrain")]
+        pairs += [(f"data.{key}", taken.flat["data"][key], value) for key, value in asked.flat["data"].items()]
+        return [f"{key} {ours} (not {theirs})" for key, ours, theirs in pairs if ours != theirs]
 
     def check_input(self, bundle: Bundle) -> None:
         """Check that the data is of the kind that the backbone was trained on.
@@ -148,10 +155,12 @@ def _inventory(tensors: dict[str, Any], buffers: set[str]) -> dict[str, Any]:
     return {"tensors": list(tensors), "parameters": parameters}
 
 
-def say_what_was_loaded(report: dict[str, Any]) -> None:
-    """Log the load report, a line for each of its parts."""
+def say_what_was_loaded(report: dict[str, Any], overruled: list[str]) -> None:
+    """Log the load report, a line for each of its parts, and the settings that the checkpoint overrules."""
     said = {"loaded": "loaded", "new": "new, in the heads", "left_over": "left over, in the checkpoint's own heads"}
     log.info("pretrained: %s (sha256 %s)", report["path"], report["sha256"][:16])
+    if overruled:
+        log.info("pretrained: as in the checkpoint: %s", ", ".join(overruled))
     for part, words in said.items():
         parameters, tensors = report[part]["parameters"], len(report[part]["tensors"])
         log.info("pretrained: %s parameters in %d tensors %s", f"{parameters:,}", tensors, words)

@@ -1,70 +1,128 @@
 """Go on with a run that something ended: what its folder holds, and whether it is the same run."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from tsmtl.checkpoint.last import NAME, read_last
 from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
 
 SUMMARY = "summary.json"  # written last: a run that has it is finished
-_SAME = object()
+LOCK = "run.lock"  # there while a process is at it
+# Where things lie and on what they run; data and pretrained checkpoint are compared by their content.
+PLACES = frozenset({"resume", "device", "pretrained_path", "pretrain.folder", "data.path", "data.root"})
+_UNSET = object()
 
 
-def earlier_state(settings: Settings, data: str, pretrained: str | None, folder: Path) -> dict[str, Any] | None:
-    """Give the state that a run goes on from; None where it starts anew.
+def saved_state(settings: Settings, folder: Path) -> dict[str, Any] | None:
+    """Give the state that an earlier process left in a run folder; None where the run starts anew.
 
     Args:
         settings: Checked settings, as asked.
-        data: Hash of the data.
-        pretrained: Hash of the checkpoint that it is fine-tuned from.
         folder: The run folder.
 
     Raises:
-        UserError: If the folder holds an unfinished run and ``resume`` is false, or another run than this one, by
-            settings, data or pretrained checkpoint.
+        UserError: If the folder holds an unfinished run and ``resume`` is false, or a run with other settings.
     """
-    path = folder / NAME
-    if not path.exists():
-        return None
+    path, finished = folder / NAME, (folder / SUMMARY).exists()
     if not settings.run.resume:
-        if (folder / SUMMARY).exists():
-            return None
-        raise UserError(
-            f"hydra.run.dir: {folder} holds an unfinished run; resume=true goes on with it, or remove the folder to "
-            "start anew"
-        )
-    state = read_last(path)
+        if path.exists() and not finished:
+            raise UserError(
+                f"hydra.run.dir: {folder} holds an unfinished run; resume=true goes on with it, or remove the folder "
+                "to start anew"
+            )
+        return None
+    if not path.exists():
+        if finished:
+            raise UserError(
+                f"hydra.run.dir: {folder} holds a finished run, but not its {NAME}, which tells its settings; without "
+                "resume=true it is replaced"
+            )
+        return None
+    try:
+        state = read_last(path)
+    except UserError as error:
+        raise UserError(f"{error}, or remove it to start the run anew") from error
     problems = [
         f"{key}: {_shown(ours)} differs from the run in {folder}, where it is {_shown(theirs)}; a run goes on with its "
         "own settings"
         for key, ours, theirs in differences(settings.flat, state["settings"])
-        if key != "resume"
+        if key not in PLACES
     ]
-    if not problems and state["data"] != data:
-        problems = [f"data.path: the data is not what the run in {folder} began with"]
-    if not problems and state["pretrained"] != pretrained:
-        problems = [f"pretrained_path: the checkpoint is not what the run in {folder} began with"]
     if problems:
         raise UserError(problems)
     return state
 
 
+def check_same(state: dict[str, Any], data: str, pretrained: str | None, folder: Path) -> None:
+    """Check that data and pretrained checkpoint are what the run began with.
+
+    Args:
+        state: What :func:`saved_state` gave.
+        data: Hash of the data.
+        pretrained: Hash of the checkpoint that the run is fine-tuned from.
+        folder: The run folder.
+
+    Raises:
+        UserError: If they are not.
+    """
+    if state["data"] != data:
+        raise UserError(f"data.path: the data is not what the run in {folder} began with")
+    if state["pretrained"] != pretrained:
+        raise UserError(f"pretrained_path: the checkpoint is not what the run in {folder} began with")
+
+
 def finished_summary(folder: Path) -> dict[str, Any] | None:
-    """Give the summary of a finished run, or None."""
+    """Give the summary of a finished run, or None.
+
+    Raises:
+        UserError: If it is damaged.
+    """
     path = folder / SUMMARY
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise UserError(f"{path}: damaged; remove it, and resume=true tests and reports again") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Give the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run folder.
+
+    Raises:
+        UserError: If another process is at it.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(f"hydra.run.dir: another process is training in {folder}; name another folder") from error
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
     """List the dotted keys whose values differ, with both values."""
     found: list[tuple[str, Any, Any]] = []
     for key in dict.fromkeys([*ours, *theirs]):
-        a, b = ours.get(key, _SAME), theirs.get(key, _SAME)
+        a, b = ours.get(key, _UNSET), theirs.get(key, _UNSET)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             found += differences(a, b, f"{prefix}{key}.")
         elif a != b:
@@ -73,7 +131,7 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str 
 
 
 def _shown(value: Any) -> str:
-    if value is _SAME:
+    if value is _UNSET:
         return "not set"
     return "null" if value is None else str(value)
 

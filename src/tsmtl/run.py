@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 
-from tsmtl.assembly import assemble, build_model, choose_device, truth_of
+from tsmtl.assembly import Parts, assemble, choose_device, truth_of
 from tsmtl.chain import pretrain
-from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
 from tsmtl.data.loading import load_bundle
@@ -21,11 +20,12 @@ from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
 from tsmtl.record import about_model, draw_run, say_what_starts, versions
 from tsmtl.report.files import write_config, write_json
 from tsmtl.report.predictions import write_predictions
-from tsmtl.resume import SUMMARY, earlier_state, finished_summary
+from tsmtl.resume import SUMMARY, alone_in, check_same, finished_summary, saved_state, sha256_of
 from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.batches import TensorSplit
 from tsmtl.training.evaluation import outputs_of
+from tsmtl.training.loop import Fit
 from tsmtl.training.seeding import seed_everything
 from tsmtl.training_run import Training
 
@@ -73,29 +73,38 @@ def run_training(asked: Settings, folder: Path) -> TrainingResult:
     began = time.perf_counter()
     device = choose_device(asked.run.device, "device" in asked.typed)
     import_plugins(asked.run.plugins)
-    pretrained = _what_to_start_from(asked)
+    state = saved_state(asked, folder)
+    if state is not None and (summary := finished_summary(folder)) is not None:
+        check_same(state, data_hash(load_bundle(asked.data, asked.tasks)), state["pretrained"], folder)
+        return _finished(asked, folder, summary)
+    pretrained = _what_to_start_from(asked, folder, device)
     settings = asked if pretrained is None else pretrained.settings_of(asked)
     bundle = load_bundle(settings.data, settings.tasks)
     data, start = data_hash(bundle), None if pretrained is None else pretrained.sha256
-    earlier = earlier_state(asked, data, start, folder)
-    if earlier is not None and (summary := finished_summary(folder)) is not None:
-        log.info("%s: finished before; nothing is left to do", folder)
-        path = Path(summary["best_model_path"])
-        tasks = {name: Task.from_state(state) for name, state in read_checkpoint(path)["tasks"].items()}
-        return TrainingResult(folder, path, summary, tasks)
+    if state is not None:
+        check_same(state, data, start, folder)
     generator = seed_everything(settings.run.seed)
     parts = assemble(settings, bundle, pretrained, device)
-    training = Training(settings, parts, generator, earlier)
-    best_path = best_model_path(asked, folder)
+    training = Training(settings, parts, generator, state)
+    best_path = best_model_path(asked, folder, None if pretrained is None else pretrained.path)
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SUMMARY).unlink(missing_ok=True)  # of an earlier run; this one is not finished
-    write_config(folder / "config.yaml", asked.flat, dict(asked.choices))
-    say_what_starts(settings, bundle, parts.model, device)
-    if parts.load_report is not None:
-        say_what_was_loaded(parts.load_report)
-    state = {"settings": asked.flat, "data": data, "pretrained": start}
-    result = training.run(folder, best_path, about_model(settings, bundle, parts.preparation, parts.tasks, data), state)
+    with alone_in(folder):
+        (folder / SUMMARY).unlink(missing_ok=True)  # of an earlier run; this one is not finished
+        write_config(folder / "config.yaml", settings.flat, dict(asked.choices))
+        say_what_starts(settings, bundle, parts.model, device)
+        if pretrained is not None and parts.load_report is not None:
+            say_what_was_loaded(parts.load_report, pretrained.overruled(asked))
+        about = about_model(settings, bundle, parts.preparation, parts.tasks, data)
+        result = training.run(folder, best_path, about, {"settings": asked.flat, "data": data, "pretrained": start})
+        return _test_and_report(settings, parts, result, folder, best_path, data, began)
+
+
+def _test_and_report(
+    settings: Settings, parts: Parts, result: Fit, folder: Path, best_path: Path, data: str, began: float
+) -> TrainingResult:
+    """Read the test split, once, with the best weights; write tables, pictures and, last, the summary."""
+    bundle = parts.bundle
     parts.model.load_state_dict(result.best_state)
     predictions = predict(parts.model, parts.tasks, parts.splits["test"])
     truth = truth_of(bundle, "test")
@@ -115,23 +124,39 @@ def run_training(asked: Settings, folder: Path) -> TrainingResult:
         "pretrained": parts.load_report,
         "parameters": sum(p.numel() for p in parts.model.parameters()),
         "seconds": {"training": result.seconds, "all": time.perf_counter() - began},
-        "device": str(device),
+        "device": str(parts.splits["test"].x.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
+        "tasks": {name: task.state() for name, task in parts.tasks.items()},
         "best_model_path": str(best_path),
+        "best_model_sha256": sha256_of(best_path),
     }
     write_json(folder / SUMMARY, summary)
     log.info("best epoch %d of %d, %.1f s", result.best.epoch, len(result.history), result.seconds)
     return TrainingResult(folder, best_path, summary, parts.tasks)
 
 
-def _what_to_start_from(settings: Settings) -> Pretrained | None:
+def _finished(settings: Settings, folder: Path, summary: dict[str, Any]) -> TrainingResult:
+    """Give the result of a run that was finished before."""
+    log.info("%s: finished before; nothing is left to do", folder)
+    path = Path(settings.run.best_model_path or folder / "best_model.pt").expanduser()
+    if not path.is_file() or sha256_of(path) != summary["best_model_sha256"]:
+        log.warning("best_model_path: %s is gone, or not what the run ended with", path)
+    tasks = {name: Task.from_state(state) for name, state in summary["tasks"].items()}
+    return TrainingResult(folder, path, summary, tasks)
+
+
+def _what_to_start_from(settings: Settings, folder: Path, device: torch.device) -> Pretrained | None:
     if settings.run.pretrained_path is not None:
         return read_pretrained(Path(settings.run.pretrained_path).expanduser())
     if settings.pretraining is None:
         return None
-    build_model(settings, load_bundle(settings.data, settings.tasks))  # what is wrong with it is said before the wait
-    return pretrain(settings.pretraining, Path(settings.pretrain.folder).expanduser(), run_training)
+    # What is wrong with the fine-tuning is said before the wait.
+    bundle = load_bundle(settings.data, settings.tasks)
+    model = assemble(settings, bundle, None, device).model
+    best_model_path(settings, folder, None)
+    kept = Path(settings.pretrain.folder).expanduser()
+    return pretrain(settings.pretraining, kept, bundle, model.backbone, run_training)
 
 
 def predict(

@@ -30,8 +30,11 @@ def train(overrides: Sequence[str] = ()) -> "TrainingResult":
         NotFiniteError: A RuntimeError: if the loss stops being finite; the best checkpoint so far stays.
         Interrupted: A KeyboardInterrupt: at Ctrl-C or SIGTERM in the main thread; ``resume=true`` goes on.
     """
+    from tsmtl.config.errors import UserError
     from tsmtl.config.python_call import settings_and_folder
 
+    if not isinstance(overrides, Sequence) or isinstance(overrides, str):
+        raise UserError(f"overrides: must be a list of texts such as 'model=gru' (got {type(overrides).__name__})")
     return _train(*settings_and_folder(list(overrides)))
 
 

@@ -34,7 +34,7 @@ def test_an_infinite_value_is_named_by_its_place_in_the_whole_input(instances, r
 def test_an_infinite_feature_of_a_vector_has_no_time_step(instances, refuses):
     vectors = replace(instances, x=instances.x[:, :, 0].copy())
     vectors.x[3, 0] = np.inf
-    with refuses("file: instance 3, feature left is infinite; a missing value is NaN"):
+    with refuses("file: instance 3, feature left is infinite in single precision; a missing value is NaN"):
         check_input(vectors, SPLIT, "interpolate")
 
 

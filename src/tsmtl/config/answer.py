@@ -8,7 +8,9 @@ import signal
 import sys
 from collections.abc import Callable
 
-from tsmtl.config.errors import FailedError, Interrupted, UserError, raise_interrupted
+from tsmtl.config.errors import FailedError, Interrupted, UserError, first_line, raise_interrupted
+
+TRACEBACK = "TSMTL_TRACEBACK"  # in the environment: unexpected errors show theirs
 
 
 def answer(name: str, help_text: Callable[[str], str], work: Callable[[], None]) -> None:
@@ -40,6 +42,11 @@ def answer(name: str, help_text: Callable[[str], str], work: Callable[[], None])
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except FailedError as failure:
         leave(1, name, [str(failure)])
+    except Exception as error:  # a fault of ours, or of a user's plugin
+        if TRACEBACK in os.environ:
+            raise
+        what = str(error.strerror) if isinstance(error, OSError) else first_line(error)
+        leave(1, name, [f"failed: {type(error).__name__}: {what}; {TRACEBACK}=1 shows the traceback"])
 
 
 def leave(code: int, name: str, lines: list[str]) -> None:

@@ -23,6 +23,8 @@ def prepare_arguments(arguments: list[str]) -> list[str]:
     """
     if any(flag in arguments for flag in ("--shell-completion", "-sc")):
         return arguments
+    if sum(argument.startswith("experiment=") for argument in arguments) > 1:
+        raise UserError("experiment: given twice, and the last alone would count; type the settings of the other one")
     sweeping = "-m" in arguments or "--multirun" in arguments
     prepared = []
     for argument in arguments:

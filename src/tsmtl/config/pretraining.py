@@ -12,6 +12,9 @@ from tsmtl.config.run_settings import TASKS, PretrainSettings
 # What says how this run is fine-tuned, where it goes, and what it starts from.
 _OWN = {"stage": "pretrain", "pretrained_path": None, "freeze": False, "best_model_path": None, "resume": True}
 _OWN_TRAINER = {"lr_backbone_factor": 1.0, "unfreeze_at": None}
+SHARED = frozenset({*_OWN, "pretrain", "device", "plugins", "model"})  # a pretraining has no own value of these
+DROPOUTS = frozenset({"dropout", "lstm_drop_out", "fc_drop_out"})  # how a backbone is trained, not what it is
+_KINDS = {"cls": ("cls",), "reg": ("reg",), "multi": ("cls", "reg", "cls_2")}
 
 
 def pretraining_settings(flat: Mapping[str, Any], pretrain: PretrainSettings) -> dict[str, Any]:
@@ -27,10 +30,21 @@ def pretraining_settings(flat: Mapping[str, Any], pretrain: PretrainSettings) ->
     settings |= _OWN
     settings["pretrain"] = {"task": None, "folder": pretrain.folder}
     if isinstance(settings.get("trainer"), dict):
-        settings["trainer"] |= _OWN_TRAINER
+        settings["trainer"] |= _OWN_TRAINER | _fitting(settings["trainer"], str(pretrain.task))
     if settings.get("model") == "lstm_fcn_multi" and pretrain.task != "multi":
         settings["model"] = "lstm_fcn"  # the same backbone, for one task
     return merged(settings, pretrain.changes)
+
+
+def _fitting(trainer: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Give the defaults of what the fine-tuning's trainer says of a task that the pretraining has not."""
+    fitting: dict[str, Any] = {}
+    if task == "reg":
+        fitting = {"class_weights": "none", "label_smoothing": 0.0}
+    _, _, watched = str(trainer.get("monitor")).partition("/")
+    if "/" in watched and watched.partition("/")[0] not in _KINDS[task]:
+        fitting["monitor"] = "val/loss"
+    return fitting
 
 
 def merged(settings: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

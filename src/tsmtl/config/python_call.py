@@ -21,6 +21,12 @@ def settings_and_folder(arguments: list[str]) -> tuple[Settings, Path]:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    if not all(isinstance(argument, str) for argument in arguments):
+        raise UserError("overrides: must be a list of texts such as 'model=gru'")
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key.startswith("hydra.") and (key != "hydra.run.dir" or not value):
+            raise UserError(f"{argument}: of Hydra's settings, Python takes hydra.run.dir=FOLDER alone")
     if flags := [argument for argument in arguments if argument.startswith("-")]:
         raise UserError(f"{flags[0]}: flags are for the command line; settings are written key=value")
     try:

@@ -7,6 +7,7 @@ from typing import Any
 from tsmtl.config.data_settings import DataSettings, NpzSettings
 from tsmtl.config.metric_names import monitor_choices
 from tsmtl.config.model_settings import CNN1DSettings, LSTMFCNSettings, ModelSettings
+from tsmtl.config.pretraining import SHARED
 from tsmtl.config.run_settings import (
     MultiTaskSettings,
     PretrainSettings,
@@ -61,6 +62,11 @@ def _stage(run: RunSettings, pretrain: PretrainSettings) -> list[str]:
             problems.append("freeze: true trains the heads on a loaded backbone alone; it needs stage=finetune")
         if pretrain.task is not None:
             problems.append(f"stage: {run.stage} would not pretrain; pretrain.task needs stage=finetune")
+    problems += [
+        f"pretrain.{key}: not a setting of a pretraining; it has that of the job"
+        for key in pretrain.changes
+        if key in SHARED
+    ]
     if pretrain.task is None and pretrain.changes:
         problems += [f"pretrain.{key}: nothing is pretrained without pretrain.task" for key in pretrain.changes]
     return problems

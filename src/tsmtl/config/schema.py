@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tsmtl.config.data_settings import SOURCES, DataSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FAMILIES, ModelSettings, PluginSettings
-from tsmtl.config.pretraining import pretraining_keys, pretraining_settings
+from tsmtl.config.pretraining import DROPOUTS, pretraining_keys, pretraining_settings
 from tsmtl.config.rules import RULES, did_you_mean, must_be_one_of, task_kinds
 from tsmtl.config.run_settings import TASKS, MultiTaskSettings, PretrainSettings, RunSettings, TaskSettings
 from tsmtl.config.section import Section, expectation
@@ -114,9 +114,17 @@ def _check_pretraining(
     if "model" in chosen and own["model"] != flat["model"]:
         chosen["model"] = own["model"]
     try:
-        return check(own, pretraining_keys(typed), chosen)
+        checked = check(own, pretraining_keys(typed), chosen)
     except UserError as error:
         raise UserError([f"pretrain.{line}" for line in error.lines]) from error
+    theirs = checked.model.backbone_arguments()
+    pairs = [(key, flat.get(key), theirs.get(key)) for key in pretrain.changes if key in theirs and key not in DROPOUTS]
+    pairs += [(f"data.{k}", flat["data"].get(k), own["data"].get(k)) for k in ("scale", "missing")]
+    if problems := [
+        f"{key}: {a} contradicts pretrain.{key}, which is {b}" for key, a, b in pairs if key in typed and a != b
+    ]:
+        raise UserError(problems)
+    return checked
 
 
 def _parts(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

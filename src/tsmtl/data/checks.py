@@ -20,7 +20,8 @@ def check_input(instances: Instances, splits: dict[str, IntArray], missing: str)
         Notes for the log: missing values and constant channels.
 
     Raises:
-        UserError: For infinite values, a channel without any value in train, and NaN where ``missing=error``.
+        UserError: For infinite values, a channel without any value in train, an instance without any, and NaN where
+            ``missing=error``.
     """
     x, where = instances.x, instances.where
     problems = []
@@ -41,9 +42,14 @@ def check_input(instances: Instances, splits: dict[str, IntArray], missing: str)
         else:
             beyond = 0
         if (found := np.argwhere(np.isinf(block))).size:
-            problems.append(f"{where}: {_place(instances, start, found[0])} is infinite; a missing value is NaN")
+            problems.append(
+                f"{where}: {_place(instances, start, found[0])} is infinite in single precision; a missing value is NaN"
+            )
             break
         nan = np.isnan(block)
+        if (empty := np.flatnonzero(nan.reshape(len(block), -1).all(axis=1))).size:
+            problems.append(f"{where}: instance {start + int(empty[0])} has no value at all; leave it out")
+            break
         if (number := int(nan.sum()) - beyond) > 0:
             n_missing += number
             if not first_missing:

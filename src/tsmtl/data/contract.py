@@ -88,9 +88,15 @@ class InputContract:
         return array, steps
 
     def _check_values(self, array: FloatArray, steps: IntArray | None, place: Callable[[int], str]) -> None:
-        refused: list[tuple[np.ufunc, str]] = [(np.isinf, "is infinite; a missing value is NaN")]
+        refused: list[tuple[np.ufunc, str]] = [(np.isinf, "is infinite in single precision; a missing value is NaN")]
         if self.missing == "error":
             refused.append((np.isnan, "is missing, and the model was trained with data.missing=error"))
+        if np.isnan(array).any():
+            there = ~np.isnan(array)
+            if steps is not None:
+                there &= np.arange(array.shape[2]) < steps[:, None, None]
+            if (empty := np.flatnonzero(~there.reshape(len(array), -1).any(axis=1))).size:
+                raise UserError(f"{place(int(empty[0]))} has no value at all; leave it out")
         valid = True if steps is None else np.arange(array.shape[2]) < steps[:, None, None]  # padding may hold anything
         for wrong, what in refused:
             if (found := np.argwhere(wrong(array) & valid)).size:
@@ -106,7 +112,9 @@ class InputContract:
             UserError: If the model does not read such.
         """
         wanted = "(N, C, T)" if self.kind == "series" else "(N, E)"
-        if len(shape) != (3 if self.kind == "series" else 2) or 0 in shape:
+        if 0 in shape:
+            raise UserError(f"{where}: is empty (shape {shape})")
+        if len(shape) != (3 if self.kind == "series" else 2):
             raise UserError(f"{where}: the model reads {self.kind} {wanted} (got shape {shape})")
         if shape[1] != len(self.channels):
             letter = "C" if self.kind == "series" else "E"

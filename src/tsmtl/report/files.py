@@ -1,6 +1,7 @@
 """Tables and JSON of a run folder."""
 
 import csv
+import io
 import json
 import math
 from pathlib import Path
@@ -24,10 +25,13 @@ class HistoryFile:
 
     def restart(self, rows: list[dict[str, float]]) -> None:
         """Write the rows of a run that goes on, in place of what an earlier process left."""
-        self._columns = []
-        self.path.unlink(missing_ok=True)
-        for row in rows:
-            self.write(row)
+        text = io.StringIO(newline="")
+        self._columns = list(rows[0]) if rows else []
+        if rows:
+            writer = csv.writer(text)
+            writer.writerow(self._columns)
+            writer.writerows(map(self._cells, rows))
+        _write_text(self.path, text.getvalue())
 
     def write(self, row: dict[str, float]) -> None:
         """Append a row; the first one also writes the header."""
@@ -36,7 +40,10 @@ class HistoryFile:
             if not self._columns:
                 self._columns = list(row)
                 writer.writerow(self._columns)
-            writer.writerow([f"{row[c]:.6g}" if isinstance(row[c], float) else row[c] for c in self._columns])
+            writer.writerow(self._cells(row))
+
+    def _cells(self, row: dict[str, float]) -> list[Any]:
+        return [f"{row[c]:.6g}" if isinstance(row[c], float) else row[c] for c in self._columns]
 
 
 def write_config(path: Path, settings: dict[str, Any], choices: dict[str, str]) -> None:
@@ -51,14 +58,23 @@ def write_config(path: Path, settings: dict[str, Any], choices: dict[str, str]) 
     # What the chosen files say themselves is left to them, so that model=... beside the file chooses another model.
     said = {key: value for key, value in settings.items() if key not in choices or isinstance(value, dict)}
     content = {"defaults": [*defaults, "_self_"], **said}
-    path.write_text(RERUN_NOTE + yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    _write_text(path, RERUN_NOTE + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON, whole or not at all; a number that is not finite becomes null."""
+    _write_text(path, json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Replace a file; where the disk is full, the old one stays."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _finite(value: Any) -> Any:

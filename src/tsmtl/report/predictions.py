@@ -3,8 +3,9 @@
 import csv
 import io
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -133,7 +134,9 @@ class _Npz(_Collected):
             else:
                 one = self._tasks[name].size == 1
                 arrays[f"{name}_predicted"] = prediction.values[:, 0] if one else prediction.values
-        np.savez(self._file, **arrays)  # type: ignore[arg-type]  # none is called allow_pickle
+        content = io.BytesIO()  # zipfile would raise again when it is cleared away
+        np.savez(content, **arrays)  # type: ignore[arg-type]  # none is called allow_pickle
+        self._file.write(content.getbuffer())
 
 
 class _Parquet(_Collected):
@@ -142,7 +145,9 @@ class _Parquet(_Collected):
     def finish(self) -> None:
         import polars as pl  # it takes a while, and only this format needs it
 
-        pl.DataFrame(columns_of(self._instances, self._tasks, self.predictions)).write_parquet(self._file)
+        content = io.BytesIO()  # polars has an exception of its own for a full disk
+        pl.DataFrame(columns_of(self._instances, self._tasks, self.predictions)).write_parquet(content)
+        self._file.write(content.getbuffer())
 
 
 _FORMATS: dict[str, type[_Csv] | type[_Npz] | type[_Parquet]] = {".csv": _Csv, ".npz": _Npz, ".parquet": _Parquet}
@@ -174,19 +179,22 @@ def predictions_file(path: Path, tasks: dict[str, Task]) -> Iterator[Callable[[N
     except OSError as error:
         raise UserError(f"output: cannot write {path} ({error.strerror})") from error
     try:
-        with file:
-            table = _FORMATS[path.suffix.lower()](file, tasks)
+        table = _FORMATS[path.suffix.lower()](file, tasks)
 
-            def add(instances: Names, predictions: dict[str, Prediction]) -> None:
-                with _told(path):
-                    table.add(instances, predictions)
-
-            yield add
+        def add(instances: Names, predictions: dict[str, Prediction]) -> None:
             with _told(path):
-                table.finish()
+                table.add(instances, predictions)
+
+        yield add
         with _told(path):
+            table.finish()
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
             temporary.replace(target)
     finally:
+        with suppress(OSError):  # of what a full disk still holds back; it was told
+            file.close()
         temporary.unlink(missing_ok=True)
 
 
