@@ -30,6 +30,18 @@ class Answer:
 
 
 @pytest.fixture
+def pictures() -> None:
+    """Asked for by tests whose runs draw their pictures."""
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the runs in this process their pictures, which take longer than the small trainings of most tests."""
+    if "pictures" not in request.fixturenames:
+        monkeypatch.setattr("tsmtl.run.draw_run", lambda *given: None)
+
+
+@pytest.fixture
 def compose() -> Callable[..., Any]:
     """Settings as the command line would compose and check them."""
     from hydra import compose as hydra_compose

@@ -12,6 +12,7 @@ import yaml
 
 from tests.test_train import SMALL, TINY_MODEL, summary_of
 from tsmtl.checkpoint.file import read_checkpoint
+from tsmtl.models.registry import BACKBONES
 
 CNN = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL]
 CHAIN = ["experiment=pretrain_finetune", *CNN]
@@ -166,12 +167,21 @@ def test_settings_of_the_task_that_is_not_pretrained_stay_with_the_fine_tuning(t
     assert [t["class_weights"] for t in trainers] == ["none", "balanced"]
 
 
-def test_a_changed_plugin_is_another_pretraining(tmp_path):
-    """Each in a process of its own, as a module is imported once."""
+@pytest.fixture
+def _own_backbones():
+    """Forget the backbones and modules that a test registers."""
+    before = dict(BACKBONES)
+    yield
+    BACKBONES.clear()
+    BACKBONES.update(before)
+    sys.modules.pop("tsmtl_test_mine", None)
+
+
+@pytest.mark.usefixtures("_own_backbones")
+def test_a_changed_plugin_is_another_pretraining(tsmtl_train, tmp_path):
     (tmp_path / "model").mkdir()
-    (tmp_path / "model/tiny.yaml").write_text(
-        "# @package _global_\nmodel: tiny\nplugins: [mine]\nwidth: 4\nnum_epochs: 1\nbatch_size: 16\nlr: 1.0e-3\n"
-    )
+    settings = "model: tiny\nplugins: [tsmtl_test_mine]\nwidth: 4\nnum_epochs: 1\nbatch_size: 16\nlr: 1.0e-3\n"
+    (tmp_path / "model/tiny.yaml").write_text("# @package _global_\n" + settings)
     source = """
 from torch import nn
 from tsmtl.models import Backbone, register_backbone
@@ -185,13 +195,11 @@ class Tiny(Backbone):
     def forward(self, x, lengths=None):
         return self.layer(x.mean(dim=2)).ACTIVATION()
 """
-    code = "from tsmtl.train import cli; cli()"
     arguments = ["--config-dir", ".", "experiment=pretrain_finetune", "model=tiny", *SMALL, "num_epochs=1"]
     for name, activation, reused in (("a", "relu", False), ("b", "relu", True), ("c", "tanh", False)):
-        (tmp_path / "mine.py").write_text(source.replace("ACTIVATION", activation))
-        command = [sys.executable, "-c", code, *arguments, f"hydra.run.dir={name}"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
+        (tmp_path / "tsmtl_test_mine.py").write_text(source.replace("ACTIVATION", activation))
+        answer = tsmtl_train(*arguments, f"hydra.run.dir={name}")
+        assert answer.code == 0, answer.err
         assert summary_of(tmp_path / name)["pretrained"]["reused"] is reused
 
 

@@ -29,20 +29,22 @@ def data_for(vectors: Path):  # noqa: F811
     return arguments
 
 
-@pytest.mark.parametrize(("first", "second"), [("reg", "multi"), ("cls", "multi"), ("multi", "reg"), ("multi", "cls")])
+@pytest.mark.parametrize(("first", "seconds"), [("reg", ["multi"]), ("cls", ["multi"]), ("multi", ["reg", "cls"])])
 @pytest.mark.parametrize("model", MODELS)
-def test_a_frozen_backbone_stays_bit_equal_and_the_heads_learn(tsmtl_train, tmp_path, data_for, model, first, second):
+def test_a_frozen_backbone_stays_bit_equal_and_the_heads_learn(tsmtl_train, tmp_path, data_for, model, first, seconds):
     base = [f"model={model}", *TINY_MODEL[model], *data_for(model)]
-    assert tsmtl_train(*base, f"task={first}", "stage=pretrain", "hydra.run.dir=a").code == 0
-    tune = [*base, f"task={second}", "stage=finetune", "pretrained_path=a/best_model.pt", "trainer.weight_decay=0.1"]
-    frozen = tsmtl_train(*tune, "freeze=true", "hydra.run.dir=b")
-    assert frozen.code == 0, frozen.err
-    before, after = backbone_of(tmp_path / "a/best_model.pt"), backbone_of(tmp_path / "b/best_model.pt")
-    assert before.keys() == after.keys()
-    assert all(torch.equal(before[key], after[key]) for key in before)
-    assert tsmtl_train(*tune, "hydra.run.dir=c").code == 0
-    moved = backbone_of(tmp_path / "c/best_model.pt")
-    assert any(not torch.equal(before[key], moved[key]) for key in before)
+    assert tsmtl_train(*base, f"task={first}", "stage=pretrain", "num_epochs=1", "hydra.run.dir=a").code == 0
+    before = backbone_of(tmp_path / "a/best_model.pt")
+    for task in seconds:
+        tune = [*base, f"task={task}", "stage=finetune", "pretrained_path=a/best_model.pt", "trainer.weight_decay=0.1"]
+        frozen = tsmtl_train(*tune, "freeze=true", f"hydra.run.dir=frozen_{task}")
+        assert frozen.code == 0, frozen.err
+        after = backbone_of(tmp_path / f"frozen_{task}/best_model.pt")
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[key], after[key]) for key in before)
+        assert tsmtl_train(*tune, f"hydra.run.dir=learning_{task}").code == 0
+        moved = backbone_of(tmp_path / f"learning_{task}/best_model.pt")
+        assert any(not torch.equal(before[key], moved[key]) for key in before)
 
 
 def test_the_load_report_counts_what_was_loaded_new_and_left_over(tsmtl_train, tmp_path):

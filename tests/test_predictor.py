@@ -197,8 +197,8 @@ def spoilt(value: float) -> np.ndarray:
         ("gru", NORMAL[:, :, :0], None, "x: is empty (shape (5, 3, 0))"),
         ("fc", NORMAL, None, "x: the model reads vectors (N, E) (got shape (5, 3, 32))"),
         ("fc", NORMAL[:, 0], None, "x: the model was trained with E = 6 (got 32, shape (5, 32))"),
-        ("gru", spoilt(np.inf), None, PLACE + "infinite; a missing value is NaN"),
-        ("gru", spoilt(-np.inf), [32] * 5, PLACE + "infinite; a missing value is NaN"),
+        ("gru", spoilt(np.inf), None, PLACE + "infinite in single precision; a missing value is NaN"),
+        ("gru", spoilt(-np.inf), [32] * 5, PLACE + "infinite in single precision; a missing value is NaN"),
         ("gru", spoilt(np.nan), None, PLACE + "missing, and the model was trained with data.missing=error"),
         ("gru", spoilt(np.nan), [32] * 5, PLACE + "missing, and the model was trained with data.missing=error"),
         *[

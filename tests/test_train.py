@@ -43,6 +43,7 @@ def vectors(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("task", ["cls", "reg", "multi"])
+@pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("model", list(TINY_MODEL))
 def test_every_model_trains_every_task_and_leaves_a_whole_run_folder(tsmtl_train, run_folder, vectors, model, task):
     if model == "lstm_fcn_multi" and task != "multi":
@@ -75,6 +76,7 @@ def test_every_model_trains_every_task_and_leaves_a_whole_run_folder(tsmtl_train
     assert str(folder / "best_model.pt") in answer.out
 
 
+@pytest.mark.usefixtures("pictures")
 def test_the_default_run_reaches_macro_f1_of_090_and_r2_of_080(tsmtl_train, run_folder):
     answer = tsmtl_train()
     assert answer.code == 0, answer.err
@@ -363,6 +365,7 @@ def test_nan_padding_is_read_the_same_way_in_training_and_prediction(tsmtl_train
     assert "missing input values, filled" in missing.err
 
 
+@pytest.mark.usefixtures("pictures")
 @pytest.mark.filterwarnings("default")
 def test_names_in_any_script_and_many_numbers_leave_a_whole_run_folder(tsmtl_train, tmp_path):
     rng = np.random.default_rng(0)

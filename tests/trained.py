@@ -6,7 +6,6 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 from hydra import compose, initialize_config_dir
@@ -80,8 +79,8 @@ class Training:
             arguments += [a.format(folder=self._folder) for a in CASES[case]]
             with initialize_config_dir(str(config_dir()), version_base="1.3"):
                 settings = check(plain_settings(compose("train", prepare_arguments(arguments))))
-            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), patch("tsmtl.run.draw_run"):
-                run_training(settings, out)  # its words are not the tested command's; pictures take seconds
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                run_training(settings, out)  # its words are not the tested command's
         path = next((a.partition("=")[2] for a in CASES[case] if a.startswith("data.path=")), "")
         return Trained(out, Path(path.format(folder=self._folder)))
 
