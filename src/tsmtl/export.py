@@ -1,6 +1,5 @@
 """``tsmtl-export``: a trained model as an ONNX file, written only if it gives the numbers that PyTorch gives."""
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tsmtl.config.errors import FailedError, UserError
 from tsmtl.config.section import Section
 from tsmtl.config.sister_command import run_sister_command
+from tsmtl.storage.whole import whole_file
 
 if TYPE_CHECKING:
     from tsmtl.predictor import Predictor
@@ -99,16 +99,10 @@ def _check_paths(source: Path, target: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace the file; killed at any moment, the old file or the new one is there whole."""
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        with temporary.open("wb") as file:
+        with whole_file(path) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise FailedError(f"{path} could not be written ({error.strerror})") from error
 
 

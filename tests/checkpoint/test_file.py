@@ -12,6 +12,7 @@ import tsmtl
 from tsmtl.checkpoint import archive
 from tsmtl.checkpoint.file import FORMAT_VERSION, KEYS, read_checkpoint, write_checkpoint
 from tsmtl.config.errors import UserError
+from tsmtl.storage import whole
 
 
 def content(epoch: int = 3) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def fails(*arguments: Any, **options: Any) -> None:
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize(("owner", "name"), [(archive.torch, "save"), (archive.os, "fsync"), (Path, "replace")])
+@pytest.mark.parametrize(("owner", "name"), [(archive.torch, "save"), (whole.os, "fsync"), (Path, "replace")])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, owner, name):
     path = tmp_path / "best.pt"
     write_checkpoint(path, content(epoch=1))

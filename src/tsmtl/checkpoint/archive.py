@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from tsmtl.config.errors import UserError
+from tsmtl.storage.whole import whole_file
 
 DIGEST = b"tsmtl sha256 "  # how the comment of our archives begins
 
@@ -26,18 +26,10 @@ def write_archive(path: Path, content: dict[str, Any]) -> None:
         TypeError: If the content holds anything else, which reading would refuse.
         OSError: If the disk is full or not writable; the old file stays.
     """
-    temporary = path.with_name(path.name + ".tmp")  # a fixed name: a kill leaves one file, not one per try
     buffer = io.BytesIO()  # torch.save on a file turns the OSError of a full disk into a RuntimeError of its own
     torch.save(_plain(content, ""), buffer)
-    try:
-        with temporary.open("wb") as file:
-            file.write(_with_digest(buffer.getvalue()))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say which file
+    with whole_file(path) as file:
+        file.write(_with_digest(buffer.getvalue()))
 
 
 def _with_digest(archive: bytes) -> bytes:

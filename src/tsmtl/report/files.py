@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from tsmtl.storage.whole import whole_file
+
 RERUN_NOTE = "# Settings of a run; runs again with: tsmtl-train experiment=<this file>\n"
 
 
@@ -67,14 +69,8 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    """Replace a file; where the disk is full, the old one stays."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with whole_file(path) as file:
+        file.write(text.encode())
 
 
 def _finite(value: Any) -> Any:

@@ -3,9 +3,8 @@
 import csv
 import io
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tsmtl.config.errors import FailedError, UserError
+from tsmtl.storage.whole import whole_file
 from tsmtl.tasks.task import ClassPrediction, Prediction, Task, joined
 
 Names = Sequence[int] | Sequence[str]
@@ -168,39 +168,19 @@ def predictions_file(path: Path, tasks: dict[str, Task]) -> Iterator[Callable[[N
         UserError: If nothing can be written there.
         FailedError: If the disk refuses on the way.
     """
-    target = path.resolve()  # where it is a link, the file that it leads to is replaced
-    temporary = target.with_name(target.name + ".tmp")
-    if target.is_dir():
+    if path.resolve().is_dir():
         raise UserError(f"output: {path} is a folder; name a file in it")
-    if not target.parent.is_dir():
-        raise UserError(f"output: there is no folder {target.parent}")
+    if not path.resolve().parent.is_dir():
+        raise UserError(f"output: there is no folder {path.resolve().parent}")
+    began = False
     try:
-        file = temporary.open("wb")
-    except OSError as error:
-        raise UserError(f"output: cannot write {path} ({error.strerror})") from error
-    try:
-        table = _FORMATS[path.suffix.lower()](file, tasks)
-
-        def add(instances: Names, predictions: dict[str, Prediction]) -> None:
-            with _told(path):
-                table.add(instances, predictions)
-
-        yield add
-        with _told(path):
+        with whole_file(path) as file:
+            table = _FORMATS[path.suffix.lower()](file, tasks)
+            began = True
+            yield table.add
             table.finish()
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            temporary.replace(target)
-    finally:
-        with suppress(OSError):  # of what a full disk still holds back; it was told
-            file.close()
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
     except OSError as error:
-        raise FailedError(f"output: cannot write {path} ({error.strerror})") from error
+        if error.filename != str(path):  # of the input
+            raise
+        said = f"output: cannot write {path} ({error.strerror})"
+        raise (FailedError(said) if began else UserError(said)) from error
