@@ -257,3 +257,19 @@ def test_the_config_of_a_chained_run_runs_the_chain_again(tsmtl_train, tmp_path)
     assert tsmtl_train("experiment=a/config.yaml", "hydra.run.dir=b").code == 0
     assert summary_of(tmp_path / "b")["pretrained"]["reused"] is True
     assert (tmp_path / "a/predictions_test.csv").read_text() == (tmp_path / "b/predictions_test.csv").read_text()
+
+
+def test_a_run_goes_on_with_a_pretraining_that_was_made_again_elsewhere(tsmtl_train, tmp_path):
+    assert tsmtl_train(*CHAIN, "hydra.run.dir=a").code == 0
+    (tmp_path / "a/summary.json").unlink()
+    answer = tsmtl_train(*CHAIN, "pretrain.folder=elsewhere", "hydra.run.dir=a", "resume=true")
+    assert answer.code == 0, answer.err
+    assert "resume: going on in" in answer.err
+
+
+def test_a_sweep_checks_what_was_typed_before_any_job(tsmtl_train, tmp_path):
+    answer = tsmtl_train("-m", *CHAIN, "pretrain.output_channels=8", "alpha=0.2,0.8", "hydra.sweep.dir=sweep")
+    assert answer.code == 2
+    said = "output_channels: 4 contradicts pretrain.output_channels, which is 8"
+    assert [line.rpartition("): ")[2] for line in answer.lines] == [said, said]
+    assert not (tmp_path / "sweep").exists()

@@ -49,7 +49,7 @@ class TsmtlLauncher(Launcher):
             UserError: If the settings of any job are refused; no job has run.
             SweepError: If a job failed; the others are done.
         """
-        from tsmtl.config.arguments import plain_settings
+        from tsmtl.config.arguments import plain_settings, typed_keys
         from tsmtl.config.errors import SweepError, UserError
         from tsmtl.config.logs import set_up_logs
         from tsmtl.config.schema import check
@@ -63,7 +63,7 @@ class TsmtlLauncher(Launcher):
             with open_dict(config):
                 config.hydra.job.id = config.hydra.job.num = number
             try:
-                check(plain_settings(config))
+                check(plain_settings(config), typed_keys(list(overrides)))
             except UserError as error:
                 problems += [f"job {number} ({name}): {line}" for line in error.lines]
             jobs.append((number, name, config))
@@ -91,7 +91,8 @@ class TsmtlLauncher(Launcher):
             set_up_logs(folder)
             if result.status == JobStatus.FAILED:
                 raised = result._return_value
-                reason = (str(raised).splitlines() or [type(raised).__name__])[0]
+                lines = raised.lines if isinstance(raised, UserError) else str(raised).splitlines()[:1]
+                reason = "; ".join(lines) or type(raised).__name__
                 failed.append(f"job {number} ({name}): {reason}")
                 log.error("job %d failed: %s", number, reason)
             returns.append(result)

@@ -43,6 +43,8 @@ def pretrain(
     bundle = load_bundle(settings.data, settings.tasks)
     _check_same_input(bundle, tuned, backbone)
     own = folder / identity(settings, bundle)
+    if _why_not_whole(own) is None:  # without a lock: the folder may be another user's
+        return _found(settings, own)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(own.with_suffix(".lock"))
@@ -53,18 +55,28 @@ def pretrain(
     except OSError as error:
         raise UserError(f"pretrain.folder: cannot write {folder} ({error.strerror})") from error
     try:
-        reused = _is_whole(own)
-        if reused:
-            log.info("pretraining: task %s, done before with these settings and data, in %s", settings.task.task, own)
-        else:
-            log.info("pretraining: task %s, in %s", settings.task.task, own)
-            train(settings, own)
-            log.info("fine-tuning:")
+        if _why_not_whole(own) is None:  # the job that was waited for has made it
+            return _found(settings, own)
+        _clear_damage(own)
+        log.info("pretraining: task %s, in %s", settings.task.task, own)
+        train(settings, own)
+        log.info("fine-tuning:")
     except Interrupted as stop:
         raise Interrupted(stop.signum, f"{stop.word} while pretraining; the same command goes on from there") from stop
     finally:
         lock.release()
-    return read_pretrained(own / "best_model.pt", reused)
+    return read_pretrained(own / "best_model.pt", reused=False)
+
+
+def _found(settings: Settings, own: Path) -> Pretrained:
+    log.info("pretraining: task %s, done before with these settings and data, in %s", settings.task.task, own)
+    return read_pretrained(own / "best_model.pt", reused=True)
+
+
+def found(settings: Settings, folder: Path) -> Pretrained | None:
+    """Give the checkpoint of a finished pretraining, if it is there."""
+    own = folder / identity(settings, load_bundle(settings.data, settings.tasks))
+    return read_pretrained(own / "best_model.pt", reused=True) if _why_not_whole(own) is None else None
 
 
 def _check_same_input(bundle: Bundle, tuned: Bundle, backbone: Backbone) -> None:
@@ -82,24 +94,31 @@ def _check_same_input(bundle: Bundle, tuned: Bundle, backbone: Backbone) -> None
         )
 
 
-def _is_whole(own: Path) -> bool:
-    """Say whether a pretraining is finished and its checkpoint the one it ended with; clear away what is damaged."""
+def _why_not_whole(own: Path) -> str | None:
+    """Say why a finished pretraining is not to be used; None where its checkpoint is the one that it ended with."""
     try:
-        summary = finished_summary(own)
-        best = own / "best_model.pt"
-        if summary is not None and best.is_file() and sha256_of(best) == summary["best_model_sha256"]:
-            return True
-        if summary is None:
-            if (own / NAME).exists():
-                read_last(own / NAME)  # unfinished: the training goes on from it
-            return False
-        reason = "its checkpoint is not the one that it ended with"
+        summary, best = finished_summary(own), own / "best_model.pt"
     except UserError as error:
-        reason = str(error)
-    log.warning("pretraining: made anew in %s (%s)", own, reason)
-    for name in (SUMMARY, NAME, "best_model.pt"):
-        (own / name).unlink(missing_ok=True)
-    return False
+        return str(error)
+    if summary is None:
+        return "it is not finished"
+    if not best.is_file() or sha256_of(best) != summary["best_model_sha256"]:
+        return "its checkpoint is not the one that it ended with"
+    return None
+
+
+def _clear_damage(own: Path) -> None:
+    """Remove what a training could not go on from."""
+    reason = _why_not_whole(own) if (own / SUMMARY).exists() else None
+    if reason is None and (own / NAME).exists():
+        try:
+            read_last(own / NAME)
+        except UserError as error:
+            reason = str(error)
+    if reason is not None:
+        log.warning("pretraining: made anew in %s (%s)", own, reason)
+        for name in (SUMMARY, NAME, "best_model.pt"):
+            (own / name).unlink(missing_ok=True)
 
 
 def identity(settings: Settings, bundle: Bundle) -> str:

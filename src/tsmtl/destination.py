@@ -1,6 +1,7 @@
 """Where the best checkpoint of a run goes."""
 
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.config.errors import UserError
@@ -39,9 +40,7 @@ def best_model_path(settings: Settings, folder: Path, start: Path | None) -> Pat
             ) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(path.name + ".tmp")  # what a checkpoint is written to first
-        probe.open("ab").close()
-        probe.unlink()
+        TemporaryFile(dir=path.parent).close()  # a name of its own: another process may be writing there
     except OSError as error:
         raise UserError(f"best_model_path: cannot write {path} ({error.strerror})") from error
     return path

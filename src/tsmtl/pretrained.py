@@ -1,10 +1,13 @@
 """What fine-tuning takes from a checkpoint: the backbone's architecture and weights, and the scaling of the input."""
 
 import hashlib
+import json
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.config.errors import UserError
@@ -34,6 +37,16 @@ class Pretrained:
     content: dict[str, Any]
     sha256: str
     reused: bool | None = None
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of what fine-tuning takes: the same for the same training wherever its files lay and it ran."""
+        taken = {key: self.content[key] for key in ("backbone", "input", "tasks", "epoch")}
+        digest = hashlib.sha256(json.dumps(taken, sort_keys=True).encode())
+        for name, tensor in self.content["state"].items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def preparation(self) -> InputPreparation:

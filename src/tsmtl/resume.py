@@ -79,6 +79,22 @@ def check_same(state: dict[str, Any], data: str, pretrained: str | None, folder:
         raise UserError(f"pretrained_path: the checkpoint is not what the run in {folder} began with")
 
 
+def stamp_of(folder: Path) -> tuple[int, int] | None:
+    """Say which state a run folder holds, by its file; None where it holds none."""
+    path = folder / NAME
+    if not path.exists():
+        return None
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_ino
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier run left that the run that replaces it would not overwrite at once."""
+    for pattern in (SUMMARY, NAME, "best_model.pt", "metrics.csv", "predictions_test.csv", "*.png"):
+        for file in folder.glob(pattern):
+            file.unlink()
+
+
 def finished_summary(folder: Path) -> dict[str, Any] | None:
     """Give the summary of a finished run, or None.
 
@@ -109,8 +125,10 @@ def alone_in(folder: Path) -> Iterator[None]:
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(f"hydra.run.dir: another process is training in {folder}; name another folder") from error
+    except OSError as error:
+        if isinstance(error, Timeout):
+            raise UserError(f"hydra.run.dir: another process is training in {folder}; name another folder") from error
+        raise UserError(f"hydra.run.dir: cannot write {folder} ({error.strerror})") from error
     try:
         yield
     finally:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from tsmtl.assembly import Parts, assemble, choose_device, truth_of
-from tsmtl.chain import pretrain
+from tsmtl.chain import found, pretrain
+from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
 from tsmtl.data.loading import load_bundle
@@ -20,7 +21,16 @@ from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
 from tsmtl.record import about_model, draw_run, say_what_starts, versions
 from tsmtl.report.files import write_config, write_json
 from tsmtl.report.predictions import write_predictions
-from tsmtl.resume import SUMMARY, alone_in, check_same, finished_summary, saved_state, sha256_of
+from tsmtl.resume import (
+    SUMMARY,
+    alone_in,
+    check_same,
+    clear,
+    finished_summary,
+    saved_state,
+    sha256_of,
+    stamp_of,
+)
 from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.batches import TensorSplit
@@ -73,14 +83,17 @@ def run_training(asked: Settings, folder: Path) -> TrainingResult:
     began = time.perf_counter()
     device = choose_device(asked.run.device, "device" in asked.typed)
     import_plugins(asked.run.plugins)
+    stamp = stamp_of(folder)
     state = saved_state(asked, folder)
     if state is not None and (summary := finished_summary(folder)) is not None:
-        check_same(state, data_hash(load_bundle(asked.data, asked.tasks)), state["pretrained"], folder)
+        known = _start_still_there(asked)
+        start = state["pretrained"] if known is None else known.identity
+        check_same(state, data_hash(load_bundle(asked.data, asked.tasks)), start, folder)
         return _finished(asked, folder, summary)
     pretrained = _what_to_start_from(asked, folder, device)
     settings = asked if pretrained is None else pretrained.settings_of(asked)
     bundle = load_bundle(settings.data, settings.tasks)
-    data, start = data_hash(bundle), None if pretrained is None else pretrained.sha256
+    data, start = data_hash(bundle), None if pretrained is None else pretrained.identity
     if state is not None:
         check_same(state, data, start, folder)
     generator = seed_everything(settings.run.seed)
@@ -90,7 +103,11 @@ def run_training(asked: Settings, folder: Path) -> TrainingResult:
 
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder):
-        (folder / SUMMARY).unlink(missing_ok=True)  # of an earlier run; this one is not finished
+        if stamp_of(folder) != stamp:
+            raise UserError(f"hydra.run.dir: another process has just trained in {folder}; give the command again")
+        if state is None:
+            clear(folder)
+        (folder / SUMMARY).unlink(missing_ok=True)  # this run is not finished
         write_config(folder / "config.yaml", settings.flat, dict(asked.choices))
         say_what_starts(settings, bundle, parts.model, device)
         if pretrained is not None and parts.load_report is not None:
@@ -134,6 +151,14 @@ def _test_and_report(
     write_json(folder / SUMMARY, summary)
     log.info("best epoch %d of %d, %.1f s", result.best.epoch, len(result.history), result.seconds)
     return TrainingResult(folder, best_path, summary, parts.tasks)
+
+
+def _start_still_there(settings: Settings) -> Pretrained | None:
+    """Give the checkpoint that a finished run would start from now; None where it starts from none, or it is gone."""
+    if settings.pretraining is not None:
+        return found(settings.pretraining, Path(settings.pretrain.folder).expanduser())
+    path = None if settings.run.pretrained_path is None else Path(settings.run.pretrained_path).expanduser()
+    return None if path is None or not path.exists() else read_pretrained(path)
 
 
 def _finished(settings: Settings, folder: Path, summary: dict[str, Any]) -> TrainingResult:

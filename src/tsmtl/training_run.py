@@ -22,7 +22,7 @@ from tsmtl.training.batches import steps_per_epoch
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.embedded import embedded
 from tsmtl.training.evaluation import outputs_of
-from tsmtl.training.loop import Fit, Row, fit
+from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
 from tsmtl.training.optimizers import build_optimizer
 from tsmtl.training.schedule import Schedule
 
@@ -150,6 +150,9 @@ class Training:
                     result,
                 )
                 keep()
+        except NotFiniteError:
+            last.path.unlink(missing_ok=True)  # going on would end the same way
+            raise
         finally:
             best.finish()
             parts.model.reads_embeddings = False

@@ -278,6 +278,15 @@ def test_the_backbone_learns_from_the_epoch_it_is_unfrozen_in(train, make_model)
     assert seen == [(False, False, True)] * 2 + [(True, True, True)] * 2
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_every_optimizer_takes_in_a_backbone_that_begins_later(train, make_model, optimizer):
+    model = make_model()
+    model.freeze_backbone()
+    start = copy.deepcopy(model.state_dict())
+    train(model, 3, unfreeze_at=2, optimizer=optimizer)
+    assert all(not torch.equal(tensor, start[key]) for key, tensor in model.state_dict().items())
+
+
 def test_a_frozen_backbone_has_no_dropout_and_the_model_stays_in_train_mode(train, make_model):
     model, modes = make_model(dropout=0.5), []
     model.freeze_backbone()

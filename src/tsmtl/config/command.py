@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsmtl.config.answer import answer, leave
 from tsmtl.config.arguments import GROUPS, hydra_line, plain_settings, prepare_arguments, typed_keys
-from tsmtl.config.errors import UserError, first_line
+from tsmtl.config.errors import Interrupted, UserError, first_line
 from tsmtl.config.location import config_dir
 from tsmtl.config.logs import FILE_NAME, close_logs, set_up_logs
 
@@ -89,7 +89,15 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
         try:
             chosen = {group: choice for group, choice in hydra_config.runtime.choices.items() if group in GROUPS}
             chosen.pop("experiment", None)  # its values are in the settings
-            settings = check(plain_settings(config), typed_keys(list(hydra_config.overrides.task)), chosen)
+            typed = typed_keys(list(hydra_config.overrides.task))
+            settings = check(plain_settings(config), typed, chosen)
+            place = "hydra.sweep.dir" if sweeping else "hydra.run.dir"
+            if (
+                "resume" in typed
+                and settings.run.resume
+                and place not in typed_keys(list(hydra_config.overrides.hydra))
+            ):
+                raise UserError(f"resume: true goes on with the run of a folder; name it with {place}=FOLDER")
             return job(settings, folder)
         except (UserError, OmegaConfBaseException) as error:
             if sweeping:
@@ -97,6 +105,12 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
             close_logs()
             remove_traces(folder, "hydra.run.dir" not in typed_keys(list(hydra_config.overrides.hydra)))
             leave(2, name, error.lines if isinstance(error, UserError) else [first_line(error)])
+        except Interrupted as stop:
+            if not sweeping:
+                raise
+            where = Path(str(hydra_config.sweep.dir)).absolute()
+            said = f"{stop.word} in {folder}; to go on, give the same command hydra.sweep.dir={where} resume=true"
+            raise Interrupted(stop.signum, said) from stop
         except BrokenPipeError:  # the reader of the summary, such as head, has seen enough
             raise
         except Exception as error:

@@ -19,6 +19,13 @@ class OneLineFormatter(logging.Formatter):
 class _RunLog(logging.FileHandler):
     """The log of a run, which a full disk must not turn into pages of its own on the terminal."""
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record; the file is opened by the first, which may be refused."""
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
         """Pass over a record that cannot be written."""
         if not isinstance(sys.exc_info()[1], OSError):

@@ -24,7 +24,8 @@ def build_optimizer(
     """
     decay, factor, groups = settings.weight_decay, settings.lr_backbone_factor, list(parameters)
     backbone = list(backbone)
-    if factor == 1 or not backbone:
+    frozen = any(not parameter.requires_grad for parameter in backbone)  # it may begin later, with a state of its own
+    if not backbone or (factor == 1 and not frozen):
         parameters = [*groups, *backbone]
     else:
         slow = {"params": backbone, "lr": lr * factor, "factor": factor}
