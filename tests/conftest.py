@@ -116,6 +116,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
 
 
 @pytest.fixture
+def vectors(tmp_path: Path) -> Path:
+    """Vectors (N, E) whose first feature is the class and whose second is the number."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 6)).astype(np.float32)
+    path = tmp_path / "vectors.npz"
+    np.savez(path, X=x, y_cls=(x[:, 0] > 0).astype(int), y_reg=3 * x[:, 1] + 10)
+    return path
+
+
+@pytest.fixture
 def run_folder(tmp_path: Path) -> Callable[[], Path]:
     """The one run folder of a test."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_train import SMALL, TINY_MODEL, vectors  # noqa: F401  # a fixture
+from tests.test_train import SMALL, TINY_MODEL
 from tsmtl.checkpoint.file import read_checkpoint, write_checkpoint
 
 MODELS = ["lstm", "gru", "cnn1d", "lstm_fcn", "fc"]
@@ -20,7 +20,7 @@ def backbone_of(path: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture
-def data_for(vectors: Path):  # noqa: F811
+def data_for(vectors: Path):
     def arguments(model: str) -> list[str]:
         if model == "fc":
             return ["data=npz", f"data.path={vectors}", "device=cpu", "num_epochs=2", "lr=1e-3"]

@@ -13,7 +13,7 @@ import torch
 
 import tsmtl
 from tests.conftest import ROOT
-from tests.test_train import SMALL, TINY_MODEL, rows_of, vectors  # noqa: F401
+from tests.test_train import SMALL, TINY_MODEL, rows_of
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.checkpoint.last import read_last
 
@@ -191,7 +191,7 @@ def test_other_settings_than_the_folders_are_refused_by_name(tsmtl_train, cut, c
     assert before == {path: path.read_bytes() for path in cut.iterdir()}
 
 
-def test_other_data_under_the_same_name_is_refused(tsmtl_train, tmp_path, vectors):  # noqa: F811
+def test_other_data_under_the_same_name_is_refused(tsmtl_train, tmp_path, vectors):
     import numpy as np
 
     settings = ["data=npz", f"data.path={vectors}", "model=fc", "device=cpu", "num_epochs=2", "hydra.run.dir=a"]
@@ -244,7 +244,7 @@ def test_a_frozen_backbone_stays_bit_equal_after_resuming(tsmtl_train, tmp_path,
         assert all(torch.equal(state[key], first[key]) for key in compared)
 
 
-def test_a_run_is_the_same_wherever_its_files_are_called_from(tsmtl_train, tmp_path, vectors):  # noqa: F811
+def test_a_run_is_the_same_wherever_its_files_are_called_from(tsmtl_train, tmp_path, vectors):
     first = ["data=npz", f"data.path={vectors}", "model=fc", "device=cpu", "num_epochs=1", "task=reg"]
     assert tsmtl_train(*first, "hydra.run.dir=first").code == 0
     tune = ["data=npz", "model=fc", "num_epochs=2", "stage=finetune", "hydra.run.dir=a"]

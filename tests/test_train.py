@@ -32,16 +32,6 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.fixture
-def vectors(tmp_path: Path) -> Path:
-    """Vectors (N, E) whose first feature is the class and whose second is the number."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(90, 6)).astype(np.float32)
-    path = tmp_path / "vectors.npz"
-    np.savez(path, X=x, y_cls=(x[:, 0] > 0).astype(int), y_reg=3 * x[:, 1] + 10)
-    return path
-
-
 @pytest.mark.parametrize("task", ["cls", "reg", "multi"])
 @pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("model", list(TINY_MODEL))
