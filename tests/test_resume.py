@@ -331,8 +331,9 @@ def test_a_second_process_is_kept_out_of_a_run_folder(tsmtl_train, tmp_path):
 def test_resume_without_a_folder_is_refused(tsmtl_train, tmp_path):
     for flags, place in (([], "hydra.run.dir"), (["-m"], "hydra.sweep.dir")):
         answer = tsmtl_train(*flags, *CNN, "resume=true")
-        assert answer.code == (1 if flags else 2)
-        assert f"resume: true goes on with the run of a folder; name it with {place}=FOLDER" in answer.err
+        said = f"tsmtl-train: resume: true goes on with the run of a folder; name it with {place}=FOLDER"
+        assert (answer.code, answer.lines) == (2, [said])
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_interrupted_sweep_says_how_it_goes_on(tmp_path):

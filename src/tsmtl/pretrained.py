@@ -17,6 +17,7 @@ from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES
+from tsmtl.resume import sha256_of
 
 log = logging.getLogger(__name__)
 BACKBONE = "backbone."
@@ -190,4 +191,4 @@ def read_pretrained(path: Path, reused: bool | None = None) -> Pretrained:
         UserError: If it cannot be read.
     """
     content = read_checkpoint(path)
-    return Pretrained(path, content, hashlib.sha256(path.read_bytes()).hexdigest(), reused)
+    return Pretrained(path, content, sha256_of(path), reused)

@@ -46,6 +46,9 @@ def prepare_arguments(arguments: list[str]) -> list[str]:
             prepared.append(f"{key}={_quoted(argument.partition('=')[2], sweeping)}")
         else:
             prepared.append(argument)
+    place = "hydra.sweep.dir" if sweeping else "hydra.run.dir"
+    if "++resume=true" in prepared and not any(argument.startswith(f"{place}=") for argument in prepared):
+        raise UserError(f"resume: true goes on with the run of a folder; name it with {place}=FOLDER")
     return prepared
 
 

@@ -89,15 +89,7 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
         try:
             chosen = {group: choice for group, choice in hydra_config.runtime.choices.items() if group in GROUPS}
             chosen.pop("experiment", None)  # its values are in the settings
-            typed = typed_keys(list(hydra_config.overrides.task))
-            settings = check(plain_settings(config), typed, chosen)
-            place = "hydra.sweep.dir" if sweeping else "hydra.run.dir"
-            if (
-                "resume" in typed
-                and settings.run.resume
-                and place not in typed_keys(list(hydra_config.overrides.hydra))
-            ):
-                raise UserError(f"resume: true goes on with the run of a folder; name it with {place}=FOLDER")
+            settings = check(plain_settings(config), typed_keys(list(hydra_config.overrides.task)), chosen)
             return job(settings, folder)
         except (UserError, OmegaConfBaseException) as error:
             if sweeping:
