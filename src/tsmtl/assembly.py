@@ -20,7 +20,7 @@ from tsmtl.models.registry import BACKBONES, build_backbone
 from tsmtl.pretrained import Pretrained
 from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entropy, regression_loss
 from tsmtl.tasks.task import Task, fit_scaling
-from tsmtl.training.batches import TensorSplit
+from tsmtl.training.batches import Split, TensorSplit
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Parts:
     model: MultiTaskModel
     tasks: dict[str, Task]
     preparation: InputPreparation
-    splits: dict[str, TensorSplit]
+    splits: dict[str, Split]
     criterion: Criterion
     load_report: dict[str, Any] | None
 
@@ -105,10 +105,10 @@ def fit_preparation(settings: Settings, bundle: Bundle) -> InputPreparation:
 
 def make_splits(
     bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task], device: torch.device
-) -> dict[str, TensorSplit]:
+) -> dict[str, Split]:
     """Put every split on the device, inputs prepared and numbers scaled."""
     instances = bundle.instances
-    splits = {}
+    splits: dict[str, Split] = {}
     for name in SPLITS:
         rows = bundle.splits[name]
         lengths = None if instances.lengths is None else instances.lengths[rows]
@@ -159,7 +159,7 @@ def head_bias(settings: Settings) -> bool:
     return settings.model.bias if isinstance(settings.model, FCSettings) else True
 
 
-def make_criterion(settings: Settings, tasks: dict[str, Task], splits: dict[str, TensorSplit]) -> Criterion:
+def make_criterion(settings: Settings, tasks: dict[str, Task], splits: dict[str, Split]) -> Criterion:
     """Make the loss of all tasks; only targets with missing values pay for a mask.
 
     Raises:

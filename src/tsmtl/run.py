@@ -33,7 +33,7 @@ from tsmtl.resume import (
 )
 from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
-from tsmtl.training.batches import TensorSplit
+from tsmtl.training.batches import Split
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.loop import Fit
 from tsmtl.training.seeding import seed_everything
@@ -141,7 +141,7 @@ def _test_and_report(
         "pretrained": parts.load_report,
         "parameters": sum(p.numel() for p in parts.model.parameters()),
         "seconds": {"training": result.seconds, "all": time.perf_counter() - began},
-        "device": str(parts.splits["test"].x.device),
+        "device": str(parts.splits["test"].device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
         "tasks": {name: task.state() for name, task in parts.tasks.items()},
@@ -185,7 +185,7 @@ def _what_to_start_from(settings: Settings, folder: Path, device: torch.device) 
 
 
 def predict(
-    model: MultiTaskModel, tasks: dict[str, Task], split: TensorSplit
+    model: MultiTaskModel, tasks: dict[str, Task], split: Split
 ) -> dict[str, ClassPrediction | NumberPrediction]:
     """Predict for a split, by task."""
     outputs = outputs_of(model, split)

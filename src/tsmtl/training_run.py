@@ -63,7 +63,7 @@ class Training:
             self.optimizer.load_state_dict(earlier["optimizer"])
             self.schedule.load_state(earlier["schedule"])
             set_random_state(earlier["random"], generator)
-            self.result = Fit.from_state(best, earlier["fit"], self.parts.splits["train"].x.device)
+            self.result = Fit.from_state(best, earlier["fit"], self.parts.splits["train"].device)
 
     def validate(self) -> Row:
         """Measure the model on the val split: losses and metrics by ``val/...`` name."""

@@ -2,9 +2,30 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+Batch = tuple[Tensor, Tensor | None, dict[str, Tensor]]
+
+
+class Split(Protocol):
+    """Instances of a split, prepared for a model and read a batch at a time."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches come out."""
+
+    @property
+    def targets(self) -> dict[str, Tensor]:
+        """Targets of all instances by task: (N,) class ids or (N, D) scaled numbers."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def batch(self, rows: Tensor) -> Batch:
+        """Give input, lengths on the CPU (or None) and targets of some instances, an index tensor on the device."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +45,12 @@ class TensorSplit:
     def __len__(self) -> int:
         return len(self.x)
 
-    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors lie."""
+        return self.x.device
+
+    def batch(self, rows: Tensor) -> Batch:
         """Select rows, an index tensor on the device; series are cut to the longest of the batch."""
         x = self.x.index_select(0, rows)
         targets = {task: target.index_select(0, rows) for task, target in self.targets.items()}

@@ -1,15 +1,17 @@
 """Heads on a frozen backbone: what it makes of each instance is computed once, not in every epoch."""
 
+from collections.abc import Mapping
+
 import torch
 
 from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.training.batches import TensorSplit
+from tsmtl.training.batches import Split, TensorSplit
 from tsmtl.training.evaluation import embeddings_of
 
 LARGEST = 2**28  # values of all embeddings, 1 GiB; larger ones are computed again in every epoch
 
 
-def embedded(model: MultiTaskModel, splits: dict[str, TensorSplit]) -> dict[str, TensorSplit] | None:
+def embedded(model: MultiTaskModel, splits: Mapping[str, Split]) -> dict[str, TensorSplit] | None:
     """Give the splits with embeddings (N, E) in place of the input; None if they would be too large.
 
     Args:

@@ -14,7 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.tasks.losses import Criterion
-from tsmtl.training.batches import TensorSplit, shuffled_rows, steps_per_epoch
+from tsmtl.training.batches import Split, shuffled_rows, steps_per_epoch
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.schedule import Schedule
 
@@ -75,7 +75,7 @@ def fit(
     criterion: Criterion,
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
-    train: TensorSplit,
+    train: Split,
     validate: Callable[[], Row],
     best: BestEpoch,
     monitor: str,
@@ -182,7 +182,7 @@ def train_epoch(
     criterion: Criterion,
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
-    train: TensorSplit,
+    train: Split,
     batch_size: int,
     generator: torch.Generator,
     gradient_clip: float | None,
@@ -211,7 +211,7 @@ def train_epoch(
     else:
         generator.set_state(result.order)
     losses, width = result.losses, 1 + len(criterion.losses)
-    for rows in shuffled_rows(len(train), batch_size, generator, train.x.device)[len(losses) // width :]:
+    for rows in shuffled_rows(len(train), batch_size, generator, train.device)[len(losses) // width :]:
         x, lengths, targets = train.batch(rows)
         schedule.before_step()
         optimizer.zero_grad(set_to_none=True)
