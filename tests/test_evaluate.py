@@ -183,7 +183,7 @@ def changed(values, row, value):
         ({}, ["output=none/metrics.json"], "output: there is no folder none"),
         ({}, ["data.path=none.npz"], "data.path: there is no file none.npz"),
         ({}, ["data.path=new.csv", "split=test"], "split: a .csv file has no splits; leave split out"),
-        ({}, ["split=test", "data.window=4"], "data.window: unknown setting"),
+        ({}, ["split=test", "data.window=4"], "data.window: not a setting of"),
         ({}, ["split=test", "data.noise=0.1"], "data.noise: not a setting of "),
         ({}, ["split=test", "data.test_fraction=2"], "data.test_fraction: must be a number in (0, 1) (got 2)"),
         ({}, ["data.scale=none"], "data.scale: unknown setting"),

@@ -13,14 +13,16 @@ from tsmtl.config.data_settings import FileSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FCSettings
 from tsmtl.config.schema import Settings
-from tsmtl.data.instances import SPLITS, Bundle, ClassTarget
+from tsmtl.data.features import Features
+from tsmtl.data.instances import Bundle, ClassTarget
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone
 from tsmtl.pretrained import Pretrained
+from tsmtl.splits import make_splits, with_features
 from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entropy, regression_loss
 from tsmtl.tasks.task import Task, fit_scaling
-from tsmtl.training.batches import Split, TensorSplit
+from tsmtl.training.batches import Split
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +32,15 @@ class Parts:
     """The parts of a run.
 
     Attributes:
+        bundle: The data, with derived channels where any are asked for; its recording is scaled in place.
+        features: How these are made.
         load_report: What was loaded into the model, new, and left over; None of a model that starts anew.
     """
 
     bundle: Bundle
     model: MultiTaskModel
     tasks: dict[str, Task]
+    features: Features | None
     preparation: InputPreparation
     splits: dict[str, Split]
     criterion: Criterion
@@ -48,6 +53,7 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     Raises:
         UserError: If data, settings, model and checkpoint contradict each other.
     """
+    bundle, features = with_features(bundle, None if pretrained is None else pretrained.features)
     if pretrained is not None:
         pretrained.check_input(bundle)
     model = build_model(settings, bundle)
@@ -61,7 +67,8 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     tasks = make_tasks(settings, bundle)
     preparation = fit_preparation(settings, bundle) if pretrained is None else pretrained.preparation
     splits = make_splits(bundle, preparation, tasks, device)
-    return Parts(bundle, model, tasks, preparation, splits, make_criterion(settings, tasks, splits), load_report)
+    criterion = make_criterion(settings, tasks, splits)
+    return Parts(bundle, model, tasks, features, preparation, splits, criterion, load_report)
 
 
 def choose_device(device: str, typed: bool) -> torch.device:
@@ -101,24 +108,6 @@ def fit_preparation(settings: Settings, bundle: Bundle) -> InputPreparation:
     data, instances = settings.data, bundle.instances
     missing = data.missing if isinstance(data, FileSettings) else "error"  # a simulation misses nothing
     return InputPreparation.fit(instances.x, instances.lengths, bundle.splits["train"], data.scale, missing)
-
-
-def make_splits(
-    bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task], device: torch.device
-) -> dict[str, Split]:
-    """Put every split on the device, inputs prepared and numbers scaled."""
-    instances = bundle.instances
-    splits: dict[str, Split] = {}
-    for name in SPLITS:
-        rows = bundle.splits[name]
-        lengths = None if instances.lengths is None else instances.lengths[rows]
-        x = torch.from_numpy(preparation.apply(instances.x[rows], lengths)).to(device)
-        targets = {}
-        for task, target in instances.targets.items():
-            values = target.ids[rows] if isinstance(target, ClassTarget) else tasks[task].scaled(target.values[rows])
-            targets[task] = torch.from_numpy(values).to(device)
-        splits[name] = TensorSplit(x, targets, None if lengths is None else torch.from_numpy(lengths))
-    return splits
 
 
 def truth_of(bundle: Bundle, split: str) -> dict[str, npt.NDArray[np.generic]]:

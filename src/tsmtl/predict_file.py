@@ -55,7 +55,7 @@ def predict_file(settings: PredictSettings, data: PredictDataSettings, typed: fr
     with predictions_file(output, predictor.tasks) as add:
         warn_of_fallback(settings.device, predictor.device)
         for block, predictions in predicted(predictor, stream, settings.batch_size):
-            add(block.names, predictions)
+            add({"instance": list(block.names)}, predictions)
             n += len(block.names)
     tasks = (f"{name} ({task.key}{f' in {task.unit}' if task.unit else ''})" for name, task in predictor.tasks.items())
     log.info("predicted: %d instances of %s, %s", n, stream.where, ", ".join(tasks))

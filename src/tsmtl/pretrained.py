@@ -13,6 +13,7 @@ from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.config.pretraining import DROPOUTS
 from tsmtl.config.schema import Settings
+from tsmtl.data.features import Features
 from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
@@ -54,6 +55,12 @@ class Pretrained:
         """Filling and scaling of the input that the backbone was trained with."""
         return InputPreparation.from_state(self.content["input"]["preparation"])
 
+    @property
+    def features(self) -> Features | None:
+        """Derived channels, and scaling per condition, that the backbone was trained with."""
+        state = self.content["input"].get("features")
+        return None if state is None else Features.from_state(state)
+
     def settings_of(self, settings: Settings) -> Settings:
         """Give the settings of the fine-tuning: architecture and preparation from the checkpoint, all else as asked.
 
@@ -71,6 +78,8 @@ class Pretrained:
             "missing": preparation["missing"],
             "nan_padding": self.content["input"]["nan_padding"],
         }
+        theirs = self.content["settings"]["data"]
+        data |= {key: theirs[key] for key in ("derive", "condition", "condition_clusters") if key in theirs}
         data = {key: value for key, value in data.items() if key in type(settings.data).model_fields}
         if not data.get("nan_padding"):
             data.pop("nan_padding", None)  # there was none in that data; here it may be

@@ -11,6 +11,7 @@ import torch
 import tsmtl
 from tsmtl.assembly import head_bias, steps_of, warn_of_fallback
 from tsmtl.config.schema import Settings
+from tsmtl.data.features import Features
 from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
@@ -39,7 +40,12 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
 
 
 def about_model(
-    settings: Settings, bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task], data_sha256: str
+    settings: Settings,
+    bundle: Bundle,
+    features: Features | None,
+    preparation: InputPreparation,
+    tasks: dict[str, Task],
+    data_sha256: str,
 ) -> dict[str, Any]:
     """Give what a checkpoint says beside weights, epoch and score."""
     x = bundle.instances.x
@@ -57,6 +63,7 @@ def about_model(
             "channels": bundle.instances.channels,
             "seq_len": steps_of(bundle),
             "nan_padding": bundle.instances.nan_padding,
+            "features": None if features is None else features.state(),
             "preparation": preparation.state(),
             "data_sha256": data_sha256,
         },

@@ -109,10 +109,10 @@ def run_training(asked: Settings, folder: Path) -> TrainingResult:
             clear(folder)
         (folder / SUMMARY).unlink(missing_ok=True)  # this run is not finished
         write_config(folder / "config.yaml", settings.flat, dict(asked.choices))
-        say_what_starts(settings, bundle, parts.model, device)
+        say_what_starts(settings, parts.bundle, parts.model, device)
         if pretrained is not None and parts.load_report is not None:
             say_what_was_loaded(parts.load_report, pretrained.overruled(asked))
-        about = about_model(settings, bundle, parts.preparation, parts.tasks, data)
+        about = about_model(settings, parts.bundle, parts.features, parts.preparation, parts.tasks, data)
         result = training.run(folder, best_path, about, {"settings": asked.flat, "data": data, "pretrained": start})
         return _test_and_report(settings, parts, result, folder, best_path, data, began)
 
@@ -128,7 +128,8 @@ def _test_and_report(
     test = {name: measure(truth[name], prediction) for name, prediction in predictions.items()}
 
     details = details_by_task(parts.tasks, truth, predictions)
-    write_predictions(folder / "predictions_test.csv", bundle.splits["test"], parts.tasks, truth, predictions)
+    places = {"instance": bundle.splits["test"], **bundle.instances.places}
+    write_predictions(folder / "predictions_test.csv", places, parts.tasks, truth, predictions)
     draw_run(folder, parts.tasks, result, truth, predictions)
     summary = {
         "test": {name: metrics | details[name] for name, metrics in test.items()},
@@ -136,7 +137,7 @@ def _test_and_report(
         "val": result.history[result.best.epoch - 1],
         "epochs": len(result.history),
         "instances": {name: len(rows) for name, rows in bundle.splits.items()},
-        "data": {"where": bundle.instances.where, "sha256": data, "notes": bundle.notes},
+        "data": {"where": bundle.instances.where, "sha256": data, "notes": bundle.notes, **bundle.instances.facts},
         "stage": settings.run.stage,
         "pretrained": parts.load_report,
         "parameters": sum(p.numel() for p in parts.model.parameters()),

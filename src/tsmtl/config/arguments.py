@@ -112,7 +112,7 @@ def hydra_line(error: Exception) -> str:
     """Say in one line why Hydra cannot compose the arguments."""
     from hydra.errors import MissingConfigException
 
-    from tsmtl.config.rules import did_you_mean
+    from tsmtl.config.words import did_you_mean
 
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")

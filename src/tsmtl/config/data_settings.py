@@ -72,6 +72,3 @@ class TsSettings(FileSettings):
     """Settings of ``data=ts``."""
 
     source: Literal["ts"] = Field(description="kind of source")
-
-
-SOURCES: dict[str, type[DataSettings]] = {"synthetic": SyntheticSettings, "npz": NpzSettings, "ts": TsSettings}

@@ -7,13 +7,14 @@ from typing import Any, Literal, cast
 
 from pydantic import Field, create_model
 
-from tsmtl.config.data_settings import SOURCES, DataSettings
+from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.predict_settings import INPUTS, ModelSettings, ending_problems, unread_problems
 from tsmtl.config.rules import RULES
 from tsmtl.config.run_settings import TASKS
 from tsmtl.config.schema import check_section
 from tsmtl.config.section import Section, Text
+from tsmtl.config.sources import SOURCES
 
 _FITTED = ("source", "scale", "scale_target", "missing")  # the model knows them
 _READ_OF_A_FILE = {
@@ -43,10 +44,14 @@ def evaluate_data_settings() -> type[EvaluateDataSettings]:
     fields: dict[str, Any] = {}
     for source in SOURCES.values():
         for key, field in source.model_fields.items():
-            if key not in _FITTED and key not in fields:
-                optional = copy(field)
-                optional.default = None
-                fields[key] = (field.annotation, optional)
+            if key in _FITTED:
+                continue
+            optional = copy(field)
+            optional.default = None
+            known, _ = fields.setdefault(key, (field.annotation, optional))
+            if known != field.annotation:  # sources differ in it: checked with the source of the checkpoint
+                optional.annotation, optional.metadata = Any, []
+                fields[key] = (Any, optional)
     return cast(type[EvaluateDataSettings], create_model("AnyDataSettings", __base__=EvaluateDataSettings, **fields))
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import yaml
 
-from tsmtl.config.data_settings import SOURCES
 from tsmtl.config.location import config_dir
 from tsmtl.config.model_settings import FAMILIES
 from tsmtl.config.run_settings import TASKS, PretrainSettings, RunSettings
 from tsmtl.config.section import Section, expectation
+from tsmtl.config.sources import SOURCES
 from tsmtl.config.trainer_settings import TrainerSettings
 
 _USAGE = """\
@@ -38,9 +38,7 @@ def help_text(name: str) -> str:
     lines.append(_block("A pretraining in the same job", _rows(pretrain, prefix="pretrain.")))
     lines.append(_block("The task", _rows({t: (c, _defaults(f"task/{t}")) for t, c in TASKS.items()})))
     lines.append(_block("The model", _rows({m: (c, _defaults(f"model/{m}")) for m, c in FAMILIES.items()})))
-    lines.append(
-        _block("The data", _rows({s: (c, _defaults(f"data/{s}")) for s, c in SOURCES.items()}, prefix="data."))
-    )
+    lines.append(_block("The data", _rows({s: (c, _of_source(s)) for s, c in SOURCES.items()}, prefix="data.")))
     trainer = {"default": (TrainerSettings, _defaults("trainer/default"))}
     lines.append(_block("The training", _rows(trainer, prefix="trainer.")))
     lines.append(_MORE)
@@ -67,6 +65,15 @@ def sister_help_text(name: str, about: str, file: str, sections: Mapping[str, ty
 
 def _names(group: str) -> list[str]:
     return sorted(file.stem for file in (config_dir() / group).glob("*.yaml"))
+
+
+def _of_source(name: str) -> dict[str, Any]:
+    """Give the defaults of a source; of a known set with a reader of its own only what others have not."""
+    defaults = _defaults(f"data/{name}")
+    if "defaults" not in defaults:
+        return defaults
+    others = {key for other, section in SOURCES.items() if other != name for key in section.model_fields}
+    return {key: value for key, value in defaults.items() if key not in others}
 
 
 def _defaults(file: str) -> dict[str, Any]:

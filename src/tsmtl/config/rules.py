@@ -1,8 +1,6 @@
 """Rules between settings; each takes the sections it reads and gives a line per broken rule."""
 
-import difflib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 from tsmtl.config.data_settings import DataSettings, NpzSettings
 from tsmtl.config.metric_names import monitor_choices
@@ -15,19 +13,10 @@ from tsmtl.config.run_settings import (
     SingleTaskSettings,
     TaskSettings,
 )
+from tsmtl.config.table_rules import table_reading, table_splits, table_targets
+from tsmtl.config.table_settings import TableSettings
 from tsmtl.config.trainer_settings import TrainerSettings
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Give ``; did you mean '...'?`` for the nearest of the known words, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
-
-
-def must_be_one_of(choices: Iterable[str], got: Any) -> str:
-    """Say which values a choice has."""
-    choices = list(choices)
-    return f"must be one of {', '.join(choices)} (got {got!r}){did_you_mean(str(got), choices)}"
+from tsmtl.config.words import must_be_one_of
 
 
 def task_kinds(task: TaskSettings, data: DataSettings) -> dict[str, str]:
@@ -142,20 +131,19 @@ def kernel_problems(model: CNN1DSettings, seq_len: int) -> list[str]:
 
 
 def _targets_for_task(task: TaskSettings, data: DataSettings) -> list[str]:
-    if not isinstance(data, NpzSettings):
+    if not isinstance(data, NpzSettings | TableSettings):
         return []
     problems = []
+    noun, second = ("array", data.class_target_2) if isinstance(data, NpzSettings) else ("column", None)
     if task.task in ("cls", "multi") and data.class_target is None:
         fit = " or take task=reg" if data.regression_target else ""
-        problems.append(f"data.class_target: task={task.task} needs a class; name its array{fit}")
+        problems.append(f"data.class_target: task={task.task} needs a class; name its {noun}{fit}")
     if task.task == "reg" and data.regression_target is None:
         fit = " or take task=cls" if data.class_target else ""
-        problems.append(f"data.regression_target: task=reg needs a number; name its array{fit}")
-    if task.task == "multi" and data.regression_target is None and data.class_target_2 is None:
-        problems.append(
-            "data.regression_target: task=multi needs a number (or data.class_target_2, a second class); "
-            "name its array or take task=cls"
-        )
+        problems.append(f"data.regression_target: task=reg needs a number; name its {noun}{fit}")
+    if task.task == "multi" and data.regression_target is None and second is None:
+        other = " (or data.class_target_2, a second class)" if isinstance(data, NpzSettings) else ""
+        problems.append(f"data.regression_target: task=multi needs a number{other}; name its {noun} or take task=cls")
     return problems
 
 
@@ -202,6 +190,9 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (_kernel_fits_typed_length, ("model",)),
     (_targets_for_task, ("task", "data")),
     (_split_keys, ("data",)),
+    (table_targets, ("data",)),
+    (table_splits, ("data",)),
+    (table_reading, ("data",)),
     (_monitor, ("task", "data", "trainer")),
     (_class_weights, ("task", "trainer")),
     (_warmup_ends, ("model", "trainer")),

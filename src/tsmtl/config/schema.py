@@ -6,14 +6,16 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
-from tsmtl.config.data_settings import SOURCES, DataSettings
+from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FAMILIES, ModelSettings, PluginSettings
 from tsmtl.config.pretraining import DROPOUTS, pretraining_keys, pretraining_settings
-from tsmtl.config.rules import RULES, did_you_mean, must_be_one_of, task_kinds
+from tsmtl.config.rules import RULES, task_kinds
 from tsmtl.config.run_settings import TASKS, MultiTaskSettings, PretrainSettings, RunSettings, TaskSettings
 from tsmtl.config.section import Section, expectation
+from tsmtl.config.sources import SOURCES
 from tsmtl.config.trainer_settings import TrainerSettings
+from tsmtl.config.words import did_you_mean, must_be_one_of
 
 S = TypeVar("S", bound=Section)
 

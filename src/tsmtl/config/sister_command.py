@@ -47,8 +47,8 @@ def _checked(name: str, file: str, sections: Mapping[str, type[Section]]) -> tup
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from tsmtl.config.rules import did_you_mean
     from tsmtl.config.schema import check_section
+    from tsmtl.config.words import did_you_mean
 
     arguments = sys.argv[1:]
     if flags := [a for a in arguments if a.startswith("-")]:

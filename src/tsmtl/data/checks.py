@@ -1,11 +1,14 @@
 """What data must be before a model may learn from it; every problem is found before training."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tsmtl.config.errors import UserError
 from tsmtl.data.instances import Bundle, ClassTarget, Instances, IntArray, NumberTarget, Target, blocks
+from tsmtl.data.windows import Windows
 
 
 def check_input(instances: Instances, splits: dict[str, IntArray], missing: str) -> list[str]:
@@ -132,7 +135,7 @@ def data_hash(bundle: Bundle) -> str:
     """Give the SHA-256 of inputs, lengths, targets and splits."""
     digest = hashlib.sha256()
     instances = bundle.instances
-    arrays = [instances.x] + ([] if instances.lengths is None else [instances.lengths])
+    arrays = _input_arrays(instances) + ([] if instances.lengths is None else [instances.lengths])
     for target in instances.targets.values():
         arrays.append(target.values if isinstance(target, NumberTarget) else target.ids)
     arrays += [bundle.splits[name] for name in sorted(bundle.splits)]
@@ -140,6 +143,18 @@ def data_hash(bundle: Bundle) -> str:
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _input_arrays(instances: Instances) -> list[npt.NDArray[Any]]:
+    x, context = instances.x, instances.context
+    if not isinstance(x, Windows):
+        return [x]  # type: ignore[list-item]  # an array
+    said = np.array([x.window, x.stride, x.horizon])
+    conditions: list[npt.NDArray[Any]] = []
+    if context is not None and context.condition is not None:
+        numbers = context.condition.numbers
+        conditions = [codes for codes, _ in context.condition.texts] if numbers is None else [numbers]
+    return [x.values, x.start, x.count, x.offset, said, *conditions]
 
 
 def _noun(instances: Instances) -> str:

@@ -2,10 +2,13 @@
 
 import codecs
 import csv
+import gzip
 import io
+import re
+import zlib
 from collections.abc import Generator, Iterator
-from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import polars as pl
 
@@ -13,13 +16,17 @@ from tsmtl.config.errors import UserError, first_line
 
 READ = 2**22  # bytes at a time
 LONGEST_ROW = 2**26  # bytes; a quote that is never closed makes one row of the rest of the file
+WHITESPACE = "whitespace"  # as separator: any run of blanks and tabs
+_GZIP = b"\x1f\x8b"
 
 
 class CsvRows:
-    """A CSV file with a header, commas between cells, and UTF-8 text.
+    """A CSV file, plain or gzipped, of UTF-8 text.
 
     Args:
         path: The file.
+        separator: One character between cells, or ``whitespace``.
+        names: Names of the columns of a file without a header.
 
     Attributes:
         where: The file, for messages.
@@ -29,76 +36,118 @@ class CsvRows:
         UserError: If there is no header.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, separator: str = ",", names: list[str] | None = None) -> None:
         self.where = str(path)
         self._path = path
+        self._blanks = separator == WHITESPACE
+        self._separator = "," if self._blanks else separator
+        self._has_header = names is None
+        if names is not None:
+            self.columns = names
+            return
         chunks = self._chunks()
         header = next(chunks, b"")
         chunks.close()
         try:
-            self.columns = [name.strip() for name in next(csv.reader([header.decode("utf-8")]), [])]
+            self.columns = [name.strip() for name in next(self._cells(header), [])]
         except (UnicodeDecodeError, csv.Error) as error:
             raise UserError(f"{path}: not a readable text file ({error})") from error
         if not any(self.columns):
             raise UserError(f"{path}: empty; the first row must name the columns")
 
+    def count_lines(self) -> int:
+        """Count the lines of the file: at least as many as it has rows."""
+        lines = 1
+        try:
+            with self._open() as file:
+                while content := file.read(READ):
+                    lines += content.count(b"\n")
+        except (EOFError, zlib.error, OSError):
+            return lines  # what is wrong is said where the rows are read
+        return lines
+
     def frames(self) -> Iterator[tuple[int, pl.DataFrame]]:
-        """Give consecutive rows as columns of text, with the number of the first row; the header is row 1.
+        """Give consecutive rows as columns of text, named 0, 1, ..., with the number of the first; a header is row 1.
 
         Raises:
             UserError: With the row, if it has not one cell per column; if there is no row, or the file is no text.
         """
-        row = 2
+        first = row = 2 if self._has_header else 1
         schema = {str(place): pl.String for place in range(len(self.columns))}
-        for chunk in islice(self._chunks(), 1, None):
+        chunks = self._chunks()
+        if self._has_header:
+            next(chunks, None)
+        for chunk in chunks:
             if chunk.count(b'"') % 2:
                 self._check_cells(chunk, row, open_quote=True)
             try:
-                frame = pl.read_csv(chunk, has_header=False, schema=schema)
+                frame = pl.read_csv(chunk, has_header=False, schema=schema, separator=self._separator)
             except pl.exceptions.PolarsError as error:
                 self._check_cells(chunk, row)
                 raise UserError(f"{self.where}: cannot be read behind row {row - 1} ({first_line(error)})") from error
-            if chunk.count(b",") != len(frame) * (len(schema) - 1):  # polars fills a short row up with empty cells
+            separators = chunk.count(self._separator.encode())
+            if separators != len(frame) * (len(schema) - 1):  # polars fills a short row up with empty cells
                 self._check_cells(chunk, row)
             yield row, frame
             row += len(frame)
-        if row == 2:
-            raise UserError(f"{self.where}: no row behind the header")
+        if row == first:
+            raise UserError(f"{self.where}: no row behind the header" if self._has_header else f"{self.where}: empty")
 
     def _check_cells(self, chunk: bytes, row: int, open_quote: bool = False) -> None:
-        """Find the first row with more or fewer cells than the header, or the one whose quote takes all behind it."""
+        """Find the first row with more or fewer cells than columns, or the one whose quote takes all behind it."""
         try:
-            rows = list(csv.reader(io.StringIO(chunk.decode("utf-8"), newline="")))
+            rows = list(self._cells(chunk))
             if open_quote:
                 raise UserError(f"{self.where}: row {row + len(rows) - 1}: a quote is never closed")
             for number, cells in enumerate(rows, row):
                 if len(cells) != len(self.columns) and (cells or len(self.columns) > 1):
+                    wanted = f"the header {len(self.columns)}"
+                    if not self._has_header:
+                        wanted = f"there are {len(self.columns)} names for them"
                     raise UserError(
-                        f"{self.where}: row {number} has {len(cells)} cells, the header {len(self.columns)}; "
-                        "was the file cut off?"
+                        f"{self.where}: row {number} has {len(cells)} cells, {wanted}; was the file cut off?"
                     )
         except (UnicodeDecodeError, csv.Error) as error:
             raise UserError(f"{self.where}: not a readable text file ({error})") from error
 
+    def _cells(self, text: bytes) -> Iterator[list[str]]:
+        return csv.reader(io.StringIO(text.decode("utf-8"), newline=""), delimiter=self._separator)
+
     def _chunks(self) -> Generator[bytes]:
         """Give whole rows; the header comes first and alone, blank lines at the end are left out."""
-        rest, has_header = b"", False
+        rest, past_header = b"", not self._has_header
+        begins = True
         try:
-            with self._path.open("rb") as file:
+            with self._open() as file:
                 while content := file.read(READ):
                     rest += content
-                    if not has_header and (end := _first_row_end(rest)):
-                        yield rest[:end].removeprefix(codecs.BOM_UTF8)
-                        rest, has_header = rest[end:], True
-                    if has_header and (end := _last_row_end(rest)):
-                        yield rest[:end]
+                    if begins:
+                        rest, begins = rest.removeprefix(codecs.BOM_UTF8), False
+                    if not past_header and (end := _first_row_end(rest)):
+                        yield self._separated(rest[:end])
+                        rest, past_header = rest[end:], True
+                    if past_header and (end := _last_row_end(rest)):
+                        yield self._separated(rest[:end])
                         rest = rest[end:]
                     if len(rest) > LONGEST_ROW:
                         raise UserError(f"{self.where}: a row of more than {LONGEST_ROW >> 20} MiB; is a quote open?")
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise UserError(f"{self.where}: the gzip file is damaged or cut off ({first_line(error)})") from error
         except OSError as error:
             raise UserError(f"{self.where}: cannot be read ({error.strerror})") from error
         if rest := rest.rstrip(b"\r\n"):
-            yield rest if has_header else rest.removeprefix(codecs.BOM_UTF8)
+            yield self._separated(rest)
+
+    def _open(self) -> IO[bytes]:
+        with self._path.open("rb") as file:
+            packed = file.read(2) == _GZIP
+        return gzip.open(self._path) if packed else self._path.open("rb")  # type: ignore[return-value]
+
+    def _separated(self, rows: bytes) -> bytes:
+        """Put one separator where blanks separate."""
+        if not self._blanks:
+            return rows
+        return re.sub(rb"[ \t]+", b",", re.sub(rb"(?m)^[ \t]+|[ \t]+\r?$", b"", rows))
 
 
 def _first_row_end(text: bytes) -> int:

@@ -2,15 +2,37 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from tsmtl.data.features import RowContext
+
 FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
+IntArray = npt.NDArray[np.signedinteger]
 SPLITS = ("train", "val", "test")
 BLOCK = 1024  # instances worked on at a time at most, and
 BLOCK_VALUES = 2**22  # values (32 MiB in double precision), so that memory stays near the size of the data
+
+
+class Input(Protocol):
+    """Series (N, C, T) or vectors (N, E): an array, or what reads like one and is not held whole."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes."""
+
+    @property
+    def ndim(self) -> int:
+        """3 of series, 2 of vectors."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Give some instances as an array."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +41,12 @@ class ClassTarget:
 
     Attributes:
         key: Name of the target in the data.
-        ids: (N,) int64, -1 where the class is missing.
+        ids: (N,) whole numbers, -1 where the class is missing.
         names: K class names, in the order of the ids.
     """
 
     key: str
-    ids: IntArray
+    ids: npt.NDArray[np.signedinteger]
     names: list[str]
 
     @property
@@ -56,7 +78,7 @@ class NumberTarget:
 Target = ClassTarget | NumberTarget
 
 
-def blocks(n: int, x: FloatArray) -> Iterator[slice]:
+def blocks(n: int, x: Input) -> Iterator[slice]:
     """Give slices that cover ``n`` instances shaped like those of ``x``, each small enough to copy."""
     size = max(1, min(BLOCK, BLOCK_VALUES // max(1, int(np.prod(x.shape[1:])))))
     return (slice(start, start + size) for start in range(0, n, size))
@@ -75,9 +97,13 @@ class Instances:
         groups: (N,) group of each instance where there is one; a group is never divided between splits.
         nan_padding: Whether the lengths were read off NaN behind the shorter series.
         given: Rows of the splits that the source itself fixes; ``val`` may be missing.
+        places: What the instances of the given test split are called beside their row, by column.
+        facts: What a source measured of its splits; see :mod:`tsmtl.data.overlap`.
+        notes: What the user should know of the source, a line each.
+        context: What features need to know of the rows of a recording.
     """
 
-    x: FloatArray
+    x: Input
     targets: dict[str, Target]
     where: str
     channels: list[str]
@@ -85,6 +111,10 @@ class Instances:
     groups: npt.NDArray[np.generic] | None = None
     given: dict[str, IntArray] | None = None
     nan_padding: bool = False
+    places: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    context: "RowContext | None" = None
 
 
 @dataclass(frozen=True)

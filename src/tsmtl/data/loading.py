@@ -9,17 +9,23 @@ import numpy as np
 from tsmtl.config.data_settings import DataSettings, FileSettings, NpzSettings
 from tsmtl.config.errors import UserError
 from tsmtl.data.checks import check_input, check_target
+from tsmtl.data.cmapss import load_cmapss
 from tsmtl.data.instances import Bundle, Instances
 from tsmtl.data.npz import load_npz
 from tsmtl.data.padding import lengths_of_nan_padding
+from tsmtl.data.recording_checks import check_rows
 from tsmtl.data.splitting import split
 from tsmtl.data.synthetic import load_synthetic
+from tsmtl.data.table import load_table
 from tsmtl.data.ts import load_ts
+from tsmtl.data.windows import Windows
 
 SOURCES: dict[str, Callable[[Any, dict[str, str]], Instances]] = {
     "synthetic": load_synthetic,
     "npz": load_npz,
     "ts": load_ts,
+    "table": load_table,
+    "cmapss": load_cmapss,
 }
 
 
@@ -44,7 +50,11 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str]) -> Bundle:
         instances, notes = _take_nan_padding(instances)
     splits = split(instances, settings)
     missing = settings.missing if isinstance(settings, FileSettings) else "error"
-    notes += check_input(instances, splits, missing)
+    notes += instances.notes
+    if isinstance(instances.x, Windows):
+        notes += check_rows(instances, instances.x, splits, missing)
+    else:
+        notes += check_input(instances, splits, missing)
     for task, target in instances.targets.items():
         notes += check_target(instances, task, target, splits)
     return Bundle(instances, splits, notes)

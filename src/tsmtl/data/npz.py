@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from tsmtl.config.data_settings import NpzSettings
 from tsmtl.config.errors import UserError
-from tsmtl.config.rules import did_you_mean
+from tsmtl.config.words import did_you_mean
 from tsmtl.data.files import existing_file
 from tsmtl.data.instances import SPLITS, FloatArray, Instances, IntArray, Target
 from tsmtl.data.padding import without_common_padding
 from tsmtl.data.single import as_single
+from tsmtl.data.split_words import OTHER_WORDS, split_of_words
 from tsmtl.data.targets import class_target, number_target
 
 UNREADABLE = (
@@ -28,8 +29,6 @@ UNREADABLE = (
     RuntimeError,
     NotImplementedError,
 )  # what a damaged member raises
-
-OTHER_WORDS = ("valid", "validation", "dev", "training", "testing")  # for splits; one word each is enough
 
 
 class Archive:
@@ -252,30 +251,7 @@ def split_of_array(values: npt.NDArray[Any], settings: NpzSettings, where: str) 
     if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.round(values)).all():
         values = values.astype(np.int64)  # fold 3 may be stored as 3.0
     known = [str(v) for v in np.unique(values)]
+    split_of = split_of_words(str(key), known, settings.test_fold, settings.val_fold, where)
     texts = values.astype(str)
-    if set(known) <= set(SPLITS):
-        if settings.test_fold is not None or settings.val_fold is not None:
-            raise UserError(f"{where}: '{key}' gives train/val/test itself; leave out data.test_fold and data.val_fold")
-        return {split: np.flatnonzero(texts == split) for split in SPLITS if split in known}
-    if settings.test_fold is None:
-        if any(word.lower() in {*SPLITS, *OTHER_WORDS} for word in known):
-            said = ", ".join(known[:10])
-            raise UserError(f"{where}: '{key}' holds {said}; the words of a split are train, val and test")
-        raise UserError(
-            f"{where}: '{key}' holds fold ids ({', '.join(known[:10])}); name the one to test on with data.test_fold"
-        )
-    chosen: dict[str, set[str]] = {}
-    for split, folds in (("test", settings.test_fold), ("val", settings.val_fold)):
-        ids = [] if folds is None else folds if isinstance(folds, list) else [folds]
-        chosen[split] = {str(fold) for fold in ids}
-        unknown = chosen[split] - set(known)
-        if unknown:
-            raise UserError(
-                f"data.{split}_fold: '{key}' has no fold {', '.join(sorted(unknown))}; it has {', '.join(known[:20])}"
-            )
-    both = chosen["test"] & chosen["val"]
-    if both:
-        raise UserError(f"data.val_fold: fold {', '.join(sorted(both))} is the test fold too")
-    rows = {split: np.flatnonzero(np.isin(texts, sorted(ids))) for split, ids in chosen.items() if ids}
-    rows["train"] = np.flatnonzero(~np.isin(texts, sorted(chosen["test"] | chosen["val"])))
-    return rows
+    words = {split: [w for w, s in zip(known, split_of, strict=True) if s == split] for split in SPLITS}
+    return {split: np.flatnonzero(np.isin(texts, ws)) for split, ws in words.items() if ws}

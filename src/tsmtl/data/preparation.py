@@ -1,12 +1,14 @@
 """What is done to inputs and numbers before a model sees them, fitted on the train split alone."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tsmtl.data.instances import FloatArray, IntArray, blocks
+from tsmtl.data.instances import BLOCK_VALUES, FloatArray, Input, IntArray, blocks
+from tsmtl.data.windows import Windows
 
 Double = npt.NDArray[np.float64]
 
@@ -32,9 +34,7 @@ class InputPreparation:
     scale: Double
 
     @classmethod
-    def fit(
-        cls, x: FloatArray, lengths: IntArray | None, rows: IntArray, method: str, missing: str
-    ) -> "InputPreparation":
+    def fit(cls, x: Input, lengths: IntArray | None, rows: IntArray, method: str, missing: str) -> "InputPreparation":
         """Learn the statistics from the train rows.
 
         Args:
@@ -64,6 +64,18 @@ class InputPreparation:
             shift, scale = low, high - low
         scale = np.where(scale > 1e-12 * np.maximum(np.abs(shift), 1e-300), scale, 1.0)
         return cls(method, missing, mean, shift, scale)
+
+    @property
+    def by_channel(self) -> bool:
+        """Whether scaling is one factor and shift per channel, wherever and in whichever series a value stands."""
+        return self.method in ("none", "standard", "minmax")
+
+    def scale_in_place(self, values: FloatArray) -> None:
+        """Scale the rows (R, C) of a recording without missing values."""
+        size = max(1, BLOCK_VALUES // values.shape[1])
+        for at in range(0, len(values), size):
+            rows = values[at : at + size]
+            rows[:] = (rows.astype(np.float64) - self.shift) / self.scale
 
     def apply(self, x: FloatArray, lengths: IntArray | None = None) -> FloatArray:
         """Prepare series (N, C, T) or vectors (N, E); padding becomes 0."""
@@ -116,8 +128,11 @@ class InputPreparation:
         return cls(state["method"], state["missing"], *arrays)
 
 
-def _valid_blocks(x: FloatArray, lengths: IntArray | None, rows: IntArray) -> Any:
-    """Yield (n, C, T) blocks of the rows in double precision, NaN beyond the lengths."""
+def _valid_blocks(x: Input, lengths: IntArray | None, rows: IntArray) -> Iterator[Double]:
+    """Yield (n, C, T) blocks of the rows in double precision, NaN beyond the lengths; of windows each step once."""
+    if isinstance(x, Windows):
+        yield from (block.astype(np.float64) for block in x.value_blocks(rows))
+        return
     for block in blocks(len(rows), x):
         part = rows[block]
         values = x[part].astype(np.float64)

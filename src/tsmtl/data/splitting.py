@@ -22,18 +22,19 @@ def split(instances: Instances, settings: DataSettings) -> dict[str, IntArray]:
         UserError: If a split is empty, or a group stands on both sides of a given split.
     """
     rng = np.random.default_rng(settings.seed)
-    strata = _strata(instances)
+    strata = None
     rows = dict(instances.given or {"train": np.arange(len(instances.x))})
     for name, fraction in (("test", settings.test_fraction), ("val", settings.val_fraction)):
         train = rows.get("train", NO_ROWS)
         if name in rows or not len(train):
             continue
+        strata = _strata(instances) if strata is None else strata
         if instances.groups is not None:
             chosen = draw_groups(instances.groups[train], strata[train], fraction, rng, instances.where)
         else:
             chosen = draw_stratified(strata[train], fraction, rng)
         rows["train"], rows[name] = train[~chosen], train[chosen]
-    rows = {name: np.asarray(rows.get(name, NO_ROWS), dtype=np.int64) for name in SPLITS}
+    rows = {name: np.asarray(rows.get(name, NO_ROWS)) for name in SPLITS}
     empty = [name for name, r in rows.items() if not len(r)]
     if empty:
         sizes = ", ".join(f"{name} {len(r)}" for name, r in rows.items())
@@ -87,7 +88,21 @@ def draw_groups(
     _, stratum = np.unique(strata, return_inverse=True)
     counts = np.zeros((n_groups, int(stratum.max()) + 1))  # (groups, strata)
     np.add.at(counts, (group, stratum), 1)
-    total = counts.sum(axis=0)
+    return np.asarray(np.isin(group, draw_by_counts(counts, fraction, rng)))
+
+
+def draw_by_counts(counts: npt.NDArray[np.float64], fraction: float, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Choose some of two groups or more, as :func:`draw_groups` does, by what they hold.
+
+    Args:
+        counts: (groups, strata) instances.
+        fraction: Share of all instances to choose.
+        rng: Source of the draw.
+
+    Returns:
+        The groups chosen; at least one is, and one is not.
+    """
+    n_groups, total = len(counts), counts.sum(axis=0)
     best: tuple[float, npt.NDArray[np.int64]] | None = None
     for _ in range(DRAWS):
         order = rng.permutation(n_groups)
@@ -98,7 +113,7 @@ def draw_groups(
         if best is None or score < best[0]:
             best = (float(score), part)
     assert best is not None
-    return np.asarray(np.isin(group, best[1]))
+    return best[1]
 
 
 def _strata(instances: Instances) -> IntArray:

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -15,12 +15,11 @@ from tsmtl.config.errors import FailedError, UserError
 from tsmtl.storage.whole import whole_file
 from tsmtl.tasks.task import ClassPrediction, Prediction, Task, joined
 
-Names = Sequence[int] | Sequence[str]
-Columns = dict[str, npt.NDArray[Any] | list[Any]]
+Columns = Mapping[str, npt.NDArray[Any] | list[Any]]
 
 
 def columns_of(
-    instances: npt.NDArray[np.int64] | list[Any],
+    places: Columns,
     tasks: dict[str, Task],
     predictions: dict[str, Prediction],
     truth: dict[str, npt.NDArray[Any]] | None = None,
@@ -28,16 +27,16 @@ def columns_of(
     """Give the columns of a table of predictions.
 
     Args:
-        instances: (N,) what each instance is called.
+        places: What each instance is called: ``instance``, and for rows of tables ``entity`` and ``time``.
         tasks: The tasks.
         predictions: By task.
         truth: By task (N,) class ids, -1 missing, or (N, D) numbers, NaN missing; None leaves its columns out.
 
     Returns:
-        ``instance``, then for each task ``<task>_true``, ``<task>_predicted`` (``..._1`` to ``..._D`` of several
+        The places, then for each task ``<task>_true``, ``<task>_predicted`` (``..._1`` to ``..._D`` of several
         numbers) and of classes ``<task>_p_<class>``; a class is its name, "" where it is missing.
     """
-    columns: Columns = {"instance": instances}
+    columns = dict(places)
     for name, task in tasks.items():
         prediction = predictions[name]
         if isinstance(prediction, ClassPrediction):
@@ -57,14 +56,14 @@ def columns_of(
 
 def write_predictions(
     path: Path,
-    rows: npt.NDArray[np.int64],
+    places: Columns,
     tasks: dict[str, Task],
     truth: dict[str, npt.NDArray[Any]],
     predictions: dict[str, Prediction],
 ) -> None:
     """Write truth and prediction of each instance as CSV; see :func:`columns_of`."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        _CsvTable(file).write(columns_of(rows, tasks, predictions, truth))
+        _CsvTable(file).write(columns_of(places, tasks, predictions, truth))
 
 
 class _CsvTable:
@@ -82,6 +81,8 @@ class _CsvTable:
 
 
 def _cells(column: npt.NDArray[Any] | list[Any]) -> list[Any]:
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        return list(np.datetime_as_string(column, unit="auto"))
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
         return ["" if math.isnan(v) else f"{v:.9g}" for v in column.tolist()]
     return list(column)
@@ -95,8 +96,8 @@ class _Csv:
         self._table = _CsvTable(self._text)
         self._tasks = tasks
 
-    def add(self, instances: Names, predictions: dict[str, Prediction]) -> None:
-        self._table.write(columns_of(list(instances), self._tasks, predictions))
+    def add(self, places: Columns, predictions: dict[str, Prediction]) -> None:
+        self._table.write(columns_of(places, self._tasks, predictions))
 
     def finish(self) -> None:
         self._text.flush()
@@ -108,13 +109,18 @@ class _Collected:
     def __init__(self, file: IO[bytes], tasks: dict[str, Task]) -> None:
         self._file = file
         self._tasks = tasks
-        self._instances: list[Any] = []
+        self._places: dict[str, list[npt.NDArray[Any]]] = {}
         self._parts: dict[str, list[Prediction]] = {name: [] for name in tasks}
 
-    def add(self, instances: Names, predictions: dict[str, Prediction]) -> None:
-        self._instances += instances
+    def add(self, places: Columns, predictions: dict[str, Prediction]) -> None:
+        for name, column in places.items():
+            self._places.setdefault(name, []).append(np.asarray(column))
         for name, part in predictions.items():
             self._parts[name].append(part)
+
+    @property
+    def places(self) -> Columns:
+        return {name: np.concatenate(parts) for name, parts in self._places.items()}
 
     @property
     def predictions(self) -> dict[str, Prediction]:
@@ -125,7 +131,7 @@ class _Npz(_Collected):
     """Arrays: ``instance`` (N,), ``<task>_predicted`` (N,) or (N, D), ``<task>_p`` (N, K), ``<task>_classes`` (K,)."""
 
     def finish(self) -> None:
-        arrays = {"instance": np.array(self._instances)}
+        arrays = {name: np.asarray(column) for name, column in self.places.items()}
         for name, prediction in self.predictions.items():
             if isinstance(prediction, ClassPrediction):
                 arrays[f"{name}_predicted"] = prediction.labels
@@ -146,7 +152,7 @@ class _Parquet(_Collected):
         import polars as pl  # it takes a while, and only this format needs it
 
         content = io.BytesIO()  # polars has an exception of its own for a full disk
-        pl.DataFrame(columns_of(self._instances, self._tasks, self.predictions)).write_parquet(content)
+        pl.DataFrame(columns_of(self.places, self._tasks, self.predictions)).write_parquet(content)
         self._file.write(content.getbuffer())
 
 
@@ -154,7 +160,7 @@ _FORMATS: dict[str, type[_Csv] | type[_Npz] | type[_Parquet]] = {".csv": _Csv, "
 
 
 @contextmanager
-def predictions_file(path: Path, tasks: dict[str, Task]) -> Iterator[Callable[[Names, dict[str, Prediction]], None]]:
+def predictions_file(path: Path, tasks: dict[str, Task]) -> Iterator[Callable[[Columns, dict[str, Prediction]], None]]:
     """Open a file for predictions; it is there whole at the end, or as it was if anything fails on the way.
 
     Args:
@@ -162,7 +168,7 @@ def predictions_file(path: Path, tasks: dict[str, Task]) -> Iterator[Callable[[N
         tasks: The tasks.
 
     Yields:
-        What adds the predictions by task of consecutive instances, from their names.
+        What adds the predictions by task of consecutive instances, from what these are called.
 
     Raises:
         UserError: If nothing can be written there.

@@ -1,0 +1,12 @@
+"""The kinds of data source by the name that ``data.source`` gives them."""
+
+from tsmtl.config.data_settings import DataSettings, NpzSettings, SyntheticSettings, TsSettings
+from tsmtl.config.table_settings import CmapssSettings, TableSettings
+
+SOURCES: dict[str, type[DataSettings]] = {
+    "synthetic": SyntheticSettings,
+    "npz": NpzSettings,
+    "ts": TsSettings,
+    "table": TableSettings,
+    "cmapss": CmapssSettings,
+}

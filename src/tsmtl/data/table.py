@@ -1,0 +1,177 @@
+"""Tables in long form as instances: read, split, and only then cut into windows."""
+
+import numpy as np
+import numpy.typing as npt
+
+from tsmtl.config.errors import UserError
+from tsmtl.config.table_settings import TableSettings
+from tsmtl.data.conditions import ConditionColumns
+from tsmtl.data.derived import derived_channels
+from tsmtl.data.features import RowContext
+from tsmtl.data.instances import SPLITS, ClassTarget, Instances, IntArray, NumberTarget, Target
+from tsmtl.data.overlap import split_facts
+from tsmtl.data.recording import Recording, cuts_at_gaps
+from tsmtl.data.table_reading import Source, Wanted, read_recording, source_of_files
+from tsmtl.data.table_splitting import TEST, Pieces, cut_into_pieces
+from tsmtl.data.table_targets import ClassColumn, class_column, number_column_needed
+from tsmtl.data.window_targets import numbers_of_windows
+from tsmtl.data.windows import Windows, cut
+
+STRATA = 10  # tenths of a number, where there is no class to stratify entities by
+
+
+def load_table(settings: TableSettings, tasks: dict[str, str]) -> Instances:
+    """Read a table.
+
+    Args:
+        settings: Its files, columns, split and windows.
+        tasks: Kind by task name; decides which targets are read.
+
+    Raises:
+        UserError: If a file, column or cell is not as the settings say, or a split gets no window.
+    """
+    return instances_of(settings, tasks, source_of_files(settings))
+
+
+def instances_of(settings: TableSettings, tasks: dict[str, str], source: Source) -> Instances:
+    """Read, split and cut the rows of a source; see :func:`load_table`."""
+    recording = read_recording(settings, source, columns_wanted(settings, tasks))
+    cuts = cuts_at_gaps(recording, settings.max_gap)
+    classes = class_column(settings, recording) if "cls" in tasks.values() else None
+    pieces = cut_into_pieces(recording, settings, cuts, _strata(settings, recording, classes))
+    windows, pieces = windows_of(settings, recording, pieces)
+    given = rows_by_split(windows, pieces.split)
+    _check_not_empty(recording, settings, given)
+    test = given["test"]
+    ends = windows.first_rows(test)[0] + windows.window - 1
+    places = {"entity": np.array(recording.entities)[pieces.entity[windows.piece_of(test)]]}
+    if recording.times is not None:
+        places["time"] = times_of_rows(recording, ends)
+    facts = split_facts(recording, windows, given, pieces.rule)
+    recording.times = None  # the largest array beside the input
+    context = _context(settings, recording, pieces)
+    targets: dict[str, Target] = {}
+    for task, kind in tasks.items():
+        if kind == "cls":
+            assert classes is not None
+            targets[task] = ClassTarget(classes.key, classes.of_windows(windows), classes.names)
+        else:
+            key = str(settings.regression_target)
+            values = numbers_of_windows(recording.numbers[key], windows, settings.regression_reduce)
+            targets[task] = NumberTarget(key, values[:, None], settings.regression_unit)
+    return Instances(
+        windows,
+        targets,
+        recording.where,
+        recording.channels,
+        given=given,
+        places=places,
+        facts=facts,
+        notes=recording.notes,
+        context=context,
+    )
+
+
+def columns_wanted(settings: TableSettings, tasks: dict[str, str]) -> Wanted:
+    """Say which columns are read beside entity, time and channels."""
+    wanted = Wanted()
+    if "reg" in tasks.values() and settings.regression_target is not None:
+        wanted.numbers.append(settings.regression_target)
+    if "cls" in tasks.values() and settings.class_target is not None:
+        (wanted.numbers if number_column_needed(settings) else wanted.words).append(settings.class_target)
+    if settings.split_key is not None:
+        wanted.words.append(settings.split_key)
+    if settings.condition is not None:
+        (wanted.words if settings.condition_clusters is None else wanted.numbers).extend(settings.condition)
+    return wanted
+
+
+def windows_of(settings: TableSettings, recording: Recording, pieces: Pieces) -> tuple[Windows, Pieces]:
+    """Cut the pieces of a recording into windows, and give the pieces that windows are cut from."""
+    last_only = (pieces.split == TEST) & (settings.test_windows == "last")
+    if settings.test_windows == "last":  # of an entity, not of each of its pieces
+        later = np.append((pieces.entity[1:] == pieces.entity[:-1]) & (pieces.split[1:] == TEST), False)
+        use = ~(last_only & later)
+        pieces = Pieces(pieces.start[use], pieces.stop[use], pieces.entity[use], pieces.split[use], pieces.rule)
+        last_only = last_only[use]
+    count, offset = cut(
+        pieces.start,
+        pieces.stop,
+        settings.window,
+        settings.stride,
+        settings.horizon,
+        settings.short == "pad",
+        last_only,
+    )
+    lengths = pieces.stop - pieces.start
+    needs = settings.window + settings.horizon
+    padded, dropped = offset < 0, count == 0
+    if padded.any():
+        recording.notes.append(
+            f"{padded.sum()} recordings are shorter than a window of {settings.window} rows; their first row is "
+            "repeated before them (data.short=pad)"
+        )
+    if dropped.any():
+        recording.notes.append(
+            f"{dropped.sum()} recordings with {lengths[dropped].sum()} rows are too short for a window and its horizon "
+            f"({needs} rows), and are left out"
+        )
+    reach = np.where(offset < 0, lengths, offset + (count - 1) * settings.stride + needs)
+    behind = int((lengths - reach)[~dropped].sum())
+    if behind:
+        recording.notes.append(f"{behind} rows at the ends of recordings are too few for another window")
+    return Windows(
+        recording.values, pieces.start, count, offset, settings.window, settings.stride, settings.horizon
+    ), pieces
+
+
+def rows_by_split(windows: Windows, split_of: IntArray) -> dict[str, IntArray]:
+    """Give the instances of each split."""
+    kind = np.int32 if len(windows) < 2**31 else np.int64
+    label = np.repeat(split_of.astype(np.int8), windows.count)
+    return {name: np.flatnonzero(label == place).astype(kind) for place, name in enumerate(SPLITS)}
+
+
+def _context(settings: TableSettings, recording: Recording, pieces: Pieces) -> RowContext:
+    """Collect what derived channels and conditions need of the rows."""
+    columns = None
+    if settings.condition is not None and settings.condition_clusters is not None:
+        numbers = np.stack([recording.numbers[name] for name in settings.condition], axis=1)
+        columns = ConditionColumns(settings.condition, numbers, [])
+    elif settings.condition is not None:
+        texts = [(recording.codes[name], recording.words[name]) for name in settings.condition]
+        columns = ConditionColumns(settings.condition, None, texts)
+    derived = derived_channels(settings.derive, recording.channels)
+    birth = recording.bounds[pieces.entity]
+    return RowContext(pieces.start, pieces.stop, birth, columns, derived, settings.condition_clusters, settings.seed)
+
+
+def _strata(settings: TableSettings, recording: Recording, classes: ClassColumn | None) -> npt.NDArray[np.float64]:
+    """Count the rows of each stratum in each entity: of each class, or of each tenth of the number."""
+    if classes is not None:
+        codes, n = classes.of_rows(), len(classes.names)
+    elif settings.regression_target in recording.numbers:
+        values = recording.numbers[str(settings.regression_target)]
+        known = values[~np.isnan(values)]
+        edges = np.quantile(known, np.arange(1, STRATA) / STRATA) if len(known) else np.empty(0)
+        codes, n = np.where(np.isnan(values), -1, np.searchsorted(edges, values)), STRATA
+    else:
+        codes, n = np.full(len(recording.values), -1), 0
+    counts = np.stack([np.bincount(codes[a:b] + 1, minlength=n + 1) for a, b in recording.entity_runs()])
+    return counts[:, counts.any(axis=0)].astype(np.float64)
+
+
+def _check_not_empty(recording: Recording, settings: TableSettings, given: dict[str, IntArray]) -> None:
+    if empty := [name for name in SPLITS if not len(given[name])]:
+        sizes = ", ".join(f"{name} {len(rows)}" for name, rows in given.items())
+        raise UserError(
+            f"{recording.where}: no window of {settings.window} rows in the {' and '.join(empty)} split ({sizes}); "
+            "take a smaller data.window or data.horizon, or another split"
+        )
+
+
+def times_of_rows(recording: Recording, rows: IntArray) -> npt.NDArray[np.generic]:
+    """Give the times of some rows: numbers, or dates as datetime64."""
+    assert recording.times is not None
+    times = recording.times[rows]
+    return times.astype("datetime64[us]") if recording.dates else times

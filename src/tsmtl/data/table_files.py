@@ -1,0 +1,138 @@
+"""The files of a table, and their rows some at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+
+import polars as pl
+
+from tsmtl.config.errors import UserError, first_line
+from tsmtl.config.words import did_you_mean
+from tsmtl.data.csv_rows import CsvRows
+from tsmtl.data.files import existing_file
+
+TEXTS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
+PARQUET = (".parquet", ".pq")
+ROWS = 2**17  # of a Parquet file at a time
+SEPARATORS = {"tab": "\t", "\\t": "\t"}
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """One file of a table.
+
+    Attributes:
+        path: The file.
+        columns: Names of its columns.
+        rows: Number of rows where the file says it, else None.
+    """
+
+    path: Path
+    columns: list[str]
+    rows: int | None
+    _texts: CsvRows | None
+
+    def frames(self, wanted: list[str]) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Give consecutive rows of some columns with the number of the first row, the header of a text file being 1.
+
+        Columns of a text file are text, an empty cell is null.
+
+        Raises:
+            UserError: If a column is not there, or a row cannot be read.
+        """
+        self.check(wanted)
+        if self._texts is None:
+            yield from self._parquet_frames(wanted)
+            return
+        places = {name: str(place) for place, name in enumerate(self.columns)}
+        for row, whole in self._texts.frames():
+            yield (
+                row,
+                whole.select(pl.col(places[name]).str.strip_chars().replace("", None).alias(name) for name in wanted),
+            )
+
+    def most_rows(self) -> int:
+        """Count its rows; a text file may have a few less."""
+        if self._texts is not None:
+            return self._texts.count_lines()
+        assert self.rows is not None
+        return self.rows
+
+    def check(self, wanted: list[str]) -> None:
+        """Check that columns are there, once each.
+
+        Raises:
+            UserError: With a did-you-mean.
+        """
+        for name in wanted:
+            if name not in self.columns:
+                have = ", ".join(self.columns[:20]) + (" ..." if len(self.columns) > 20 else "")
+                raise UserError(f"{self.path}: no column '{name}'; it has {have}{did_you_mean(name, self.columns)}")
+            if self.columns.count(name) > 1:
+                raise UserError(f"{self.path}: has more than one column '{name}'")
+
+    def _parquet_frames(self, wanted: list[str]) -> Iterator[tuple[int, pl.DataFrame]]:
+        assert self.rows is not None
+        if not self.rows:
+            raise UserError(f"{self.path}: has no rows")
+        for start in range(0, self.rows, ROWS):
+            try:
+                yield start + 1, pl.scan_parquet(self.path).select(wanted).slice(start, ROWS).collect()
+            except (pl.exceptions.PolarsError, OSError) as error:
+                raise UserError(f"{self.path}: damaged behind row {start} ({first_line(error)})") from error
+
+
+def table_files(
+    path: str, root: str | None, separator: str, columns: list[str] | None, setting: str
+) -> list[TableFile]:
+    """Find and open the files that a setting names.
+
+    Args:
+        path: A file, a folder or a pattern.
+        root: Folder of public data sets, where the path came from there.
+        separator: Between cells of text files.
+        columns: Names of the columns of text files without a header.
+        setting: The setting's name, for messages.
+
+    Raises:
+        UserError: If there is none, or one cannot be opened.
+    """
+    separator = SEPARATORS.get(separator, separator)
+    return [_open(file, separator, columns) for file in _paths(path, root, setting)]
+
+
+def _paths(path: str, root: str | None, setting: str) -> list[Path]:
+    place = Path(path).expanduser()
+    if place.is_dir():
+        found = sorted(file for file in place.iterdir() if _known(file) and file.is_file())
+        if not found:
+            raise UserError(f"{setting}: no {', '.join((*TEXTS[:3], PARQUET[0]))} file in the folder {place}")
+        return found
+    if has_magic(path) and not place.exists():
+        found = sorted(Path(name) for name in glob(str(place)) if Path(name).is_file())
+        if not found:
+            raise UserError(f"{setting}: no file matches {place}")
+    else:
+        found = [existing_file(path, root)]
+    for file in found:
+        if not _known(file):
+            raise UserError(f"{setting}: {file} is no table; it must end in {', '.join((*TEXTS, *PARQUET))}")
+    return found
+
+
+def _known(file: Path) -> bool:
+    return file.name.lower().endswith((*TEXTS, *PARQUET)) and not file.name.startswith(".")
+
+
+def _open(file: Path, separator: str, columns: list[str] | None) -> TableFile:
+    if not file.name.lower().endswith(PARQUET):
+        texts = CsvRows(file, separator, columns)
+        return TableFile(file, texts.columns, None, texts)
+    try:
+        scan = pl.scan_parquet(file)
+        names = scan.collect_schema().names()
+        rows = int(scan.select(pl.len()).collect().item())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{file}: not a readable Parquet file; was it cut off? ({first_line(error)})") from error
+    return TableFile(file, names, rows, None)

@@ -1,0 +1,204 @@
+"""From the files of a table to one recording; the input is held once, in single precision."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tsmtl.config.errors import UserError
+from tsmtl.config.table_settings import TableSettings
+from tsmtl.config.words import did_you_mean
+from tsmtl.data.recording import Recording, in_order
+from tsmtl.data.table_cells import Place, Times, Words, is_numeric, numbers
+from tsmtl.data.table_files import TableFile, table_files
+
+Frame = tuple[bool, str, Place, pl.DataFrame]  # of a test file, file's name, place of the first row, columns
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows of a table, wherever they come from.
+
+    Attributes:
+        where: The files, for messages.
+        columns: Names of all columns.
+        most_rows: At most that many rows.
+        first: Some rows with all columns, to tell what holds numbers.
+        frames: Gives the rows of some columns, block by block.
+    """
+
+    where: str
+    columns: list[str]
+    most_rows: int
+    first: pl.DataFrame
+    frames: Any  # a callable: (list[str]) -> Iterator[Frame]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which columns are read beside entity, time and channels.
+
+    Attributes:
+        numbers: As numbers.
+        words: As codes of texts.
+    """
+
+    numbers: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+
+
+def source_of_files(settings: TableSettings) -> Source:
+    """Open the files that the settings name.
+
+    Raises:
+        UserError: If there are none, or one cannot be read.
+    """
+    learning = _files(settings, settings.path, "data.path")
+    test = [] if settings.test_path is None else _files(settings, settings.test_path, "data.test_path")
+    both = [(False, file) for file in learning] + [(True, file) for file in test]
+    columns = learning[0].columns
+
+    def frames(wanted: list[str]) -> Iterator[Frame]:
+        for _, file in both:
+            file.check(wanted)
+        for is_test, file in both:
+            for row, frame in file.frames(wanted):
+                yield is_test, file.path.name.split(".")[0], Place(str(file.path), row), frame
+
+    first = next(iter(learning[0].frames(list(dict.fromkeys(columns)))))[1]
+    where = str(learning[0].path) if len(learning) == 1 else f"{settings.path} ({len(learning)} files)"
+    return Source(where, columns, sum(file.most_rows() for _, file in both), first, frames)
+
+
+def _files(settings: TableSettings, path: str, setting: str) -> list[TableFile]:
+    return table_files(path, settings.root, settings.separator, settings.columns, setting)
+
+
+def read_recording(settings: TableSettings, source: Source, wanted: Wanted) -> Recording:
+    """Read the columns that the settings name, in the order of entity and time.
+
+    Args:
+        settings: The settings.
+        source: Where the rows come from.
+        wanted: Further columns.
+
+    Raises:
+        UserError: At the first cell that is not what it must be, with file, row and column.
+    """
+    others = [*wanted.numbers, *wanted.words]
+    named = [name for name in (settings.entity, settings.time) if name is not None]
+    channels = channel_names(settings, source, {*others, *named})
+    needed = list(dict.fromkeys([*named, *channels, *others]))
+    most = source.most_rows
+    values = np.empty((most, len(channels)), dtype=np.float32)
+    runs: list[tuple[int, int]] = []
+    number_columns = {name: np.empty(most, dtype=np.float32) for name in dict.fromkeys(wanted.numbers)}
+    code_columns = {name: np.empty(most, dtype=np.int16) for name in dict.fromkeys(wanted.words)}
+    words = {name: Words(name) for name in code_columns}
+    entities, times = (
+        _Entities(settings.entity),
+        None if settings.time is None else Times(settings.time, settings.time_format),
+    )
+    when: npt.NDArray[Any] | None = None
+    n = 0
+    for is_test, file, place, frame in source.frames(needed):
+        rows = slice(n, n + len(frame))
+        values[rows] = numbers(frame.select(channels), place)
+        runs += entities.read(frame, place, is_test, file)
+        for name, column in number_columns.items():
+            column[rows] = numbers(frame.select(name), place)[:, 0]
+        for name, codes in code_columns.items():
+            codes[rows] = words[name].read(frame[name], place)
+        if times is not None:
+            read = times.read(frame[times.name], place)
+            when = np.empty(most, dtype=read.dtype) if when is None else when
+            when[rows] = read
+        n += len(frame)
+    recording = Recording(
+        source.where,
+        values[:n],
+        channels,
+        entities.names,
+        np.array([0, n]),
+        None if when is None else when[:n],
+        times is not None and bool(times.dates),
+        times is not None and bool(times.aware),
+        {name: column[:n] for name, column in number_columns.items()},
+        {name: codes[:n] for name, codes in code_columns.items()},
+        {name: w.words for name, w in words.items()},
+        entities.first_test,
+    )
+    in_order(recording, runs, settings.duplicates)
+    return recording
+
+
+def channel_names(settings: TableSettings, source: Source, taken: set[str]) -> list[str]:
+    """Give the columns of the input, in the order of the file.
+
+    Args:
+        settings: ``channels`` are names or patterns; None: all columns of numbers that are not taken.
+        source: The rows.
+        taken: Columns that are no input unless they are named.
+
+    Raises:
+        UserError: If a name or pattern finds none, or nothing is left.
+    """
+    columns = list(dict.fromkeys(source.columns))
+    if settings.channels is None:
+        aside = taken | {name for name in _aside(settings) if name is not None}
+        found = [name for name in columns if name and name not in aside and is_numeric(source.first[name])]
+        if not found:
+            raise UserError(f"{source.where}: no column of numbers is left for the input; name them with data.channels")
+        return found
+    chosen: list[str] = []
+    for pattern in settings.channels:
+        matching = [pattern] if pattern in columns else [name for name in columns if fnmatchcase(name, pattern)]
+        if not matching:
+            have = ", ".join(columns[:20]) + (" ..." if len(columns) > 20 else "")
+            raise UserError(
+                f"{source.where}: no column '{pattern}' (data.channels); it has {have}{did_you_mean(pattern, columns)}"
+            )
+        chosen += [name for name in matching if name not in chosen]
+    return chosen
+
+
+def _aside(settings: TableSettings) -> list[str | None]:
+    """Name all columns that the settings give another role than input."""
+    named = [settings.class_target, settings.regression_target, settings.split_key]
+    return [*named, settings.entity, settings.time, *(settings.condition or [])]
+
+
+class _Entities:
+    """Numbers the entities of rows; test files have their own."""
+
+    def __init__(self, column: str | None) -> None:
+        self.column = column
+        self.names: list[str] = []
+        self.first_test: int | None = None
+        self._places: dict[tuple[bool, str], int] = {}
+
+    def read(self, frame: pl.DataFrame, place: Place, is_test: bool, file: str) -> list[tuple[int, int]]:
+        """Give the entity and number of consecutive rows of one entity."""
+        if is_test and self.first_test is None:
+            self.first_test = len(self.names)
+        if self.column is None:
+            return [(self._place(is_test, file), len(frame))]
+        words = Words(self.column, None)
+        found = words.read(frame[self.column], place)
+        if (found < 0).any():
+            at = int(np.argmax(found < 0))
+            raise UserError(f"{place.of(at, self.column)} is empty; every row needs its entity")
+        starts = np.flatnonzero(np.diff(found, prepend=-1))
+        lengths = np.diff(starts, append=len(found))
+        return [(self._place(is_test, words.words[found[at]]), int(n)) for at, n in zip(starts, lengths, strict=True)]
+
+    def _place(self, is_test: bool, name: str) -> int:
+        key = (is_test, name)
+        if key not in self._places:
+            self._places[key] = len(self.names)
+            self.names.append(name)
+        return self._places[key]

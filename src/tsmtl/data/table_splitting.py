@@ -1,0 +1,250 @@
+"""Which rows of a recording belong to which split, decided before any window is cut."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tsmtl.config.errors import UserError
+from tsmtl.config.table_settings import TableSettings
+from tsmtl.data.durations import duration, moment, shown_time
+from tsmtl.data.instances import SPLITS, IntArray
+from tsmtl.data.recording import Recording
+from tsmtl.data.split_words import split_of_words
+from tsmtl.data.splitting import draw_by_counts
+
+TRAIN, VAL, TEST, NONE = 0, 1, 2, -1  # places in SPLITS; rows of no split
+FEWEST_ENTITIES = 3  # for one in each split
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Runs of consecutive rows of one entity and one split, uninterrupted in time.
+
+    Attributes:
+        start: (P,) first row.
+        stop: (P,) row behind the last.
+        entity: (P,) place of the entity.
+        split: (P,) place in ``SPLITS``.
+        rule: What decided, in words.
+    """
+
+    start: IntArray
+    stop: IntArray
+    entity: IntArray
+    split: IntArray
+    rule: str
+
+
+def cut_into_pieces(
+    recording: Recording, settings: TableSettings, cuts: IntArray, counts: npt.NDArray[np.float64]
+) -> Pieces:
+    """Divide the rows of a recording.
+
+    Args:
+        recording: In order.
+        settings: What decides.
+        cuts: Rows before which the recording is interrupted.
+        counts: (entities, strata) rows of each stratum, for splits by entity.
+
+    Raises:
+        UserError: If the rule cannot be followed.
+    """
+    rule = _rule(recording, settings)
+    rng = np.random.default_rng(settings.seed)
+    if rule in ("group", "group_kfold"):
+        of_entity = _by_entity(recording, settings, rule, counts, rng)
+        edges, labels = recording.bounds[:-1], of_entity
+    elif rule == "given":
+        edges, labels = _as_given(recording, settings, counts, rng)
+    else:
+        edges, labels = _by_time(recording, settings, rule)
+    every = np.unique(np.concatenate([recording.bounds[:-1], edges, cuts]))
+    stop = np.append(every[1:], recording.bounds[-1])
+    label = labels[np.searchsorted(edges, every, side="right") - 1]
+    entity = np.searchsorted(recording.bounds, every, side="right") - 1
+    kept = (label != NONE) & (stop > every)
+    unused = int((stop - every)[~kept].sum())
+    if unused:
+        recording.notes.append(f"{unused} rows belong to no split (data.gap, data.test_until), and are left out")
+    return Pieces(every[kept], stop[kept], entity[kept], label[kept], rule)
+
+
+def _rule(recording: Recording, settings: TableSettings) -> str:
+    if settings.split != "auto":
+        return settings.split
+    if settings.split_key is not None:
+        return "given"
+    n = len(recording.entities) if recording.first_test is None else recording.first_test
+    enough = FEWEST_ENTITIES - (recording.first_test is not None)
+    return "group" if n >= enough else "time"
+
+
+def _by_entity(
+    recording: Recording,
+    settings: TableSettings,
+    rule: str,
+    counts: npt.NDArray[np.float64],
+    rng: np.random.Generator,
+) -> IntArray:
+    """Give the split of each entity."""
+    n = len(recording.entities)
+    labels = np.full(n, TRAIN, dtype=np.int64)
+    if recording.first_test is not None:
+        labels[recording.first_test :] = TEST
+    needed = settings.n_folds if rule == "group_kfold" else FEWEST_ENTITIES - (recording.first_test is not None)
+    learning = np.flatnonzero(labels == TRAIN)
+    if len(learning) < needed:
+        raise UserError(
+            f"{recording.where}: data.split={rule} needs {needed} entities at least, there are {len(learning)}; name "
+            "their column with data.entity, or take data.split=time"
+        )
+    if rule == "group_kfold":
+        folds = _folds(counts, settings.n_folds, rng)
+        labels[folds == _fold(settings)] = TEST
+    elif recording.first_test is None:
+        labels[draw_by_counts(counts, settings.test_fraction, rng)] = TEST
+    learning = np.flatnonzero(labels == TRAIN)
+    if len(learning) < 2:
+        raise UserError(f"{recording.where}: one entity is left for train and val; take a smaller data.test_fraction")
+    labels[learning[draw_by_counts(counts[learning], settings.val_fraction, rng)]] = VAL
+    return labels
+
+
+def _folds(counts: npt.NDArray[np.float64], n_folds: int, rng: np.random.Generator) -> IntArray:
+    """Give each entity a fold, so that every fold holds about the same number of rows of every stratum."""
+    share = counts / np.maximum(counts.sum(axis=0), 1)  # (entities, strata)
+    held = np.zeros((n_folds, counts.shape[1]))
+    members = np.zeros(n_folds)
+    folds = np.zeros(len(counts), dtype=np.int64)
+    for entity in sorted(rng.permutation(len(counts)), key=lambda e: -float(share[e].sum())):
+        after = ((held + share[entity]) ** 2).sum(axis=1) - (held**2).sum(axis=1)
+        chosen = int(np.lexsort((members, np.round(after, 12)))[0])
+        folds[entity] = chosen
+        held[chosen] += share[entity]
+        members[chosen] += 1
+    return folds
+
+
+def _fold(settings: TableSettings) -> int:
+    assert settings.fold is not None  # a rule of the settings
+    return settings.fold
+
+
+def _as_given(
+    recording: Recording, settings: TableSettings, counts: npt.NDArray[np.float64], rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Follow a column: the rows before which the split changes, and the split from there on."""
+    assert settings.split_key is not None
+    codes, words = recording.codes[settings.split_key], recording.words[settings.split_key]
+    if (codes < 0).any():
+        row = int(np.argmax(codes < 0))
+        raise UserError(f"{recording.where}: column '{settings.split_key}' is empty ({recording.place(row)})")
+    of_word = split_of_words(settings.split_key, words, settings.test_fold, settings.val_fold, recording.where)
+    label = np.array([SPLITS.index(s) for s in of_word], dtype=np.int64)
+    changes = np.concatenate([recording.bounds[:-1], np.flatnonzero(np.diff(codes)) + 1])
+    edges = np.unique(changes)
+    labels = label[codes[edges]]
+    if recording.first_test is not None:
+        labels[edges >= recording.bounds[recording.first_test]] = TEST
+    if VAL in labels:
+        return edges, labels
+    entity = np.searchsorted(recording.bounds, edges, side="right") - 1
+    learning = np.unique(entity[labels == TRAIN])
+    if len(learning) < 2:
+        raise UserError(
+            f"{recording.where}: column '{settings.split_key}' names no val split, and train has one entity, of which "
+            "none can be carved; name it in the column, or with data.val_fold"
+        )
+    val = learning[draw_by_counts(counts[learning], settings.val_fraction, rng)]
+    both = np.isin(entity, val)
+    labels[both & (labels == TRAIN)] = VAL
+    return edges, labels
+
+
+def _by_time(recording: Recording, settings: TableSettings, rule: str) -> tuple[IntArray, IntArray]:
+    """Cut all entities at the same moments: the rows before which the split changes, and the split from there on."""
+    if recording.times is None and len(recording.entities) > 1:
+        raise UserError(f"data.time: data.split={rule} of several entities needs the column of times")
+    if recording.first_test is not None and rule == "time_kfold":
+        raise UserError("data.split: time_kfold would not read data.test_path; take one of the two")
+    gap = duration(settings.gap, "data.gap", recording.dates)
+    cuts = _moments(recording, settings, rule, gap)
+    edges, labels = [], []
+    for entity, (first, stop) in enumerate(recording.entity_runs()):
+        if recording.first_test is not None and entity >= recording.first_test:
+            edges.append(first)
+            labels.append(TEST)
+            continue
+        times = _times(recording, first, stop)
+        for label, begin, end in cuts:
+            edges += [first + int(np.searchsorted(times, begin)), first + int(np.searchsorted(times, end))]
+            labels += [label, NONE]
+    order = np.argsort(np.array(edges), kind="stable")
+    sorted_edges, sorted_labels = np.array(edges, dtype=np.int64)[order], np.array(labels, dtype=np.int64)[order]
+    last = np.append(sorted_edges[1:] != sorted_edges[:-1], True)  # of several at one row the last one holds
+    return sorted_edges[last], sorted_labels[last]
+
+
+def _moments(recording: Recording, settings: TableSettings, rule: str, gap: float) -> list[tuple[int, float, float]]:
+    """Give the splits in the order of time, each from one moment to before another."""
+    learning = recording.first_test is not None
+
+    def read(value: float | str | None, setting: str) -> float | None:
+        return None if value is None else moment(value, setting, recording.dates, recording.aware)
+
+    if rule == "time_kfold":
+        share = 1 / (settings.n_folds + 1)
+        test = _quantile(recording, share * (_fold(settings) + 1), -np.inf, np.inf)
+        last = _fold(settings) + 2 > settings.n_folds
+        until = np.inf if last else _quantile(recording, share * (_fold(settings) + 2), -np.inf, np.inf)
+        val = None
+    else:
+        ends, begins = read(settings.test_until, "data.test_until"), read(settings.test_from, "data.test_from")
+        until = np.inf if ends is None else ends
+        test = np.inf if begins is None else begins
+        if not learning and begins is None:
+            test = _quantile(recording, 1 - settings.test_fraction, -np.inf, until)
+        val = read(settings.val_from, "data.val_from")
+    if val is None:
+        val = _quantile(recording, 1 - settings.val_fraction, -np.inf, test)
+    if not val < test <= until:
+        said = ", ".join(shown_time(t, recording.dates) if np.isfinite(t) else "the end" for t in (val, test, until))
+        raise UserError(f"data.val_from, data.test_from, data.test_until: must follow one another in time (got {said})")
+    parts = [(TRAIN, -np.inf, val - gap), (VAL, val, test - gap if np.isfinite(test) else np.inf)]
+    return parts if learning else [*parts, (TEST, test, until)]
+
+
+def _times(recording: Recording, first: int, stop: int) -> npt.NDArray[np.float64] | npt.NDArray[np.int64]:
+    if recording.times is None:
+        return np.arange(stop - first, dtype=np.float64)
+    return recording.times[first:stop]
+
+
+def _quantile(recording: Recording, share: float, low: float, high: float) -> float:
+    """Give the moment, one that occurs, before which that share of the rows between two moments lies."""
+    runs = recording.entity_runs()[: recording.first_test]
+
+    def before(when: float) -> int:
+        return sum(int(np.searchsorted(_times(recording, a, b), when)) for a, b in runs)
+
+    def next_at(when: float) -> float:
+        found = []
+        for a, b in runs:
+            times = _times(recording, a, b)
+            at = int(np.searchsorted(times, when))
+            if at < len(times):
+                found.append(float(times[at]))
+        return min(found, default=np.inf)
+
+    first = before(low)
+    wanted = first + share * (before(high) - first)
+    left = min(float(_times(recording, a, b)[0]) for a, b in runs)
+    right = min(high, max(float(_times(recording, a, b)[-1]) for a, b in runs))
+    for _ in range(80):
+        middle = (left + right) / 2
+        if before(middle) < wanted:
+            left = middle
+        else:
+            right = middle
+    return next_at(right)

@@ -1,0 +1,102 @@
+"""The class column of a table: words, or a number that bounds divide."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tsmtl.config.errors import UserError
+from tsmtl.config.table_settings import TableSettings
+from tsmtl.data.instances import FloatArray
+from tsmtl.data.recording import Codes, Recording
+from tsmtl.data.targets import class_target
+from tsmtl.data.window_targets import binned, classes_of_windows, numbers_of_windows
+from tsmtl.data.windows import Windows
+
+OF_NUMBERS = ("max", "mean", "change")  # ways to reduce that need numbers
+
+
+@dataclass(frozen=True)
+class ClassColumn:
+    """A class per row, and how windows get theirs.
+
+    Attributes:
+        key: Name of the column.
+        names: K class names.
+        how: The setting ``class_reduce``.
+        codes: (R,) ids, -1 missing; None where a number is reduced first.
+        numbers: (R,) numbers that are reduced and then divided; None where classes are reduced.
+        bounds: Bounds of the bins of the number.
+    """
+
+    key: str
+    names: list[str]
+    how: str
+    codes: Codes | None
+    numbers: FloatArray | None
+    bounds: list[float]
+
+    def of_rows(self) -> npt.NDArray[np.signedinteger]:
+        """Give a class per row, to balance splits by."""
+        if self.codes is not None:
+            return self.codes
+        assert self.numbers is not None
+        return binned(self.numbers, self.bounds)
+
+    def of_windows(self, windows: Windows) -> npt.NDArray[np.signedinteger]:
+        """Give a class per window (N,), in as few bytes as the number of classes allows."""
+        if self.codes is not None:
+            ids = classes_of_windows(self.codes, windows, self.how, len(self.names))
+        else:
+            assert self.numbers is not None
+            ids = binned(numbers_of_windows(self.numbers, windows, self.how), self.bounds)
+        return ids.astype(np.min_scalar_type(-len(self.names) - 1))
+
+
+def number_column_needed(settings: TableSettings) -> bool:
+    """Say whether the class column is read as numbers."""
+    return settings.class_bins is not None or settings.class_reduce in OF_NUMBERS
+
+
+def class_column(settings: TableSettings, recording: Recording) -> ClassColumn:
+    """Make the class column.
+
+    Raises:
+        UserError: If the column holds no classes.
+    """
+    key, how = str(settings.class_target), settings.class_reduce
+    if settings.class_bins is not None:
+        bounds = settings.class_bins
+        names = settings.class_bin_names or _names_of_bins(bounds)
+        numbers = recording.numbers[key]
+        if how == "mode":
+            return ClassColumn(key, names, how, binned(numbers, bounds).astype(np.int16), None, bounds)
+        return ClassColumn(key, names, how, None, numbers, bounds)
+    if key in recording.numbers:  # the largest class id
+        numbers = recording.numbers[key]
+        target = class_target(key, np.unique(numbers[~np.isnan(numbers)]), recording.where)
+        levels = [float(name) for name in target.names]
+        return ClassColumn(key, target.names, how, None, np.where(numbers < 0, np.nan, numbers), levels[1:])
+    words = recording.words[key]
+    if not words:
+        raise UserError(f"{recording.where}: column '{key}' is empty; task cls needs it")
+    whole = _whole_numbers(words)
+    target = class_target(key, np.array(words) if whole is None else whole, recording.where)
+    ids = np.append(target.ids, -1).astype(np.int16)  # the last one is that of -1, an empty cell
+    return ClassColumn(key, target.names, how, ids[recording.codes[key]], None, [])
+
+
+def _whole_numbers(words: list[str]) -> npt.NDArray[Any] | None:
+    """Give words as whole numbers, so that class 10 comes after class 9; None if one is not."""
+    for kind in (int, float):  # class_target refuses fractions, and takes 2.0 for 2
+        with suppress(ValueError):
+            return np.array([kind(word) for word in words])
+    return None
+
+
+def _names_of_bins(bounds: list[float]) -> list[str]:
+    between = [f"{a:g} to {b:g}" for a, b in pairwise(bounds)]
+    return [f"below {bounds[0]:g}", *between, f"from {bounds[-1]:g}"]

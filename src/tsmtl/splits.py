@@ -1,0 +1,105 @@
+"""From a bundle to splits on the device: inputs prepared, numbers scaled."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from tsmtl.config.errors import UserError
+from tsmtl.data.features import Features
+from tsmtl.data.instances import BLOCK_VALUES, SPLITS, Bundle, ClassTarget, FloatArray, IntArray
+from tsmtl.data.preparation import InputPreparation
+from tsmtl.data.windows import Windows
+from tsmtl.tasks.task import Task
+from tsmtl.training.batches import Split, TensorSplit
+from tsmtl.training.read_split import ReadSplit
+from tsmtl.training.window_split import WindowSplit
+
+
+def with_features(bundle: Bundle, known: Features | None = None) -> tuple[Bundle, Features | None]:
+    """Give a bundle whose recording is scaled per condition and has its derived channels, where any are asked for.
+
+    Args:
+        bundle: The data, as loaded.
+        known: Features that a checkpoint was trained with; None: learnt from the train split.
+
+    Raises:
+        UserError: If the data has not what the known features need.
+    """
+    instances, context = bundle.instances, bundle.instances.context
+    asked = context is not None and context.anything
+    if known is None and not asked:
+        return bundle, None
+    if known is not None and (context is None or not isinstance(instances.x, Windows)):
+        raise UserError(f"{instances.where}: the model was trained on channels derived from a table; this is none")
+    assert context is not None
+    assert isinstance(instances.x, Windows)
+    if known is not None and known.channels != instances.channels:
+        ours, theirs = (", ".join(names[:10]) for names in (instances.channels, known.channels))
+        raise UserError(f"{instances.where}: has the channels {ours}, the model was trained on {theirs}")
+    windows = instances.x
+    features = known or Features.fit(windows, bundle.splits["train"], context, instances.channels)
+    x = windows.over(features.apply(windows.values, context))
+    return replace(bundle, instances=replace(instances, x=x, channels=features.names)), features
+
+
+def make_splits(
+    bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task], device: torch.device
+) -> dict[str, Split]:
+    """Put every split on the device; the recording of windows is scaled in place, and cannot be read raw again."""
+    return splits_of_rows(bundle, {name: bundle.splits[name] for name in SPLITS}, preparation, tasks, device)
+
+
+def splits_of_rows(
+    bundle: Bundle,
+    rows: dict[str, IntArray],
+    preparation: InputPreparation,
+    tasks: dict[str, Task],
+    device: torch.device,
+) -> dict[str, Split]:
+    """Put some instances on the device; see :func:`make_splits`."""
+    x = bundle.instances.x
+    if not isinstance(x, Windows):
+        return {name: _tensors(bundle, r, preparation, tasks, device) for name, r in rows.items()}
+    targets = {task: values.to(device) for task, values in _targets(bundle, None, tasks).items()}
+    if not preparation.by_channel or _any_missing(x.values):
+        return {name: ReadSplit(x, r, preparation, targets, device) for name, r in rows.items()}
+    preparation.scale_in_place(x.values)
+    values = torch.from_numpy(x.values).to(device)
+    x.values.flags.writeable = False  # scaled twice would be wrong
+    return {name: WindowSplit(values, x, r, targets) for name, r in rows.items()}
+
+
+def _tensors(
+    bundle: Bundle, rows: IntArray, preparation: InputPreparation, tasks: dict[str, Task], device: torch.device
+) -> Split:
+    instances = bundle.instances
+    lengths = None if instances.lengths is None else instances.lengths[rows]
+    x = torch.from_numpy(preparation.apply(instances.x[rows], lengths)).to(device)
+    targets = {task: values.to(device) for task, values in _targets(bundle, rows, tasks).items()}
+    return TensorSplit(x, targets, None if lengths is None else torch.from_numpy(lengths))
+
+
+def _targets(bundle: Bundle, rows: IntArray | None, tasks: dict[str, Task]) -> dict[str, torch.Tensor]:
+    """Give class ids and scaled numbers of some instances, or of all."""
+    found = {}
+    for task in tasks:
+        target = bundle.instances.targets[task]
+        if isinstance(target, ClassTarget):
+            found[task] = torch.from_numpy(target.ids if rows is None else target.ids[rows])
+        else:
+            values = target.values if rows is None else target.values[rows]
+            found[task] = torch.from_numpy(_scaled(tasks[task], values))
+    return found
+
+
+def _scaled(task: Task, values: FloatArray) -> FloatArray:
+    out = np.empty_like(values)
+    for at in range(0, len(values), BLOCK_VALUES):
+        out[at : at + BLOCK_VALUES] = task.scaled(values[at : at + BLOCK_VALUES])
+    return out
+
+
+def _any_missing(values: FloatArray) -> bool:
+    size = max(1, BLOCK_VALUES // values.shape[1])
+    return any(bool(np.isnan(values[at : at + size]).any()) for at in range(0, len(values), size))

@@ -1,0 +1,58 @@
+"""Windows of a recording as a split: the recording lies on the device once, batches are gathered from it."""
+
+import torch
+from torch import Tensor
+
+from tsmtl.data.instances import IntArray
+from tsmtl.data.windows import Windows
+from tsmtl.training.batches import Batch
+
+
+class WindowSplit:
+    """Some windows of a prepared recording.
+
+    Args:
+        values: (R, C) the recording, prepared, on the device; all splits share it.
+        windows: Where windows lie in it.
+        rows: (N,) the windows of this split.
+        targets: By task, of all windows: (all,) class ids or (all, D) scaled numbers, on the device; shared too.
+    """
+
+    def __init__(self, values: Tensor, windows: Windows, rows: IntArray, targets: dict[str, Tensor]) -> None:
+        self._values, self._all_targets = values, targets
+        self._steps = torch.arange(windows.window, device=values.device)
+        self._stride, self._padded = windows.stride, windows.padded
+        self._rows = torch.from_numpy(rows).to(values.device)
+        self._ends = torch.from_numpy(windows.ends).to(values.device)
+        first_of_piece = torch.from_numpy(windows.ends - windows.count)
+        begin = torch.from_numpy(windows.start + windows.offset)
+        self._origin = (begin - first_of_piece * windows.stride).to(values.device)  # + window * stride: its first row
+        self._floor = torch.from_numpy(windows.start).to(values.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the recording lies."""
+        return self._values.device
+
+    @property
+    def targets(self) -> dict[str, Tensor]:
+        """Targets of all instances by task."""
+        return self._targets_of(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batch(self, rows: Tensor) -> Batch:
+        """Gather windows (n, C, T); see :class:`Split`."""
+        chosen = self._rows.index_select(0, rows).long()
+        piece = torch.searchsorted(self._ends, chosen, right=True)
+        first = self._origin.index_select(0, piece) + chosen * self._stride
+        steps = first[:, None] + self._steps  # (n, T)
+        if self._padded:
+            steps = torch.maximum(steps, self._floor.index_select(0, piece)[:, None])
+        x = self._values.index_select(0, steps.view(-1)).view(*steps.shape, -1)  # (n, T, C)
+        return x.transpose(1, 2), None, self._targets_of(chosen)
+
+    def _targets_of(self, chosen: Tensor) -> dict[str, Tensor]:
+        found = {task: values.index_select(0, chosen) for task, values in self._all_targets.items()}
+        return {task: t if t.is_floating_point() else t.long() for task, t in found.items()}
