@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from tsmtl.compatibility import check_input_kind, check_lengths
-from tsmtl.config.data_settings import FileSettings
+from tsmtl.config.data_settings import FileSettings, NpzSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FCSettings
 from tsmtl.config.schema import Settings
@@ -21,6 +21,7 @@ from tsmtl.pretrained import Pretrained
 from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entropy, regression_loss
 from tsmtl.tasks.task import Task, fit_scaling
 from tsmtl.training.batches import Split, TensorSplit
+from tsmtl.training.lazy_split import LazySplit
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     model = model.to(device)
     tasks = make_tasks(settings, bundle)
     preparation = fit_preparation(settings, bundle) if pretrained is None else pretrained.preparation
-    splits = make_splits(bundle, preparation, tasks, device)
+    splits = make_splits(settings, bundle, preparation, tasks, device)
     return Parts(bundle, model, tasks, preparation, splits, make_criterion(settings, tasks, splits), load_report)
 
 
@@ -104,19 +105,26 @@ def fit_preparation(settings: Settings, bundle: Bundle) -> InputPreparation:
 
 
 def make_splits(
-    bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task], device: torch.device
+    settings: Settings, bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task], device: torch.device
 ) -> dict[str, Split]:
-    """Put every split on the device, inputs prepared and numbers scaled."""
+    """Put every split on the device, inputs prepared and numbers scaled.
+
+    An input that is no array stays where it is; that of a batch is read and prepared when it is its turn.
+    """
     instances = bundle.instances
+    shuffle_block = settings.data.shuffle_block if isinstance(settings.data, NpzSettings) else None
     splits: dict[str, Split] = {}
     for name in SPLITS:
         rows = bundle.splits[name]
         lengths = None if instances.lengths is None else instances.lengths[rows]
-        x = torch.from_numpy(preparation.apply(instances.x[rows], lengths)).to(device)
         targets = {}
         for task, target in instances.targets.items():
             values = target.ids[rows] if isinstance(target, ClassTarget) else tasks[task].scaled(target.values[rows])
             targets[task] = torch.from_numpy(values).to(device)
+        if not isinstance(instances.x, np.ndarray):
+            splits[name] = LazySplit(instances.x, rows, lengths, preparation, targets, device, shuffle_block)
+            continue
+        x = torch.from_numpy(preparation.apply(instances.x[rows], lengths)).to(device)
         splits[name] = TensorSplit(x, targets, None if lengths is None else torch.from_numpy(lengths))
     return splits
 

@@ -29,7 +29,7 @@ class DataSettings(Section):
 class FileSettings(DataSettings):
     """Settings of the sources that read a file."""
 
-    path: Text = Field(description="the file")
+    path: Text = Field(description="the file; data=npz: or a folder of .npy files")
     missing: Literal["interpolate", "mean", "error"] = Field(description="what becomes of NaN in the input")
 
 
@@ -66,6 +66,9 @@ class NpzSettings(FileSettings):
     nan_padding: bool = Field(description="time steps at the end that are NaN in every channel are padding")
     channels_key: Text | None = Field(description="array of channel names")
     class_names_key: Text | None = Field(description="array of class names for the ids 0 ... K - 1")
+    shuffle_block: Count | None = Field(
+        description="folder of .npy files: neighbours that stay together in the random order of an epoch"
+    )
 
 
 class TsSettings(FileSettings):

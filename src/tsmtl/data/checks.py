@@ -1,8 +1,10 @@
 """What data must be before a model may learn from it; every problem is found before training."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tsmtl.config.errors import UserError
 from tsmtl.data.instances import Bundle, ClassTarget, Instances, IntArray, NumberTarget, Target, blocks
@@ -33,7 +35,8 @@ def check_input(instances: Instances, splits: dict[str, IntArray], missing: str)
     in_train[splits["train"]] = True
     for rows in blocks(len(x), x):
         start = rows.start
-        block = x[rows] if x.ndim == 3 else x[rows, :, None]  # (n, C, T)
+        block = x[rows]
+        block = block if x.ndim == 3 else block[:, :, None]  # (n, C, T)
         if instances.lengths is not None:
             block = block.copy()
             outside = np.arange(block.shape[2]) >= instances.lengths[rows, None, None]
@@ -132,7 +135,11 @@ def data_hash(bundle: Bundle) -> str:
     """Give the SHA-256 of inputs, lengths, targets and splits."""
     digest = hashlib.sha256()
     instances = bundle.instances
-    arrays = [instances.x] + ([] if instances.lengths is None else [instances.lengths])
+    x = instances.x
+    digest.update(f"{x.dtype} {x.shape}".encode())
+    for rows in blocks(len(x), x):
+        digest.update(np.ascontiguousarray(x[rows]).data)
+    arrays: list[npt.NDArray[Any]] = [] if instances.lengths is None else [instances.lengths]
     for target in instances.targets.values():
         arrays.append(target.values if isinstance(target, NumberTarget) else target.ids)
     arrays += [bundle.splits[name] for name in sorted(bundle.splits)]

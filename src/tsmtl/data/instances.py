@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,29 @@ class NumberTarget:
 Target = ClassTarget | NumberTarget
 
 
-def blocks(n: int, x: FloatArray) -> Iterator[slice]:
+class Rows(Protocol):
+    """Series (N, C, T) or vectors (N, E) of which any rows come as an array; an array is the plainest."""
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """(N, C, T) or (N, E)."""
+
+    @property
+    def ndim(self) -> int:
+        """3 for series, 2 for vectors."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the arrays that come: float32."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def __getitem__(self, rows: slice | IntArray, /) -> FloatArray:
+        """Give rows as an array."""
+
+
+def blocks(n: int, x: Rows) -> Iterator[slice]:
     """Give slices that cover ``n`` instances shaped like those of ``x``, each small enough to copy."""
     size = max(1, min(BLOCK, BLOCK_VALUES // max(1, int(np.prod(x.shape[1:])))))
     return (slice(start, start + size) for start in range(0, n, size))
@@ -67,7 +90,8 @@ class Instances:
     """A data set as its source gives it.
 
     Attributes:
-        x: (N, C, T) series, padded where lengths differ, or (N, E) vectors; float32, NaN where a value is missing.
+        x: (N, C, T) series, padded where lengths differ, or (N, E) vectors; float32, NaN where a value is missing. No
+            array where the source leaves it in its files.
         targets: Targets by task name.
         where: The file, for messages.
         channels: C (or E) names.
@@ -77,7 +101,7 @@ class Instances:
         given: Rows of the splits that the source itself fixes; ``val`` may be missing.
     """
 
-    x: FloatArray
+    x: Rows
     targets: dict[str, Target]
     where: str
     channels: list[str]

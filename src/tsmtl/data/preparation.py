@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tsmtl.data.instances import FloatArray, IntArray, blocks
+from tsmtl.data.instances import FloatArray, IntArray, Rows, blocks
 
 Double = npt.NDArray[np.float64]
 
@@ -32,9 +32,7 @@ class InputPreparation:
     scale: Double
 
     @classmethod
-    def fit(
-        cls, x: FloatArray, lengths: IntArray | None, rows: IntArray, method: str, missing: str
-    ) -> "InputPreparation":
+    def fit(cls, x: Rows, lengths: IntArray | None, rows: IntArray, method: str, missing: str) -> "InputPreparation":
         """Learn the statistics from the train rows.
 
         Args:
@@ -116,7 +114,7 @@ class InputPreparation:
         return cls(state["method"], state["missing"], *arrays)
 
 
-def _valid_blocks(x: FloatArray, lengths: IntArray | None, rows: IntArray) -> Any:
+def _valid_blocks(x: Rows, lengths: IntArray | None, rows: IntArray) -> Any:
     """Yield (n, C, T) blocks of the rows in double precision, NaN beyond the lengths."""
     for block in blocks(len(rows), x):
         part = rows[block]
