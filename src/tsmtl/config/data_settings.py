@@ -26,11 +26,16 @@ class DataSettings(Section):
     )
 
 
-class FileSettings(DataSettings):
+class RecordedSettings(DataSettings):
+    """Settings of the sources that read what was recorded, where values may be missing."""
+
+    missing: Literal["interpolate", "mean", "error"] = Field(description="what becomes of NaN in the input")
+
+
+class FileSettings(RecordedSettings):
     """Settings of the sources that read a file."""
 
     path: Text = Field(description="the file; data=npz: or a folder of .npy files")
-    missing: Literal["interpolate", "mean", "error"] = Field(description="what becomes of NaN in the input")
 
 
 class SyntheticSettings(DataSettings):
@@ -77,4 +82,18 @@ class TsSettings(FileSettings):
     source: Literal["ts"] = Field(description="kind of source")
 
 
-SOURCES: dict[str, type[DataSettings]] = {"synthetic": SyntheticSettings, "npz": NpzSettings, "ts": TsSettings}
+class ArchiveSettings(RecordedSettings):
+    """Settings of ``data=archive``."""
+
+    source: Literal["archive"] = Field(description="kind of source")
+    name: Text = Field(description="the set, such as BasicMotions")
+    folder: Text = Field(description="where fetched sets are kept")
+    download: bool = Field(description="fetch a set that is not there")
+
+
+SOURCES: dict[str, type[DataSettings]] = {
+    "synthetic": SyntheticSettings,
+    "npz": NpzSettings,
+    "ts": TsSettings,
+    "archive": ArchiveSettings,
+}

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tsmtl.config.data_settings import DataSettings, NpzSettings
+from tsmtl.config.data_settings import ArchiveSettings, DataSettings, NpzSettings
 from tsmtl.config.metric_names import monitor_choices
 from tsmtl.config.model_settings import CNN1DSettings, LSTMFCNSettings, ModelSettings
 from tsmtl.config.pretraining import SHARED
@@ -159,6 +159,14 @@ def _targets_for_task(task: TaskSettings, data: DataSettings) -> list[str]:
     return problems
 
 
+def _archive_has_one_target(task: TaskSettings, data: DataSettings) -> list[str]:
+    if isinstance(data, ArchiveSettings) and task.task == "multi":
+        return [
+            "task: a set of data=archive has a class or a number per instance, never both; take task=cls or task=reg"
+        ]
+    return []
+
+
 def _split_keys(data: DataSettings) -> list[str]:
     if not isinstance(data, NpzSettings):
         return []
@@ -201,6 +209,7 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (_one_kernel_per_convolution, ("model",)),
     (_kernel_fits_typed_length, ("model",)),
     (_targets_for_task, ("task", "data")),
+    (_archive_has_one_target, ("task", "data")),
     (_split_keys, ("data",)),
     (_monitor, ("task", "data", "trainer")),
     (_class_weights, ("task", "trainer")),

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tsmtl.config.data_settings import DataSettings, FileSettings, NpzSettings
+from tsmtl.config.data_settings import DataSettings, NpzSettings, RecordedSettings
 from tsmtl.config.errors import UserError
+from tsmtl.data.archive import load_archive
 from tsmtl.data.checks import check_input, check_target
 from tsmtl.data.instances import Bundle, Instances
 from tsmtl.data.npz import load_npz
@@ -20,6 +21,7 @@ SOURCES: dict[str, Callable[[Any, dict[str, str]], Instances]] = {
     "synthetic": load_synthetic,
     "npz": load_npz,
     "ts": load_ts,
+    "archive": load_archive,
 }
 
 
@@ -43,7 +45,7 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str]) -> Bundle:
     if takes_padding and instances.lengths is None and instances.x.ndim == 3:
         instances, notes = _take_nan_padding(instances)
     splits = split(instances, settings)
-    missing = settings.missing if isinstance(settings, FileSettings) else "error"
+    missing = settings.missing if isinstance(settings, RecordedSettings) else "error"
     notes += check_input(instances, splits, missing)
     for task, target in instances.targets.items():
         notes += check_target(instances, task, target, splits)

@@ -2,6 +2,7 @@
 
 import os
 import weakref
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ class NpyFile:
         """Ask the operating system, where it takes such wishes, to read rows that will be wanted soon."""
         if hasattr(os, "posix_fadvise"):
             where, length = self._start + start * self._row_bytes, (stop - start) * self._row_bytes
-            os.posix_fadvise(self._file.fileno(), where, length, os.POSIX_FADV_WILLNEED)
+            with suppress(OSError):  # a wish that a file system does not know
+                os.posix_fadvise(self._file.fileno(), where, length, os.POSIX_FADV_WILLNEED)
 
     def _damaged(self, error: object) -> UserError:
         return UserError(f"{self.path}: cannot be read, the file is damaged ({error})")
