@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from tsmtl.compatibility import check_input_kind, check_lengths
-from tsmtl.config.data_settings import FileSettings
+from tsmtl.config.data_settings import RecordedSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FCSettings
 from tsmtl.config.schema import Settings
@@ -66,7 +66,7 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     model = model.to(device)
     tasks = make_tasks(settings, bundle)
     preparation = fit_preparation(settings, bundle) if pretrained is None else pretrained.preparation
-    splits = make_splits(bundle, preparation, tasks, device)
+    splits = make_splits(settings.data, bundle, preparation, tasks, device)
     criterion = make_criterion(settings, tasks, splits)
     return Parts(bundle, model, tasks, features, preparation, splits, criterion, load_report)
 
@@ -106,7 +106,7 @@ def make_tasks(settings: Settings, bundle: Bundle) -> dict[str, Task]:
 def fit_preparation(settings: Settings, bundle: Bundle) -> InputPreparation:
     """Learn filling and scaling of the input from the train split."""
     data, instances = settings.data, bundle.instances
-    missing = data.missing if isinstance(data, FileSettings) else "error"  # a simulation misses nothing
+    missing = data.missing if isinstance(data, RecordedSettings) else "error"  # a simulation misses nothing
     return InputPreparation.fit(instances.x, instances.lengths, bundle.splits["train"], data.scale, missing)
 
 

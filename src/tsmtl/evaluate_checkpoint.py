@@ -13,7 +13,7 @@ from tsmtl.config.data_settings import NpzSettings
 from tsmtl.config.errors import FailedError, UserError
 from tsmtl.config.evaluate_settings import TARGET_SETTINGS, EvaluateDataSettings, EvaluateSettings, data_of_checkpoint
 from tsmtl.data.checks import data_hash
-from tsmtl.data.instances import SPLITS, ClassTarget, IntArray
+from tsmtl.data.instances import SPLITS, ClassTarget, Instances, IntArray, blocks
 from tsmtl.data.loading import load_bundle
 from tsmtl.data.stream import Request, WantedTarget, class_ids
 from tsmtl.data.streaming import open_stream
@@ -23,6 +23,7 @@ from tsmtl.report.files import write_json
 from tsmtl.report.terminal import show_summary
 from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import Prediction, Task, joined
+from tsmtl.training.evaluation import EVALUATION_BATCH
 
 log = logging.getLogger(__name__)
 
@@ -124,9 +125,6 @@ def _on_split(
         rows = bundle.splits[split]
     if isinstance(data, NpzSettings) and data.channels_key is not None:
         predictor.contract.check_channels(instances.channels, f"{instances.where}: '{data.channels_key}'")
-    lengths = None if instances.lengths is None else instances.lengths[rows]
-    checked = predictor.contract.check(instances.x[rows], lengths, instances.where, rows.tolist())
-    warn_of_fallback(settings.device, predictor.device)
     truth: dict[str, npt.NDArray[Any]] = {}
     for name, task in tasks.items():
         target = instances.targets[name]
@@ -139,7 +137,27 @@ def _on_split(
                     f"{instances.where}: '{target.key}' holds {truth[name].shape[1]} numbers per instance, task {name} "
                     f"of the model has {task.size}"
                 )
-    return _Compared(instances.where, split, truth, predictor.predict_checked(*checked))
+    return _Compared(instances.where, split, truth, _predicted(predictor, settings, instances, rows))
+
+
+def _predicted(
+    predictor: Predictor, settings: EvaluateSettings, instances: Instances, rows: IntArray
+) -> dict[str, Prediction]:
+    """Predict for rows of a data set: at once, or part by part where the input is no array."""
+    size = len(rows)
+    if not isinstance(instances.x, np.ndarray):
+        block = next(blocks(size, instances.x))
+        size = max(block.stop // EVALUATION_BATCH, 1) * EVALUATION_BATCH  # whole passes: the same numbers as at once
+    parts: dict[str, list[Prediction]] = {name: [] for name in predictor.tasks}
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        lengths = None if instances.lengths is None else instances.lengths[part]
+        checked = predictor.contract.check(instances.x[part], lengths, instances.where, part.tolist())
+        if not start:
+            warn_of_fallback(settings.device, predictor.device)
+        for name, prediction in predictor.predict_checked(*checked).items():
+            parts[name].append(prediction)
+    return {name: joined(predictions) for name, predictions in parts.items()}
 
 
 def _same_classes(target: ClassTarget, rows: IntArray, task: Task, where: str) -> IntArray:

@@ -26,11 +26,16 @@ class DataSettings(Section):
     )
 
 
-class FileSettings(DataSettings):
+class RecordedSettings(DataSettings):
+    """Settings of the sources that read what was recorded, where values may be missing."""
+
+    missing: Literal["interpolate", "mean", "error"] = Field(description="what becomes of NaN in the input")
+
+
+class FileSettings(RecordedSettings):
     """Settings of the sources that read a file."""
 
-    path: Text = Field(description="the file")
-    missing: Literal["interpolate", "mean", "error"] = Field(description="what becomes of NaN in the input")
+    path: Text = Field(description="the file; data=npz: or a folder of .npy files")
 
 
 class SyntheticSettings(DataSettings):
@@ -66,9 +71,21 @@ class NpzSettings(FileSettings):
     nan_padding: bool = Field(description="time steps at the end that are NaN in every channel are padding")
     channels_key: Text | None = Field(description="array of channel names")
     class_names_key: Text | None = Field(description="array of class names for the ids 0 ... K - 1")
+    shuffle_block: Count | None = Field(
+        description="folder of .npy files: neighbours that stay together in the random order of an epoch"
+    )
 
 
 class TsSettings(FileSettings):
     """Settings of ``data=ts``."""
 
     source: Literal["ts"] = Field(description="kind of source")
+
+
+class ArchiveSettings(RecordedSettings):
+    """Settings of ``data=archive``."""
+
+    source: Literal["archive"] = Field(description="kind of source")
+    name: Text = Field(description="the set, such as BasicMotions")
+    folder: Text = Field(description="where fetched sets are kept")
+    download: bool = Field(description="fetch a set that is not there")

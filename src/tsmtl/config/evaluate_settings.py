@@ -2,14 +2,15 @@
 
 from copy import copy
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, cast
 
+import yaml
 from pydantic import Field, create_model
 
 from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.errors import UserError
-from tsmtl.config.predict_settings import INPUTS, ModelSettings, ending_problems, unread_problems
+from tsmtl.config.location import config_dir
+from tsmtl.config.predict_settings import ModelSettings, ending_problems, input_format, input_problems, unread_problems
 from tsmtl.config.rules import RULES
 from tsmtl.config.run_settings import TASKS
 from tsmtl.config.schema import check_section
@@ -17,6 +18,7 @@ from tsmtl.config.section import Section, Text
 from tsmtl.config.sources import SOURCES
 
 _FITTED = ("source", "scale", "scale_target", "missing")  # the model knows them
+_OF_TRAINING = ("shuffle_block",)
 _READ_OF_A_FILE = {
     *("path", "input_key", "lengths_key", "instance_key", "class_names_key"),
     *("class_target", "class_target_2", "regression_target"),
@@ -44,7 +46,7 @@ def evaluate_data_settings() -> type[EvaluateDataSettings]:
     fields: dict[str, Any] = {}
     for source in SOURCES.values():
         for key, field in source.model_fields.items():
-            if key in _FITTED:
+            if key in (*_FITTED, *_OF_TRAINING):
                 continue
             optional = copy(field)
             optional.default = None
@@ -64,7 +66,7 @@ def evaluate_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[s
         problems.append("tasks: must name a task, or be null for all")
     if "data.path" in typed:
         path = settings["data"].path
-        unknown = ending_problems("data.path", path, INPUTS)
+        unknown = input_problems(path)
         if own.split is None:
             problems += unknown or unread_problems(path, typed)
             problems += [
@@ -72,7 +74,7 @@ def evaluate_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[s
                 for key in sorted(typed)
                 if key.startswith("data.") and key.removeprefix("data.") not in _READ_OF_A_FILE
             ]
-        elif Path(path).suffix.lower() == ".csv":
+        elif input_format(path) == ".csv":
             problems.append("split: a .csv file has no splits; leave split out to take all of its instances")
     elif "data.instance_key" in typed:
         problems.append("data.instance_key: is for .csv files; name one with data.path")
@@ -83,7 +85,7 @@ def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoin
     """Give the settings of the data that a model was trained on, some replaced.
 
     Args:
-        flat: The settings that its checkpoint holds.
+        flat: The settings that its checkpoint holds; what is newer than it has the default that ships.
         replaced: Settings of the data to replace, by name.
         checkpoint: The file, for messages.
 
@@ -91,11 +93,12 @@ def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoin
         UserError: With one line for every problem.
     """
     source = flat["data"]["source"]
+    shipped = yaml.safe_load((config_dir() / "data" / f"{source}.yaml").read_text(encoding="utf-8"))
     owner = f"{checkpoint} (data.source={source})"
     problems: list[str] = []
     task_section = TASKS[flat["task"]]
     sections = {
-        "data": check_section(SOURCES[source], flat["data"] | replaced, "data", problems, owner),
+        "data": check_section(SOURCES[source], shipped | flat["data"] | replaced, "data", problems, owner),
         "task": check_section(
             task_section, {key: flat[key] for key in task_section.model_fields if key in flat}, "", problems, owner
         ),

@@ -31,7 +31,7 @@ class PredictSettings(ModelSettings):
 class PredictDataSettings(Section):
     """The section ``data`` of ``tsmtl-predict``."""
 
-    path: Text = Field(description="file of new instances: .npz, .ts or .csv")
+    path: Text = Field(description="new instances: a .npz, .ts or .csv file, or a folder of .npy files")
     input_key: Text | None = Field(description=".npz: array of series (N, C, T) or vectors (N, E)")
     lengths_key: Text | None = Field(description=".npz: array of lengths of padded series")
     instance_key: Text = Field(description=".csv: column that names the instance of each row")
@@ -44,10 +44,20 @@ def ending_problems(key: str, path: str, endings: Iterable[str]) -> list[str]:
     return [f"{key}: must be a file that ends in {', '.join(endings)} (got '{path}')"]
 
 
+def input_format(path: str) -> str:
+    """Give the ending that tells the format of a file; a folder of .npy files is read like a .npz file."""
+    return ".npz" if Path(path).expanduser().is_dir() else Path(path).suffix.lower()
+
+
+def input_problems(path: str) -> list[str]:
+    """Say if the input is of no format that is known."""
+    return [] if input_format(path) in INPUTS else ending_problems("data.path", path, INPUTS)
+
+
 def predict_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[str]:
     """Check what the checked sections of ``tsmtl-predict`` say of the files."""
     path, output = settings["data"].path, settings[""].output
-    problems = ending_problems("data.path", path, INPUTS) + ending_problems("output", output, OUTPUTS)
+    problems = input_problems(path) + ending_problems("output", output, OUTPUTS)
     if Path(path).resolve() == Path(output).resolve():
         problems.append(f"output: {output} is the file to read; name another")
     return problems or unread_problems(path, typed)
@@ -55,7 +65,7 @@ def predict_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[st
 
 def unread_problems(path: str, typed: frozenset[str]) -> list[str]:
     """Say which typed settings are for another format than that of the file."""
-    suffix = Path(path).suffix.lower()
+    suffix = input_format(path)
     return [
         f"data.{key}: is for {ending} files; {path} is none"
         for key, ending in _READ_BY.items()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tsmtl.config.data_settings import DataSettings, NpzSettings
+from tsmtl.config.data_settings import ArchiveSettings, DataSettings, NpzSettings
 from tsmtl.config.metric_names import monitor_choices
 from tsmtl.config.model_settings import CNN1DSettings, LSTMFCNSettings, ModelSettings
 from tsmtl.config.pretraining import SHARED
@@ -147,6 +147,14 @@ def _targets_for_task(task: TaskSettings, data: DataSettings) -> list[str]:
     return problems
 
 
+def _archive_has_one_target(task: TaskSettings, data: DataSettings) -> list[str]:
+    if isinstance(data, ArchiveSettings) and task.task == "multi":
+        return [
+            "task: a set of data=archive has a class or a number per instance, never both; take task=cls or task=reg"
+        ]
+    return []
+
+
 def _split_keys(data: DataSettings) -> list[str]:
     if not isinstance(data, NpzSettings):
         return []
@@ -189,6 +197,7 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (_one_kernel_per_convolution, ("model",)),
     (_kernel_fits_typed_length, ("model",)),
     (_targets_for_task, ("task", "data")),
+    (_archive_has_one_target, ("task", "data")),
     (_split_keys, ("data",)),
     (table_targets, ("data",)),
     (table_splits, ("data",)),

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tsmtl.config.data_settings import DataSettings, FileSettings, NpzSettings
+from tsmtl.config.data_settings import DataSettings, NpzSettings, RecordedSettings
 from tsmtl.config.errors import UserError
+from tsmtl.data.archive import load_archive
 from tsmtl.data.checks import check_input, check_target
 from tsmtl.data.cmapss import load_cmapss
 from tsmtl.data.instances import Bundle, Instances
@@ -26,6 +27,7 @@ SOURCES: dict[str, Callable[[Any, dict[str, str]], Instances]] = {
     "ts": load_ts,
     "table": load_table,
     "cmapss": load_cmapss,
+    "archive": load_archive,
 }
 
 
@@ -49,7 +51,7 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str]) -> Bundle:
     if takes_padding and instances.lengths is None and instances.x.ndim == 3:
         instances, notes = _take_nan_padding(instances)
     splits = split(instances, settings)
-    missing = settings.missing if isinstance(settings, FileSettings) else "error"
+    missing = settings.missing if isinstance(settings, RecordedSettings) else "error"
     notes += instances.notes
     if isinstance(instances.x, Windows):
         notes += check_rows(instances, instances.x, splits, missing)

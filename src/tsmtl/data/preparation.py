@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tsmtl.data.instances import BLOCK_VALUES, FloatArray, Input, IntArray, blocks
+from tsmtl.data.instances import BLOCK_VALUES, FloatArray, IntArray, Rows, blocks
 from tsmtl.data.windows import Windows
 
 Double = npt.NDArray[np.float64]
@@ -34,7 +34,7 @@ class InputPreparation:
     scale: Double
 
     @classmethod
-    def fit(cls, x: Input, lengths: IntArray | None, rows: IntArray, method: str, missing: str) -> "InputPreparation":
+    def fit(cls, x: Rows, lengths: IntArray | None, rows: IntArray, method: str, missing: str) -> "InputPreparation":
         """Learn the statistics from the train rows.
 
         Args:
@@ -128,7 +128,7 @@ class InputPreparation:
         return cls(state["method"], state["missing"], *arrays)
 
 
-def _valid_blocks(x: Input, lengths: IntArray | None, rows: IntArray) -> Iterator[Double]:
+def _valid_blocks(x: Rows, lengths: IntArray | None, rows: IntArray) -> Iterator[Double]:
     """Yield (n, C, T) blocks of the rows in double precision, NaN beyond the lengths; of windows each step once."""
     if isinstance(x, Windows):
         yield from (block.astype(np.float64) for block in x.value_blocks(rows))

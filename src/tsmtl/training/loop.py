@@ -211,7 +211,8 @@ def train_epoch(
     else:
         generator.set_state(result.order)
     losses, width = result.losses, 1 + len(criterion.losses)
-    for rows in shuffled_rows(len(train), batch_size, generator, train.device)[len(losses) // width :]:
+    order = shuffled_rows(len(train), batch_size, generator, train.device, train.shuffle_block)
+    for rows in order[len(losses) // width :]:
         x, lengths, targets = train.batch(rows)
         schedule.before_step()
         optimizer.zero_grad(set_to_none=True)
