@@ -10,7 +10,7 @@ from pydantic import Field, create_model
 from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
-from tsmtl.config.predict_settings import ModelSettings, ending_problems, input_format, input_problems, unread_problems
+from tsmtl.config.predict_settings import ModelSettings, ending_problems, input_problems, unread_problems
 from tsmtl.config.rules import RULES
 from tsmtl.config.run_settings import TASKS
 from tsmtl.config.schema import check_section
@@ -23,6 +23,7 @@ _READ_OF_A_FILE = {
     *("path", "input_key", "lengths_key", "instance_key", "class_names_key"),
     *("class_target", "class_target_2", "regression_target"),
 }
+_READ_OF_ROWS = {"test_windows", "stride", "separator", "columns", "entity", "time", "time_format", "duplicates"}
 TARGET_SETTINGS = {"cls": "class_target", "cls_2": "class_target_2", "reg": "regression_target"}
 
 
@@ -72,10 +73,8 @@ def evaluate_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[s
             problems += [
                 f"{key}: is not read for all instances of a file; name a split as well, or leave it out"
                 for key in sorted(typed)
-                if key.startswith("data.") and key.removeprefix("data.") not in _READ_OF_A_FILE
+                if key.startswith("data.") and key.removeprefix("data.") not in _READ_OF_A_FILE | _READ_OF_ROWS
             ]
-        elif input_format(path) == ".csv":
-            problems.append("split: a .csv file has no splits; leave split out to take all of its instances")
     elif "data.instance_key" in typed:
         problems.append("data.instance_key: is for .csv files; name one with data.path")
     return problems

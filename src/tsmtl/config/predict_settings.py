@@ -9,6 +9,7 @@ from pydantic import Field
 from tsmtl.config.section import Count, Section, Text
 
 INPUTS = (".npz", ".ts", ".csv")
+TABLES = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")  # of models trained on tables
 OUTPUTS = (".csv", ".npz", ".parquet")
 _READ_BY = {"input_key": ".npz", "lengths_key": ".npz", "instance_key": ".csv"}
 
@@ -31,10 +32,14 @@ class PredictSettings(ModelSettings):
 class PredictDataSettings(Section):
     """The section ``data`` of ``tsmtl-predict``."""
 
-    path: Text = Field(description="new instances: a .npz, .ts or .csv file, or a folder of .npy files")
+    path: Text = Field(
+        description="new instances: a .npz, .ts or .csv file, a folder of .npy files, or files of tables as in training"
+    )
     input_key: Text | None = Field(description=".npz: array of series (N, C, T) or vectors (N, E)")
     lengths_key: Text | None = Field(description=".npz: array of lengths of padded series")
     instance_key: Text = Field(description=".csv: column that names the instance of each row")
+    windows: Literal["all", "last"] = Field(description="tables: predict for all windows, or the last of each entity")
+    stride: Count = Field(description="tables: rows from one window to the next")
 
 
 def ending_problems(key: str, path: str, endings: Iterable[str]) -> list[str]:
@@ -51,7 +56,38 @@ def input_format(path: str) -> str:
 
 def input_problems(path: str) -> list[str]:
     """Say if the input is of no format that is known."""
-    return [] if input_format(path) in INPUTS else ending_problems("data.path", path, INPUTS)
+    if input_format(path) in INPUTS or is_table(path):
+        return []
+    return ending_problems("data.path", path, dict.fromkeys((*INPUTS, *TABLES)))
+
+
+def is_table(path: str) -> bool:
+    """Say whether a path may name files of a table."""
+    place = Path(path).expanduser()
+    return path.lower().endswith(TABLES) or place.is_dir() or "*" in path
+
+
+def kind_problems(path: str, on_table: bool, typed: frozenset[str]) -> list[str]:
+    """Say what does not fit a model that was trained on a table, or on instances.
+
+    Args:
+        path: The input.
+        on_table: Whether the model was trained on a table.
+        typed: Keys that the user gave on the command line.
+    """
+    if not on_table:
+        problems = [] if input_format(path) in INPUTS else ending_problems("data.path", path, INPUTS)
+        return problems + [
+            f"data.{key}: is for models that were trained on a table; this one reads instances"
+            for key in ("windows", "stride")
+            if f"data.{key}" in typed
+        ]
+    problems = [] if is_table(path) else ending_problems("data.path", path, TABLES)
+    return problems + [
+        f"data.{key}: the model was trained on a table, whose columns it knows; leave it out"
+        for key in _READ_BY
+        if f"data.{key}" in typed
+    ]
 
 
 def predict_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[str]:
