@@ -161,3 +161,15 @@ def test_a_run_names_its_set_and_its_checkpoint_finds_it_again(tsmtl_train, tsmt
     assert tsmtl_evaluate("checkpoint=run/best_model.pt", "output=metrics.json").code == 0
     ours, theirs = (json.loads((tmp_path / file).read_text()) for file in ("metrics.json", "run/summary.json"))
     assert ours["metrics"] == theirs["test"]
+
+
+def test_two_processes_that_fetch_the_same_set_do_not_disturb_each_other(load, monkeypatch, tmp_path):
+    def fetch(name, split, extract_path, **options):
+        for folder in (Path(extract_path), tmp_path / "kept"):  # the other process is done while we still fetch
+            shutil.copytree(BUNDLED / "GunPoint", folder / name)
+            for part in ("TRAIN", "TEST"):
+                (folder / name / f"GunPoint_{part}.ts").rename(folder / name / f"{name}_{part}.ts")
+
+    monkeypatch.setattr("aeon.datasets.load_classification", fetch)
+    assert load("Epilepsy").x.shape == (200, 1, 150)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["Epilepsy"]
