@@ -16,6 +16,7 @@ from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
 from tsmtl.training.optimizers import build_optimizer
+from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
 
 BATCH, ALPHA, LR = 6, 0.3, 0.01  # 22 instances: batches of 6, 6, 6 and 4
@@ -75,7 +76,7 @@ def train(trainer, split):
             BestEpoch(higher_is_better=False, patience=patience),
             "val/loss",
             num_epochs,
-            BATCH,
+            Sampler(len(data), BATCH, data.device),
             torch.Generator().manual_seed(seed),
             gradient_clip,
             on_epoch,
@@ -350,7 +351,8 @@ def test_stopped_after_any_step_a_training_goes_on_to_the_same_last_bit(trainer,
                 return {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
 
             best, loss = result.best, criterion()
-            shared = (split, validate, best, "val/loss", 3, BATCH, generator)
+            sampler = Sampler(len(split), BATCH, split.device)
+            shared = (split, validate, best, "val/loss", 3, sampler, generator)
             return fit(model, loss, optimizer, schedule, *shared, on_step=on_step, result=result)
 
         if stop_after is not None:

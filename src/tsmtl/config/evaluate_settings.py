@@ -5,10 +5,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import yaml
 from pydantic import Field, create_model
 
 from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.errors import UserError
+from tsmtl.config.location import config_dir
 from tsmtl.config.predict_settings import INPUTS, ModelSettings, ending_problems, unread_problems
 from tsmtl.config.rules import RULES
 from tsmtl.config.run_settings import TASKS
@@ -16,7 +18,7 @@ from tsmtl.config.schema import check_section
 from tsmtl.config.section import Section, Text
 from tsmtl.config.sources import SOURCES
 
-_FITTED = ("source", "scale", "scale_target", "missing")  # the model knows them
+_FITTED = ("source", "scale", "scale_target", "missing", "augment")  # the model knows them, or was trained with them
 _READ_OF_A_FILE = {
     *("path", "input_key", "lengths_key", "instance_key", "class_names_key"),
     *("class_target", "class_target_2", "regression_target"),
@@ -82,6 +84,8 @@ def evaluate_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[s
 def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoint: str) -> DataSettings:
     """Give the settings of the data that a model was trained on, some replaced.
 
+    A setting that is newer than the checkpoint has the default of its source.
+
     Args:
         flat: The settings that its checkpoint holds.
         replaced: Settings of the data to replace, by name.
@@ -95,7 +99,7 @@ def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoin
     problems: list[str] = []
     task_section = TASKS[flat["task"]]
     sections = {
-        "data": check_section(SOURCES[source], flat["data"] | replaced, "data", problems, owner),
+        "data": check_section(SOURCES[source], _defaults(source) | flat["data"] | replaced, "data", problems, owner),
         "task": check_section(
             task_section, {key: flat[key] for key in task_section.model_fields if key in flat}, "", problems, owner
         ),
@@ -106,3 +110,12 @@ def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoin
     if problems:
         raise UserError(problems)
     return cast(DataSettings, sections["data"])
+
+
+def _defaults(source: str) -> dict[str, Any]:
+    """Give the defaults of a source: its file's, over those of the files that it builds on."""
+    content = yaml.safe_load((config_dir() / "data" / f"{source}.yaml").read_text(encoding="utf-8"))
+    defaults: dict[str, Any] = {}
+    for file in content.pop("defaults", []):
+        defaults |= content if file == "_self_" else _defaults(file)
+    return defaults or dict(content)
