@@ -237,4 +237,4 @@ def test_help_has_every_setting():
 
 
 def test_what_the_model_has_fitted_is_no_setting_of_an_evaluation():
-    assert not {"scale", "scale_target", "missing", "source"} & set(evaluate_data_settings().model_fields)
+    assert not {"scale", "scale_target", "missing", "source", "augment"} & set(evaluate_data_settings().model_fields)
