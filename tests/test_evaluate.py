@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.trained import CLASSES, SMALL, table_of, write_csv, write_ts
-from tsmtl.config.evaluate_settings import evaluate_data_settings
+from tsmtl.config.evaluate_settings import data_of_checkpoint, evaluate_data_settings
 from tsmtl.config.help import sister_help_text
 from tsmtl.evaluate import ABOUT, _sections
 from tsmtl.tasks.metrics import classification_metrics, regression_metrics
@@ -237,4 +237,22 @@ def test_help_has_every_setting():
 
 
 def test_what_the_model_has_fitted_is_no_setting_of_an_evaluation():
-    assert not {"scale", "scale_target", "missing", "source"} & set(evaluate_data_settings().model_fields)
+    assert not {"scale", "scale_target", "missing", "source", "augment"} & set(evaluate_data_settings().model_fields)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["data=synthetic"],
+        ["data=npz", "data.path=a.npz"],
+        ["data=ts", "data.path=a.ts", "task=cls", "model=gru"],
+        ["data=hydraulic"],
+        ["data=cmapss"],
+        ["data=ett"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_setting_newer_than_a_checkpoint_has_the_default_of_its_source(compose, arguments):
+    settings = compose(*arguments)
+    flat = {**settings.flat, "data": {k: v for k, v in settings.flat["data"].items() if k != "augment"}}
+    assert data_of_checkpoint(flat, {}, "old.pt") == settings.data

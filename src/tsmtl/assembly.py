@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tsmtl.compatibility import check_input_kind, check_lengths
+from tsmtl.compatibility import check_augment, check_input_kind, check_lengths
 from tsmtl.config.data_settings import RecordedSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FCSettings
@@ -20,9 +20,12 @@ from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone
 from tsmtl.pretrained import Pretrained
 from tsmtl.splits import make_splits, with_features
-from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entropy, regression_loss
+from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entropy, labelled_rows, regression_loss
+from tsmtl.tasks.rare_numbers import RareNumberWeights
 from tsmtl.tasks.task import Task, fit_scaling
+from tsmtl.training.augmentation import Augmentation, channels_of
 from tsmtl.training.batches import Split
+from tsmtl.training.sampling import BalancedSampler, BothTasksSampler, Sampler
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     bundle, features = with_features(bundle, None if pretrained is None else pretrained.features)
     if pretrained is not None:
         pretrained.check_input(bundle)
+    check_augment(settings, bundle)
     model = build_model(settings, bundle)
     load_report = None
     if pretrained is not None:
@@ -167,5 +171,24 @@ def make_criterion(settings: Settings, tasks: dict[str, Task], splits: dict[str,
                 None if weights is None else weights.to(train.device), trainer.label_smoothing, masked
             )
         else:
-            losses[name] = regression_loss(trainer.regression_loss, trainer.huber_delta, masked)
+            rare = RareNumberWeights(train) if trainer.regression_weights == "rare" else None
+            losses[name] = regression_loss(trainer.regression_loss, trainer.huber_delta, masked, rare)
     return Criterion(losses, settings.weights)
+
+
+def make_sampler(settings: Settings, train: Split) -> Sampler:
+    """Make what draws the batches of an epoch."""
+    trainer, tasks = settings.trainer, settings.tasks
+    how = (settings.model.batch_size, train.device, trainer.epoch_fraction)
+    if trainer.sampler == "balanced":
+        return BalancedSampler(train.targets[next(name for name, kind in tasks.items() if kind == "cls")], *how)
+    if trainer.sampler == "both_tasks":
+        first, second = (labelled_rows(train.targets[name]) for name in tasks)
+        return BothTasksSampler((first, second), *how)
+    return Sampler(len(train), *how, train.shuffle_block)
+
+
+def make_augmentation(settings: Settings, train: Split) -> Augmentation | None:
+    """Make what changes each training batch; None where nothing does."""
+    changes = settings.data.changes
+    return Augmentation(changes, channels_of(train)) if changes else None

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tsmtl.config.augment_settings import Change
 from tsmtl.config.section import Count, Section, Text
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -24,6 +25,12 @@ class DataSettings(Section):
     scale_target: Literal["none", "standard"] = Field(
         description="scaling of the number for training; metrics and predictions are in its own units"
     )
+    augment: list[Change] = Field(description="random changes of the train split's batches, one after another")
+
+    @property
+    def changes(self) -> list[tuple[str, float]]:
+        """Name and value of each change of ``augment``."""
+        return [pair for change in self.augment for pair in change]
 
 
 class RecordedSettings(DataSettings):

@@ -18,7 +18,7 @@ from tsmtl.config.section import Section, Text
 from tsmtl.config.sources import SOURCES
 
 _FITTED = ("source", "scale", "scale_target", "missing")  # the model knows them
-_OF_TRAINING = ("shuffle_block",)
+_OF_TRAINING = ("shuffle_block", "augment")
 _READ_OF_A_FILE = {
     *("path", "input_key", "lengths_key", "instance_key", "class_names_key"),
     *("class_target", "class_target_2", "regression_target"),
@@ -92,12 +92,11 @@ def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoin
         UserError: With one line for every problem.
     """
     source = flat["data"]["source"]
-    shipped = yaml.safe_load((config_dir() / "data" / f"{source}.yaml").read_text(encoding="utf-8"))
     owner = f"{checkpoint} (data.source={source})"
     problems: list[str] = []
     task_section = TASKS[flat["task"]]
     sections = {
-        "data": check_section(SOURCES[source], shipped | flat["data"] | replaced, "data", problems, owner),
+        "data": check_section(SOURCES[source], _defaults(source) | flat["data"] | replaced, "data", problems, owner),
         "task": check_section(
             task_section, {key: flat[key] for key in task_section.model_fields if key in flat}, "", problems, owner
         ),
@@ -108,3 +107,12 @@ def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoin
     if problems:
         raise UserError(problems)
     return cast(DataSettings, sections["data"])
+
+
+def _defaults(source: str) -> dict[str, Any]:
+    """Give the defaults of a source: its file's, over those of the files that it builds on."""
+    content = yaml.safe_load((config_dir() / "data" / f"{source}.yaml").read_text(encoding="utf-8"))
+    defaults: dict[str, Any] = {}
+    for file in content.pop("defaults", []):
+        defaults |= content if file == "_self_" else _defaults(file)
+    return defaults or dict(content)

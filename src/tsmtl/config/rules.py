@@ -175,11 +175,32 @@ def _monitor(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -
     return [] if trainer.monitor in choices else [f"trainer.monitor: {must_be_one_of(choices, trainer.monitor)}"]
 
 
-def _class_weights(task: TaskSettings, trainer: TrainerSettings) -> list[str]:
-    if task.task != "reg":
-        return []
-    typed = {"class_weights": trainer.class_weights != "none", "label_smoothing": trainer.label_smoothing > 0}
-    return [f"trainer.{key}: task=reg has no classes" for key, given in typed.items() if given]
+def _weights(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
+    kinds, problems = task_kinds(task, data).values(), []
+    if "cls" not in kinds:
+        typed = {
+            "class_weights": trainer.class_weights != "none",
+            "label_smoothing": trainer.label_smoothing > 0,
+            "sampler": trainer.sampler == "balanced",
+        }
+        problems += [f"trainer.{key}: task={task.task} has no classes" for key, given in typed.items() if given]
+    if "reg" not in kinds and trainer.regression_weights != "none":
+        problems.append(
+            f"trainer.regression_weights: task={task.task} has no number"
+            + (" with data.class_target_2" if task.task == "multi" else "")
+        )
+    if len(kinds) < 2 and trainer.sampler == "both_tasks":
+        problems.append(f"trainer.sampler: both_tasks is for task=multi; task={task.task} has one task")
+    return problems
+
+
+def _changes_stand_once(data: DataSettings) -> list[str]:
+    names = [name for name, _ in data.changes]
+    return [
+        f"data.augment: {name} stands there {names.count(name)} times; once is enough"
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
 
 
 def _warmup_ends(model: ModelSettings, trainer: TrainerSettings) -> list[str]:
@@ -203,6 +224,7 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (table_splits, ("data",)),
     (table_reading, ("data",)),
     (_monitor, ("task", "data", "trainer")),
-    (_class_weights, ("task", "trainer")),
+    (_weights, ("task", "data", "trainer")),
+    (_changes_stand_once, ("data",)),
     (_warmup_ends, ("model", "trainer")),
 ]

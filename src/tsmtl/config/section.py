@@ -47,6 +47,8 @@ def _describe(annotation: Any, metadata: list[Any]) -> str:
         (element,) = get_args(annotation)
         at_least = ", not empty" if any(isinstance(m, MinLen) for m in metadata) else ""
         return f"a list{at_least}, each {_describe(element, [])}"
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return "{" + ", ".join(f"{key}: {expectation(field)}" for key, field in annotation.model_fields.items()) + "}"
     noun = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(annotation, "a value")
     bounds = _bounds(metadata)
     return f"{noun}{bounds}"

@@ -7,8 +7,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tsmtl.training.order import random_order
-
 Batch = tuple[Tensor, Tensor | None, dict[str, Tensor]]
 
 
@@ -69,26 +67,6 @@ class TensorSplit:
             return x, None, targets
         lengths = self.lengths.index_select(0, rows.cpu())
         return x[:, :, : int(lengths.max())], lengths, targets
-
-
-def shuffled_rows(
-    n: int, batch_size: int, generator: torch.Generator, device: torch.device, block: int | None = None
-) -> list[Tensor]:
-    """Give the rows of each batch of an epoch in a new order, which keeps ``block`` neighbours together.
-
-    A last batch of one instance joins the batch before it, unless all are of one: batch norm knows no variance of one.
-    """
-    rows = list(random_order(n, block, generator).to(device).split(batch_size))
-    if len(rows) > 1 and len(rows[-1]) == 1 and batch_size > 1:
-        rows[-2:] = [torch.cat(rows[-2:])]
-    return rows
-
-
-def steps_per_epoch(n: int, batch_size: int) -> int:
-    """Count the batches that :func:`shuffled_rows` gives."""
-    count = -(-n // batch_size)
-    alone = n - (count - 1) * batch_size == 1
-    return count - 1 if alone and count > 1 and batch_size > 1 else count
 
 
 def in_order(n: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
