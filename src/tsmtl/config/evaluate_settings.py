@@ -15,7 +15,8 @@ from tsmtl.config.run_settings import TASKS
 from tsmtl.config.schema import check_section
 from tsmtl.config.section import Section, Text
 
-_FITTED = ("source", "scale", "scale_target", "missing")  # the model knows them
+_TARGET: dict[str, Any] = {"clip_target": None, "transform_target": "none", "regression_metrics": []}  # as before them
+_FITTED = ("source", "scale", "scale_target", "missing", *_TARGET)  # the model knows them
 _READ_OF_A_FILE = {
     *("path", "input_key", "lengths_key", "instance_key", "class_names_key"),
     *("class_target", "class_target_2", "regression_target"),
@@ -90,7 +91,7 @@ def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoin
     problems: list[str] = []
     task_section = TASKS[flat["task"]]
     sections = {
-        "data": check_section(SOURCES[source], flat["data"] | replaced, "data", problems, owner),
+        "data": check_section(SOURCES[source], _TARGET | flat["data"] | replaced, "data", problems, owner),
         "task": check_section(
             task_section, {key: flat[key] for key in task_section.model_fields if key in flat}, "", problems, owner
         ),

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from tsmtl.data.instances import FloatArray, IntArray, blocks
 
 Double = npt.NDArray[np.float64]
+PER_STEP = "standard_per_step"
 
 
 @dataclass(frozen=True)
@@ -16,13 +17,14 @@ class InputPreparation:
     """Fill missing values, then scale each channel: ``(x - shift) / scale``.
 
     Attributes:
-        method: ``none``, ``standard`` (mean 0, sd 1 on train), ``minmax`` ([0, 1] on train) or ``per_instance``
-            (mean 0, sd 1 over the valid steps of each series and channel).
+        method: ``none``, ``standard`` (mean 0, sd 1 on train), ``standard_per_step`` (the same for each time step by
+            itself; a step without any value in train is scaled like its channel), ``minmax`` ([0, 1] on train) or
+            ``per_instance`` (mean 0, sd 1 over the valid steps of each series and channel).
         missing: ``interpolate`` (linear in time between valid steps, the nearest one beyond the ends), ``mean`` (the
             train mean) or ``error``; vectors, and channels missing for a whole series, get the train mean.
         mean: (C,) train mean.
-        shift: (C,) subtracted.
-        scale: (C,) divided by; 1 where a channel is constant.
+        shift: (C,) subtracted, or (C, T) of ``standard_per_step``.
+        scale: (C,) or (C, T) divided by; 1 where what it scales is constant.
     """
 
     method: str
@@ -60,10 +62,21 @@ class InputPreparation:
         shift, scale = np.zeros(c), np.ones(c)
         if method == "standard":
             shift, scale = mean, sd
+        elif method == PER_STEP:
+            shift, scale = _by_step(x, lengths, rows, mean, sd)
         elif method == "minmax":
             shift, scale = low, high - low
         scale = np.where(scale > 1e-12 * np.maximum(np.abs(shift), 1e-300), scale, 1.0)
         return cls(method, missing, mean, shift, scale)
+
+    @property
+    def seq_len(self) -> int | None:
+        """T of ``standard_per_step``, which knows no other length; None where any will do."""
+        return self.shift.shape[1] if self.method == PER_STEP else None
+
+    def over_steps(self, values: Double) -> Double:
+        """Give ``shift`` or ``scale`` as (C, T) or (C, 1), beside series (N, C, T)."""
+        return values if values.ndim == 2 else values[:, None]
 
     def apply(self, x: FloatArray, lengths: IntArray | None = None) -> FloatArray:
         """Prepare series (N, C, T) or vectors (N, E); padding becomes 0."""
@@ -89,7 +102,7 @@ class InputPreparation:
             sd = np.sqrt((weight * (kept - mean) ** 2).sum(axis=2, keepdims=True) / count)
             values = (kept - mean) / np.where(sd > 1e-12 * np.maximum(np.abs(mean), 1e-300), sd, 1.0)
         else:
-            values = (values - self.shift[:, None]) / self.scale[:, None]
+            values = (values - self.over_steps(self.shift)) / self.over_steps(self.scale)
         if inside is not None:
             values = np.where(inside, values, 0.0)
         return (values[:, :, 0] if vectors else values).astype(np.float32)
@@ -114,6 +127,22 @@ class InputPreparation:
         """Make the preparation that :meth:`state` described."""
         arrays = [np.array(state[name], dtype=np.float64) for name in ("mean", "shift", "scale")]
         return cls(state["method"], state["missing"], *arrays)
+
+
+def _by_step(
+    x: FloatArray, lengths: IntArray | None, rows: IntArray, mean: Double, sd: Double
+) -> tuple[Double, Double]:
+    """Give mean and sd (C, T) of each time step; those of the channel, (C,), where a step has no value."""
+    shape = x.shape[1:]
+    count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for values in _valid_blocks(x, lengths, rows):
+        count += (~np.isnan(values)).sum(axis=0)
+        total += np.nansum(values, axis=0)
+    known = count > 0
+    shift = np.where(known, total / np.maximum(count, 1), mean[:, None])
+    for values in _valid_blocks(x, lengths, rows):
+        squares += np.nansum((values - shift) ** 2, axis=0)
+    return shift, np.where(known, np.sqrt(squares / np.maximum(count, 1)), sd[:, None])
 
 
 def _valid_blocks(x: FloatArray, lengths: IntArray | None, rows: IntArray) -> Any:
