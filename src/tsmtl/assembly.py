@@ -1,7 +1,7 @@
 """From settings and data to the parts of a run: tasks, model, splits on the device, loss."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 
 from tsmtl.compatibility import check_augment, check_input_kind, check_lengths
-from tsmtl.config.data_settings import RecordedSettings
+from tsmtl.config.data_settings import DataSettings, RecordedSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FCSettings
 from tsmtl.config.schema import Settings
 from tsmtl.data.features import Features
-from tsmtl.data.instances import Bundle, ClassTarget
+from tsmtl.data.instances import Bundle, ClassTarget, NumberTarget
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone
@@ -101,10 +101,33 @@ def make_tasks(settings: Settings, bundle: Bundle) -> dict[str, Task]:
         if isinstance(target, ClassTarget):
             tasks[name] = Task(name, "cls", target.key, len(target.names), tuple(target.names))
         else:
-            shift, scale = fit_scaling(target.values[bundle.splits["train"]], settings.data.scale_target)
-            size = target.values.shape[1]
-            tasks[name] = Task(name, "reg", target.key, size, (), target.unit, shift, scale)
+            tasks[name] = _number_task(name, target, settings.data, bundle)
     return tasks
+
+
+def _number_task(name: str, target: NumberTarget, data: DataSettings, bundle: Bundle) -> Task:
+    clip = None if data.clip_target is None else (data.clip_target[0], data.clip_target[1])
+    size, more = target.values.shape[1], tuple(data.regression_metrics)
+    task = Task(
+        name, "reg", target.key, size, unit=target.unit, clip=clip, transform=data.transform_target, metrics=more
+    )
+    where = bundle.instances.where
+    for split in ("train", "val"):  # what is learnt from; the test split is measured in its own units
+        rows = bundle.splits[split]
+        values = target.values[rows]
+        wrong = np.argwhere(~np.isfinite(task.transformed(values)) & ~np.isnan(values))
+        if wrong.size:
+            row, column = wrong[0]
+            raise UserError(
+                f"{where}: '{target.key}' is {values[row, column]:g} in instance {rows[row]} ({split} split); "
+                f"data.transform_target={task.transform} needs numbers above -1; data.clip_target=[0,null] clips"
+            )
+    train = task.transformed(target.values[bundle.splits["train"]])
+    if constant := [column for column in range(size) if np.nanmin(train[:, column]) == np.nanmax(train[:, column])]:
+        said = f"'{target.key}'" + (f" column {constant[0]}" if size > 1 else "")
+        raise UserError(f"{where}: data.clip_target leaves {said} one value only in the train split; widen the range")
+    shift, scale = fit_scaling(train, data.scale_target)
+    return replace(task, shift=shift, scale=scale)
 
 
 def fit_preparation(settings: Settings, bundle: Bundle) -> InputPreparation:

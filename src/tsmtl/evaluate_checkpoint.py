@@ -82,7 +82,7 @@ def evaluate_checkpoint(
         labelled[name] = int(there.sum())
         if not labelled[name]:
             raise UserError(f"{compared.where}: no instance has a target of task {name} ({compared.split})")
-    metrics = {name: measure(compared.truth[name], compared.predictions[name]) for name in tasks}
+    metrics = {name: measure(task, compared.truth[name], compared.predictions[name]) for name, task in tasks.items()}
     details = details_by_task(tasks, compared.truth, compared.predictions)
     result = {
         "metrics": {name: metrics[name] | details[name] for name in tasks},

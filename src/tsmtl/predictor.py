@@ -52,6 +52,7 @@ class Predictor:
             missing=self.preparation.missing,
             takes_lengths=model.backbone.takes_lengths,
             shortest=model.backbone.shortest,
+            scaled_per_step=self.preparation.seq_len is not None,
         )
 
     @property

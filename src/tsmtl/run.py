@@ -125,7 +125,7 @@ def _test_and_report(
     parts.model.load_state_dict(result.best_state)
     predictions = predict(parts.model, parts.tasks, parts.splits["test"])
     truth = truth_of(bundle, "test")
-    test = {name: measure(truth[name], prediction) for name, prediction in predictions.items()}
+    test = {name: measure(parts.tasks[name], truth[name], prediction) for name, prediction in predictions.items()}
 
     details = details_by_task(parts.tasks, truth, predictions)
     places = {"instance": bundle.splits["test"], **bundle.instances.places}

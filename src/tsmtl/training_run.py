@@ -12,7 +12,7 @@ from tsmtl.assembly import Parts, make_augmentation, make_sampler, truth_of
 from tsmtl.checkpoint.best import BestCheckpoint
 from tsmtl.checkpoint.last import NAME, LastState
 from tsmtl.config.errors import Interrupted, UserError
-from tsmtl.config.metric_names import monitor_choices
+from tsmtl.config.rules import monitors
 from tsmtl.config.schema import Settings
 from tsmtl.interruption import Interruption
 from tsmtl.report.files import HistoryFile
@@ -55,7 +55,8 @@ class Training:
         train = self.parts.splits["train"]
         self.sampler, self.augmentation = make_sampler(settings, train), make_augmentation(settings, train)
         self.schedule = Schedule(self.optimizer, trainer, settings.model.num_epochs, self.sampler.steps)
-        best = BestEpoch(monitor_choices(settings.tasks)[trainer.monitor], trainer.early_stopping_patience)
+        higher_is_better = monitors(settings.task, settings.data)[trainer.monitor]
+        best = BestEpoch(higher_is_better, trainer.early_stopping_patience)
         self.result = Fit(best)
         if earlier is None:
             check_monitor(trainer.monitor, self.validate())
@@ -75,7 +76,7 @@ class Training:
             total, losses = parts.criterion(outputs, val.targets)
         row = {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
         for name, task in parts.tasks.items():
-            metrics = measure(self._truth[name], task.decode(outputs[name].cpu().numpy()))
+            metrics = measure(task, self._truth[name], task.decode(outputs[name].cpu().numpy()))
             row |= {f"val/{name}/{metric}": value for metric, value in metrics.items()}
         return row
 

@@ -10,6 +10,7 @@ from tsmtl.config.section import Count, Section, Text
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 FoldIds = Annotated[list[int] | list[str], Field(min_length=1)]
 FoldId = int | str | FoldIds
+Range = Annotated[list[float | None], Field(min_length=2, max_length=2)]
 
 
 class DataSettings(Section):
@@ -19,12 +20,19 @@ class DataSettings(Section):
     test_fraction: Fraction = Field(description="share of all instances to test on, where no split is given")
     val_fraction: Fraction = Field(description="share of the rest to validate on, where no split is given")
     seed: Annotated[int, Field(ge=0)] = Field(description="of random splits and simulations; not the run's seed")
-    scale: Literal["none", "standard", "minmax", "per_instance"] = Field(
+    scale: Literal["none", "standard", "standard_per_step", "minmax", "per_instance"] = Field(
         description="scaling of the input, fitted on the train split"
+    )
+    clip_target: Range | None = Field(
+        description="[low, high] that the number is clipped to for training; adds metrics against the clipped truth"
+    )
+    transform_target: Literal["none", "log1p"] = Field(
+        description="function of the number, once clipped, that is trained on; predictions are turned back"
     )
     scale_target: Literal["none", "standard"] = Field(
         description="scaling of the number for training; metrics and predictions are in its own units"
     )
+    regression_metrics: list[Literal["phm08"]] = Field(description="more metrics of the number")
     augment: list[Change] = Field(description="random changes of the train split's batches, one after another")
 
     @property

@@ -17,7 +17,10 @@ from tsmtl.config.schema import check_section
 from tsmtl.config.section import Section, Text
 from tsmtl.config.sources import SOURCES
 
-_FITTED = ("source", "scale", "scale_target", "missing")  # the model knows them
+_FITTED = (  # the model knows them
+    *("source", "scale", "scale_target", "missing"),
+    *("clip_target", "transform_target", "regression_metrics"),
+)
 _OF_TRAINING = ("shuffle_block", "augment")
 _READ_OF_A_FILE = {
     *("path", "input_key", "lengths_key", "instance_key", "class_names_key"),

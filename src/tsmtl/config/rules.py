@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tsmtl.config.data_settings import ArchiveSettings, DataSettings, NpzSettings
-from tsmtl.config.metric_names import monitor_choices
+from tsmtl.config.metric_names import CAPPED, metrics_of_numbers, monitor_choices
 from tsmtl.config.model_settings import CNN1DSettings, LSTMFCNSettings, ModelSettings
 from tsmtl.config.pretraining import SHARED
 from tsmtl.config.run_settings import (
@@ -170,9 +170,30 @@ def _split_keys(data: DataSettings) -> list[str]:
     return problems
 
 
+def _clip_target(data: DataSettings) -> list[str]:
+    if data.clip_target is None:
+        return []
+    low, high = data.clip_target
+    if low is None and high is None:
+        return ["data.clip_target: [null, null] clips nothing; give one end at least, or null"]
+    if low is not None and high is not None and low >= high:
+        return [f"data.clip_target: the first number must be less than the second (got [{low:g}, {high:g}])"]
+    return []
+
+
+def monitors(task: TaskSettings, data: DataSettings) -> dict[str, bool]:
+    """Map every value that ``trainer.monitor`` may take with these tasks and data to whether higher is better."""
+    numbers = metrics_of_numbers(data.clip_target is not None, data.regression_metrics)
+    return monitor_choices(task_kinds(task, data), numbers)
+
+
 def _monitor(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
-    choices = monitor_choices(task_kinds(task, data))
-    return [] if trainer.monitor in choices else [f"trainer.monitor: {must_be_one_of(choices, trainer.monitor)}"]
+    choices, monitor = monitors(task, data), trainer.monitor
+    if monitor in choices:
+        return []
+    if monitor.rpartition("/")[2] in CAPPED and monitor.removesuffix("_capped") in choices:
+        return [f"trainer.monitor: {monitor} needs data.clip_target, such as [null, 125]"]
+    return [f"trainer.monitor: {must_be_one_of(choices, monitor)}"]
 
 
 def _weights(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
@@ -223,6 +244,7 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (table_targets, ("data",)),
     (table_splits, ("data",)),
     (table_reading, ("data",)),
+    (_clip_target, ("data",)),
     (_monitor, ("task", "data", "trainer")),
     (_weights, ("task", "data", "trainer")),
     (_changes_stand_once, ("data",)),
