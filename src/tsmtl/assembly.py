@@ -71,7 +71,7 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     tasks = make_tasks(settings, bundle)
     preparation = fit_preparation(settings, bundle) if pretrained is None else pretrained.preparation
     splits = make_splits(settings.data, bundle, preparation, tasks, device)
-    criterion = make_criterion(settings, tasks, splits)
+    criterion = make_criterion(settings, bundle, tasks, splits)
     return Parts(bundle, model, tasks, features, preparation, splits, criterion, load_report)
 
 
@@ -112,7 +112,8 @@ def _number_task(name: str, target: NumberTarget, data: DataSettings, bundle: Bu
         name, "reg", target.key, size, unit=target.unit, clip=clip, transform=data.transform_target, metrics=more
     )
     where = bundle.instances.where
-    for split in ("train", "val"):  # what is learnt from; the test split is measured in its own units
+    learnt_from = () if task.transform == "none" else ("train", "val")
+    for split in learnt_from:  # what is learnt from; the test split is measured in its own units
         rows = bundle.splits[split]
         values = target.values[rows]
         wrong = np.argwhere(~np.isfinite(task.transformed(values)) & ~np.isnan(values))
@@ -175,7 +176,7 @@ def head_bias(settings: Settings) -> bool:
     return settings.model.bias if isinstance(settings.model, FCSettings) else True
 
 
-def make_criterion(settings: Settings, tasks: dict[str, Task], splits: dict[str, Split]) -> Criterion:
+def make_criterion(settings: Settings, bundle: Bundle, tasks: dict[str, Task], splits: dict[str, Split]) -> Criterion:
     """Make the loss of all tasks; only targets with missing values pay for a mask.
 
     Raises:
@@ -184,17 +185,16 @@ def make_criterion(settings: Settings, tasks: dict[str, Task], splits: dict[str,
     trainer = settings.trainer
     losses: dict[str, Loss] = {}
     for name, task in tasks.items():
-        train = splits["train"].targets[name]
-        seen = [splits[split].targets[name] for split in ("train", "val")]  # the test split decides nothing
-        missing = [t.lt(0) if task.kind == "cls" else t.isnan() for t in seen]
-        masked = any(bool(m.any()) for m in missing)
+        train, target = splits["train"], bundle.instances.targets[name]
+        masked = any(target.any_missing(bundle.splits[split]) for split in ("train", "val"))  # test decides nothing
         if task.kind == "cls":
-            weights = class_weight_values(trainer.class_weights, train.cpu(), task.size)
-            losses[name] = cross_entropy(
-                None if weights is None else weights.to(train.device), trainer.label_smoothing, masked
-            )
+            weights = None
+            if trainer.class_weights != "none":
+                ids = train.targets[name]
+                weights = class_weight_values(trainer.class_weights, ids.cpu(), task.size).to(train.device)
+            losses[name] = cross_entropy(weights, trainer.label_smoothing, masked)
         else:
-            rare = RareNumberWeights(train) if trainer.regression_weights == "rare" else None
+            rare = RareNumberWeights(train.targets[name]) if trainer.regression_weights == "rare" else None
             losses[name] = regression_loss(trainer.regression_loss, trainer.huber_delta, masked, rare)
     return Criterion(losses, settings.weights)
 

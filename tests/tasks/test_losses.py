@@ -130,7 +130,6 @@ def test_a_class_that_train_lacks_has_weight_0_and_no_infinity():
 
 def test_weights_may_be_none_or_a_list_of_one_per_class():
     ids = torch.tensor([0, 1])
-    assert class_weight_values("none", ids, 2) is None
     assert class_weight_values([1.0, 2.5], ids, 2).tolist() == [1.0, 2.5]
     with pytest.raises(UserError, match=r"^trainer\.class_weights: must be one weight per class \(got 3 for 2\)$"):
         class_weight_values([1.0, 2.0, 3.0], ids, 2)

@@ -58,6 +58,10 @@ class ClassTarget:
         """(N,) whether the class is there."""
         return self.ids >= 0
 
+    def any_missing(self, rows: IntArray) -> bool:
+        """Whether the class of any of some instances is missing."""
+        return bool((self.ids[rows] < 0).any())
+
 
 @dataclass(frozen=True)
 class NumberTarget:
@@ -77,6 +81,10 @@ class NumberTarget:
     def labelled(self) -> npt.NDArray[np.bool_]:
         """(N,) whether any of the numbers is there."""
         return np.asarray(~np.isnan(self.values).all(axis=1))
+
+    def any_missing(self, rows: IntArray) -> bool:
+        """Whether any number of some instances is missing."""
+        return bool(np.isnan(self.values[rows]).any())
 
 
 Target = ClassTarget | NumberTarget

@@ -175,8 +175,13 @@ def windows_of(settings: TableSettings, recording: Recording, pieces: Pieces) ->
 def rows_by_split(windows: Windows, split_of: IntArray) -> dict[str, IntArray]:
     """Give the instances of each split."""
     kind = np.int32 if len(windows) < 2**31 else np.int64
-    label = np.repeat(split_of.astype(np.int8), windows.count)
-    return {name: np.flatnonzero(label == place).astype(kind) for place, name in enumerate(SPLITS)}
+    first = windows.ends - windows.count
+    found: dict[str, IntArray] = {}
+    for place, name in enumerate(SPLITS):
+        pieces = np.flatnonzero(split_of == place)
+        runs = [np.arange(first[p], windows.ends[p], dtype=kind) for p in pieces]
+        found[name] = np.concatenate(runs) if runs else np.empty(0, dtype=kind)
+    return found
 
 
 def _context(settings: TableSettings, recording: Recording, pieces: Pieces) -> RowContext:

@@ -88,7 +88,7 @@ def _gathered(column: npt.NDArray[Any], windows: Windows, rows: IntArray) -> npt
 
 def _blocks(windows: Windows, how: str) -> list[IntArray]:
     wide = how not in ("last", "first", "change")
-    size = max(1, BLOCK_VALUES // max(1, (windows.horizon or windows.window) if wide else 1))
+    size = max(1, BLOCK_VALUES // 16 // ((windows.horizon or windows.window) if wide else 1))
     return [np.arange(at, min(at + size, len(windows))) for at in range(0, len(windows), size)]
 
 

@@ -80,8 +80,8 @@ def labelled_rows(target: Tensor) -> Tensor:
     return ~target.isnan().all(dim=1) if target.is_floating_point() else target != MISSING
 
 
-def class_weight_values(setting: str | list[float], ids: Tensor, n_classes: int) -> Tensor | None:
-    """Give (K,) weights: None for ``none``, ``N / (K * count)`` for ``balanced``, or the list itself.
+def class_weight_values(setting: str | list[float], ids: Tensor, n_classes: int) -> Tensor:
+    """Give (K,) weights: ``N / (K * count)`` for ``balanced``, or the list itself.
 
     Args:
         setting: ``trainer.class_weights``.
@@ -91,8 +91,6 @@ def class_weight_values(setting: str | list[float], ids: Tensor, n_classes: int)
     Raises:
         UserError: If a list has not K weights.
     """
-    if setting == "none":
-        return None
     if isinstance(setting, list):
         if len(setting) != n_classes:
             raise UserError(f"trainer.class_weights: must be one weight per class (got {len(setting)} for {n_classes})")

@@ -131,6 +131,9 @@ class Task:
         return cls(**as_tuples)
 
 
+BLOCK = 2**20  # numbers worked on at a time
+
+
 def fit_scaling(values: npt.NDArray[np.floating], method: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Learn shift and scale, each (D,), from the train numbers (N, D), NaN left out.
 
@@ -141,5 +144,8 @@ def fit_scaling(values: npt.NDArray[np.floating], method: str) -> tuple[tuple[fl
     d = values.shape[1]
     if method == "none":
         return (0.0,) * d, (1.0,) * d
-    train = values.astype(np.float64)
-    return tuple(np.nanmean(train, axis=0).tolist()), tuple(np.nanstd(train, axis=0).tolist())
+    blocks = [values[at : at + BLOCK] for at in range(0, len(values), BLOCK)]
+    count = sum((~np.isnan(block)).sum(axis=0) for block in blocks)
+    mean = sum(np.nansum(block, axis=0, dtype=np.float64) for block in blocks) / count
+    squares = sum(np.nansum((block.astype(np.float64) - mean) ** 2, axis=0) for block in blocks)
+    return tuple(mean.tolist()), tuple(np.sqrt(squares / count).tolist())

@@ -16,7 +16,7 @@ def random_order(n: int, block: int | None, generator: torch.Generator) -> Tenso
         generator: Draws the order.
     """
     if block is None or n <= block:
-        return torch.randperm(n, generator=generator)
+        return torch.randperm(n, generator=generator, dtype=torch.int32 if n < 2**31 else torch.int64)
     parts = torch.arange(n).split(block)
     drawn = torch.randperm(len(parts), generator=generator).split(TOGETHER)
     together = [torch.cat([parts[i] for i in some.tolist()]) for some in drawn]
