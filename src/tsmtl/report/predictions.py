@@ -15,6 +15,7 @@ from tsmtl.config.errors import FailedError, UserError
 from tsmtl.storage.whole import whole_file
 from tsmtl.tasks.task import ClassPrediction, Prediction, Task, joined
 
+ROWS = 2**14  # turned into text at a time
 Columns = Mapping[str, npt.NDArray[Any] | list[Any]]
 
 
@@ -77,7 +78,8 @@ class _CsvTable:
         if not self._has_header:
             self._writer.writerow(columns)
             self._has_header = True
-        self._writer.writerows(zip(*map(_cells, columns.values()), strict=True))
+        for at in range(0, max(map(len, columns.values())), ROWS):
+            self._writer.writerows(zip(*(_cells(c[at : at + ROWS]) for c in columns.values()), strict=True))
 
 
 def _cells(column: npt.NDArray[Any] | list[Any]) -> list[Any]:
