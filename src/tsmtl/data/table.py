@@ -7,6 +7,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.conditions import ConditionColumns
 from tsmtl.data.derived import derived_channels
+from tsmtl.data.durations import duration
 from tsmtl.data.features import RowContext
 from tsmtl.data.instances import SPLITS, ClassTarget, Instances, IntArray, NumberTarget, Target
 from tsmtl.data.overlap import split_facts
@@ -47,7 +48,8 @@ def instances_of(settings: TableSettings, tasks: dict[str, str], source: Source)
     places = {"entity": np.array(recording.entities)[pieces.entity[windows.piece_of(test)]]}
     if recording.times is not None:
         places["time"] = times_of_rows(recording, ends)
-    facts = split_facts(recording, windows, given, pieces.rule)
+    gap = duration(settings.gap, "data.gap", recording.dates)
+    facts = split_facts(recording, windows, given, pieces.rule, gap, derived=bool(settings.derive))
     recording.times = None  # the largest array beside the input
     context = _context(settings, recording, pieces)
     targets: dict[str, Target] = {}
