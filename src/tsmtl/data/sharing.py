@@ -10,6 +10,8 @@ from tsmtl.data.instances import Instances, IntArray, blocks
 from tsmtl.data.overlap import BY_ENTITY, PAIRS
 from tsmtl.data.windows import Windows
 
+_KINDS = {"instances": "instance", "rows": "row", "groups": "group", "entities": "entity"}
+
 
 def splits_measured(instances: Instances, splits: dict[str, IntArray]) -> dict[str, Any]:
     """Measure what each split holds and what two of them share.
@@ -47,12 +49,12 @@ def leak_lines(facts: dict[str, Any]) -> list[str]:
     by_entity, lines = facts["rule"] in BY_ENTITY, []
     for a, b in PAIRS:
         found = facts["overlap"][f"{a}-{b}"]
-        kinds = ["instances", "rows", "groups", *(["entities"] if by_entity else [])]
-        said = [f"{found[kind]} {kind}" for kind in kinds if found.get(kind)]
+        kinds = [kind for kind in _KINDS if found.get(kind) and (kind != "entities" or by_entity)]
+        said = [f"{found[kind]} {_KINDS[kind] if found[kind] == 1 else kind}" for kind in kinds]
         if said:
             lines.append(f"{a} and {b} share {' and '.join(said)}")
         elif not found.get("apart", True):
-            between = f"{found['time_between']:g} {facts['time_unit']}"
+            between = f"{found['time_between']:g} ({facts['time_unit']})"
             lines.append(f"{b} begins {between} after the end of {a}, sooner than split={facts['rule']} promises")
     return lines
 

@@ -15,6 +15,7 @@ A_SPLIT = 2  # instances
 MOST_TRACES = 32  # channels that can be told apart in one panel
 MOST_BARS = 16  # features whose names can be read below their bars
 CUTS = (1.0, 4.0)  # least and most sd from the mean at which traces are cut off
+REACH = 0.75  # of the way to the next channel, at the cut
 LONGEST = 52  # signs of a line of a title
 Double = npt.NDArray[np.float64]
 
@@ -58,7 +59,7 @@ def draw_instances(bundle: Bundle, train: ChannelStatistics) -> bytes:
 def _caption(shown: int, c: int, series: bool, cut: float) -> str:
     noun = "channel" if series else "feature"
     which = f"the first {shown} of {c} {noun}s, each" if shown < c else f"each {noun}"
-    lines = f"; grey lines are {2 * cut:.3g} sd apart" if series else ""
+    lines = f"; grey lines are {cut / REACH:.3g} sd apart" if series else ""
     return f"{which} about its mean in the train split, in its sd there, cut off at {cut:.3g} sd{lines}"
 
 
@@ -91,12 +92,12 @@ def _traces(ax: Axes, z: Double, names: list[str], cut: float, label: bool) -> N
     """Draw channels (C, T) one below the other."""
     c = len(z)
     places = np.arange(c)[::-1]  # the first on top
-    ax.plot((np.clip(z, -cut, cut) / (2 * cut) + places[:, None]).T, color=BLUE, linewidth=0.9)
+    ax.plot((np.clip(z, -cut, cut) * REACH / cut + places[:, None]).T, color=BLUE, linewidth=0.9)
     said = [plain(_short(name, 18)) if label else "" for name in names]
     ax.set_yticks(places, said, fontsize=8 if c > 12 else 9)
     ax.tick_params(axis="y", left=False)
     ax.grid(axis="y", alpha=0.6, color=GREY, linewidth=0.6)
-    ax.set_ylim(-0.6, c - 0.4)
+    ax.set_ylim(-REACH - 0.1, c - 1 + REACH + 0.1)
 
 
 def _bars(ax: Axes, z: Double, names: list[str], cut: float) -> None:
