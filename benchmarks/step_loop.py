@@ -23,6 +23,7 @@ from tsmtl.training.batches import TensorSplit
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.loop import Fit, train_epoch
 from tsmtl.training.optimizers import build_optimizer
+from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
 
 CLASSES, ALPHA = 4, 0.5
@@ -99,11 +100,12 @@ def tsmtl_loop(model: MultiTaskModel, split: TensorSplit, batch_size: int) -> Ca
     losses = {"cls": cross_entropy(None, 0.0, masked=False), "reg": regression_loss("mse", 1.0, masked=False)}
     criterion = Criterion(losses, {"cls": ALPHA, "reg": 1 - ALPHA})
     generator = torch.Generator().manual_seed(0)
+    sampler = Sampler(len(split), batch_size, split.device)
     bar = tqdm(disable=True)
 
     def run() -> None:
         result = Fit(BestEpoch(higher_is_better=False, patience=None))
-        train_epoch(model, criterion, optimizer, schedule, split, batch_size, generator, None, bar.update, result)
+        train_epoch(model, criterion, optimizer, schedule, split, sampler, generator, None, bar.update, result)
 
     return run
 

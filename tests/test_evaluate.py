@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.trained import CLASSES, SMALL, table_of, write_csv, write_ts
-from tsmtl.config.evaluate_settings import evaluate_data_settings
+from tsmtl.checkpoint.file import read_checkpoint, write_checkpoint
+from tsmtl.config.evaluate_settings import data_of_checkpoint, evaluate_data_settings
 from tsmtl.config.help import sister_help_text
 from tsmtl.evaluate import ABOUT, _sections
 from tsmtl.tasks.metrics import classification_metrics, regression_metrics
@@ -17,7 +18,7 @@ def metrics_of(path):
     return json.loads(path.read_text())
 
 
-@pytest.mark.parametrize("case", [*SMALL, "lengths", "ids", "two numbers", "reg", "simulated"])
+@pytest.mark.parametrize("case", [*SMALL, "lengths", "ids", "two numbers", "reg", "simulated", "log", "per step"])
 def test_on_the_test_split_it_gives_exactly_what_the_run_gave(trained, tsmtl_evaluate, tmp_path, case):
     run = trained(case)
     answer = tsmtl_evaluate(run.checkpoint, "output=metrics.json")
@@ -237,4 +238,38 @@ def test_help_has_every_setting():
 
 
 def test_what_the_model_has_fitted_is_no_setting_of_an_evaluation():
-    assert not {"scale", "scale_target", "missing", "source"} & set(evaluate_data_settings().model_fields)
+    fitted = {"scale", "clip_target", "transform_target", "scale_target", "regression_metrics", "missing", "source"}
+    assert not (fitted | {"augment"}) & set(evaluate_data_settings().model_fields)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["data=synthetic"],
+        ["data=npz", "data.path=a.npz"],
+        ["data=ts", "data.path=a.ts", "task=cls", "model=gru"],
+        ["data=hydraulic"],
+        ["data=cmapss"],
+        ["data=ett"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_setting_newer_than_a_checkpoint_has_the_default_of_its_source(compose, arguments):
+    settings = compose(*arguments)
+    flat = {**settings.flat, "data": {k: v for k, v in settings.flat["data"].items() if k != "augment"}}
+    assert data_of_checkpoint(flat, {}, "old.pt") == settings.data
+
+
+def test_a_checkpoint_of_before_a_setting_is_measured_as_it_was(trained, tsmtl_evaluate, tmp_path):
+    content = read_checkpoint(trained("gru").folder / "best_model.pt")
+    del content["format_version"]  # writing says its own
+    for key in ("clip_target", "transform_target", "regression_metrics"):
+        del content["settings"]["data"][key]
+    for key in ("clip", "transform", "metrics"):
+        del content["tasks"]["reg"][key]
+    write_checkpoint(tmp_path / "old.pt", content)
+    answer = tsmtl_evaluate("checkpoint=old.pt", "output=metrics.json")
+    assert answer.code == 0, answer.err
+    assert (
+        metrics_of(tmp_path / "metrics.json")["metrics"] == metrics_of(trained("gru").folder / "summary.json")["test"]
+    )

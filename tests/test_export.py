@@ -29,6 +29,7 @@ C, T = 3, 21
 TASKS = {
     "cls": Task("cls", "cls", "fault", 4, ("ok", "innen", "außen", "ball")),
     "reg": Task("reg", "reg", "wear", 2, (), "bar", (200.0, -3.0), (30.0, 0.01)),
+    "log": Task("log", "reg", "gas", 1, (), "ppm", (4.0,), (0.5,), (None, 500.0), "log1p"),
 }
 RECURRENT = {"hidden_size": 8, "num_layers": 2, "dropout": 0.1, "bidirectional": True, "readout": "last"}
 CNN = {"output_channels": 4, "kernel_size": 3, "stride": 2, "padding": 0, "dropout": 0.1, "readout": "mean"}
@@ -60,11 +61,12 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...], str, str]] = {
     "lstm_fcn-last": ("lstm_fcn", {**FCN, "readout": "last", "squeeze_excite": False}, ("reg",), "minmax", "mean"),
     "lstm_fcn_multi": ("lstm_fcn_multi", FCN, ("cls", "reg"), "per_instance", "interpolate"),
     "shuffle": ("lstm_fcn", {**FCN, "dimension_shuffle": True}, ("cls", "reg"), "standard", "mean"),
+    "cnn1d-per-step": ("cnn1d", CNN, ("cls", "log"), "standard_per_step", "interpolate"),
     "fc": ("fc", FC, ("cls", "reg"), "standard", "interpolate"),
     "fc-cls": ("fc", {**FC, "hidden_sizes": [], "bias": False}, ("cls",), "minmax", "error"),
     "fc-reg": ("fc", FC, ("reg",), "per_instance", "mean"),
 }
-FIXED = ["gru-flatten", "cnn1d-flatten", "shuffle"]
+FIXED = ["gru-flatten", "cnn1d-flatten", "shuffle", "cnn1d-per-step"]
 
 
 def preparation_of(method: str, missing: str) -> InputPreparation:
@@ -173,10 +175,12 @@ def test_a_trained_model_exports(tsmtl_train, tsmtl_export, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("vectors", [False, True])
 @pytest.mark.parametrize("missing", ["interpolate", "mean"])
-@pytest.mark.parametrize("method", ["none", "standard", "minmax", "per_instance"])
+@pytest.mark.parametrize("method", ["none", "standard", "standard_per_step", "minmax", "per_instance"])
 def test_the_graph_prepares_input_as_training_did(method, missing, vectors):
+    if vectors and method == "standard_per_step":
+        pytest.skip("vectors have no steps")
     preparation = preparation_of(method, missing)
-    for steps in (1, 2, T):
+    for steps in (1, 2, T) if method != "standard_per_step" else (T,):
         x = draw(30, steps, missing)
         x[0, 1] = -1000.1  # constant, and not 0 in float32 once its mean is taken
         x[1, 0, : steps // 2] = np.nan
@@ -404,6 +408,13 @@ def test_a_difference_is_a_share_of_the_standard_deviation_beyond_one_rounding_s
     unscaled = Task("reg", "reg", "wear", 1, shift=(0.0,), scale=(1.0,))
     assert difference(unscaled, off, expected) == pytest.approx(1 / 102, abs=1e-4)
     assert np.isnan(difference(scaled, np.full((2, 1), np.nan, dtype=np.float32), expected))
+
+
+def test_a_difference_of_a_logarithm_is_a_share_of_its_own_standard_deviation():
+    task = Task("reg", "reg", "gas", 1, shift=(4.0,), scale=(0.5,), transform="log1p")
+    expected = NumberPrediction(np.array([[999.0]], dtype=np.float32))
+    off = np.array([[1000.0]], dtype=np.float32)  # log(1001 / 1000) = 0.001, of a deviation of 0.5
+    assert difference(task, off, expected) == pytest.approx(0.002, rel=1e-2)
 
 
 def test_a_difference_of_probabilities_is_absolute():

@@ -94,6 +94,23 @@ def test_other_data_than_the_checkpoints_is_refused_before_training(tsmtl_train,
     assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {line}"])
 
 
+def test_a_scaling_per_step_is_taken_over_and_reads_no_other_length(tsmtl_train, tmp_path):
+    base = ["model=gru", *TINY_MODEL["gru"], *SMALL]  # a backbone that would read any length
+    assert tsmtl_train(*base, "task=reg", "data.scale=standard_per_step", "hydra.run.dir=a").code == 0
+    tune = [*base, "stage=finetune", "pretrained_path=a/best_model.pt"]
+    answer = tsmtl_train(*tune, "hydra.run.dir=b")
+    assert answer.code == 0, answer.err
+    assert "data.scale standard_per_step (not standard)" in answer.err
+    scalers = [read_checkpoint(tmp_path / f"{run}/best_model.pt")["input"]["preparation"] for run in "ab"]
+    assert scalers[0] == scalers[1]
+    assert np.array(scalers[0]["scale"]).shape == (3, 32)
+    refused = tsmtl_train(*tune, "data.n_steps=40")
+    line = "data=synthetic: 40 time steps, a/best_model.pt was trained on 32 and reads no other"
+    assert refused.lines == [f"tsmtl-train: {line}"]
+    chain = [*base, "stage=finetune", "pretrain.task=reg", "data.scale=standard_per_step", "pretrain.data.n_steps=40"]
+    assert "pretrain.data: data=synthetic has 40 time steps" in tsmtl_train(*chain).lines[0]
+
+
 def test_fine_tuning_scales_the_input_as_the_pretraining_did(tsmtl_train, tmp_path):
     base = ["model=gru", *TINY_MODEL["gru"], *SMALL]
     assert tsmtl_train(*base, "task=reg", "hydra.run.dir=a").code == 0

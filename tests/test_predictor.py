@@ -33,6 +33,7 @@ SIMULATED = ["data=synthetic", "data.n_instances=40", "data.n_classes=3"]
 CASES = {  # settings by name; the npz files are those of arrays()
     **{model: [f"model={model}", *SIMULATED, *small] for model, small in SMALL.items() if model != "fc"},
     "fc": ["model=fc", "data=npz", "data.path={folder}/vectors.npz", *SMALL["fc"]],
+    "per_step": ["model=gru", *SIMULATED, *SMALL["gru"], "data.scale=standard_per_step"],
     "dimension_shuffle": ["model=lstm_fcn", *SIMULATED, *SMALL["lstm_fcn"], "dimension_shuffle=true"],
     **{
         f"{model}-lengths": [
@@ -206,9 +207,15 @@ def spoilt(value: float) -> np.ndarray:
              " (got 31)")
             for case in ("cnn1d", "dimension_shuffle")
         ],
+        ("per_step", NORMAL[:, :, :31], None, "x: the model was trained with 32 time steps and reads no other length"
+         " (data.scale=standard_per_step) (got 31)"),
+        ("per_step", [NORMAL[0], NORMAL[1, :, :9]], None, "x: instance 1 has 9 time steps; the model was"
+         " trained with 32 time steps and reads no other length (data.scale=standard_per_step)"),
+        ("per_step", NORMAL, [32, 31, 32, 32, 32], "x: this model reads series of equal lengths only; each time step"
+         " has a scaling of its own"),
         ("cnn1d", NORMAL, [32, 31, 32, 32, 32], "x: this model reads series of equal lengths only"),
         ("dimension_shuffle", [NORMAL[0], NORMAL[1, :, :9]], None, "x: instance 1 has 9 time steps; the model was"
-         " trained with 32 and reads no other length"),
+         " trained with 32 time steps and reads no other length"),
         ("cnn1d-lengths", NORMAL[:, :2, :4], None, "x: the model reads series of 5 time steps or more (got 4)"),
         ("cnn1d-lengths", NORMAL[:, :2], [9, 9, 3, 9, 9], "x: instance 2 has 3 time steps; the model reads 5 or more"),
         ("gru", NORMAL, [32] * 4, "lengths: must be whole numbers of shape (5,) (got int64 of shape (4,))"),

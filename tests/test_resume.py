@@ -50,15 +50,16 @@ def assert_same_run(ours: Path, theirs: Path) -> None:
 
 
 CASES = {
-    "both tasks, batch norm, dropout, cosine": [
+    "both tasks, batch norm, dropout, cosine, all changes of the input, a balanced share of an epoch": [
         *("model=lstm_fcn_multi", *TINY_MODEL["lstm_fcn_multi"], "trainer.schedule=cosine", "trainer.warmup_epochs=2"),
-        *("batch_size=8", "num_epochs=12"),
+        *("batch_size=8", "num_epochs=12", "trainer.sampler=balanced", "trainer.epoch_fraction=0.9"),
+        "data.augment=[{jitter:0.1},{scaling:0.1},{time_mask:0.1},{channel_mask:0.1},{window_warp:0.5},{mixup:0.2}]",
     ],
     "fine-tuning, frozen at first, plateau": [
         *(*LSTM[:2], "stage=finetune", "pretrained_path=first/best_model.pt"),
         *("trainer.unfreeze_at=6", "trainer.lr_backbone_factor=0.3", "trainer.schedule=plateau"),
         *("trainer.plateau_patience=1", "trainer.optimizer=sgd", "trainer.weight_decay=0.01", "batch_size=8"),
-        *("num_epochs=12", "trainer.monitor=val/cls/macro_f1"),
+        *("num_epochs=12", "trainer.monitor=val/cls/macro_f1", "trainer.sampler=both_tasks"),
     ],
 }
 

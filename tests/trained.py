@@ -39,6 +39,16 @@ CASES = {
     "ids": ["model=gru", *SERIES, "data.class_target=ids", "data.class_names_key=classes", "hidden_size=4"],
     "two numbers": ["model=gru", *SERIES, "data.regression_target=y_two", "hidden_size=4"],
     "reg": ["model=gru", "task=reg", *SERIES, "hidden_size=4"],
+    "log": [
+        "model=gru",
+        *SERIES,
+        "hidden_size=4",
+        "data.transform_target=log1p",
+        "data.clip_target=[null,210]",
+        "data.regression_metrics=[phm08]",
+        "trainer.monitor=val/reg/rmse_capped",
+    ],
+    "per step": ["model=gru", *SERIES, "hidden_size=4", "data.scale=standard_per_step"],
     "simulated": ["model=gru", "data=synthetic", "data.n_instances=40", "hidden_size=4"],
 }
 

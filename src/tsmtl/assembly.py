@@ -1,28 +1,31 @@
 """From settings and data to the parts of a run: tasks, model, splits on the device, loss."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from tsmtl.compatibility import check_input_kind, check_lengths
-from tsmtl.config.data_settings import FileSettings
+from tsmtl.compatibility import check_augment, check_input_kind, check_lengths
+from tsmtl.config.data_settings import DataSettings, RecordedSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FCSettings
 from tsmtl.config.schema import Settings
 from tsmtl.data.features import Features
-from tsmtl.data.instances import Bundle, ClassTarget
+from tsmtl.data.instances import Bundle, ClassTarget, NumberTarget
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone
 from tsmtl.pretrained import Pretrained
 from tsmtl.splits import make_splits, with_features
-from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entropy, regression_loss
+from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entropy, labelled_rows, regression_loss
+from tsmtl.tasks.rare_numbers import RareNumberWeights
 from tsmtl.tasks.task import Task, fit_scaling
+from tsmtl.training.augmentation import Augmentation, channels_of
 from tsmtl.training.batches import Split
+from tsmtl.training.sampling import BalancedSampler, BothTasksSampler, Sampler
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     bundle, features = with_features(bundle, None if pretrained is None else pretrained.features)
     if pretrained is not None:
         pretrained.check_input(bundle)
+    check_augment(settings, bundle)
     model = build_model(settings, bundle)
     load_report = None
     if pretrained is not None:
@@ -66,7 +70,7 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     model = model.to(device)
     tasks = make_tasks(settings, bundle)
     preparation = fit_preparation(settings, bundle) if pretrained is None else pretrained.preparation
-    splits = make_splits(bundle, preparation, tasks, device)
+    splits = make_splits(settings.data, bundle, preparation, tasks, device)
     criterion = make_criterion(settings, tasks, splits)
     return Parts(bundle, model, tasks, features, preparation, splits, criterion, load_report)
 
@@ -97,16 +101,39 @@ def make_tasks(settings: Settings, bundle: Bundle) -> dict[str, Task]:
         if isinstance(target, ClassTarget):
             tasks[name] = Task(name, "cls", target.key, len(target.names), tuple(target.names))
         else:
-            shift, scale = fit_scaling(target.values[bundle.splits["train"]], settings.data.scale_target)
-            size = target.values.shape[1]
-            tasks[name] = Task(name, "reg", target.key, size, (), target.unit, shift, scale)
+            tasks[name] = _number_task(name, target, settings.data, bundle)
     return tasks
+
+
+def _number_task(name: str, target: NumberTarget, data: DataSettings, bundle: Bundle) -> Task:
+    clip = None if data.clip_target is None else (data.clip_target[0], data.clip_target[1])
+    size, more = target.values.shape[1], tuple(data.regression_metrics)
+    task = Task(
+        name, "reg", target.key, size, unit=target.unit, clip=clip, transform=data.transform_target, metrics=more
+    )
+    where = bundle.instances.where
+    for split in ("train", "val"):  # what is learnt from; the test split is measured in its own units
+        rows = bundle.splits[split]
+        values = target.values[rows]
+        wrong = np.argwhere(~np.isfinite(task.transformed(values)) & ~np.isnan(values))
+        if wrong.size:
+            row, column = wrong[0]
+            raise UserError(
+                f"{where}: '{target.key}' is {values[row, column]:g} in instance {rows[row]} ({split} split); "
+                f"data.transform_target={task.transform} needs numbers above -1; data.clip_target=[0,null] clips"
+            )
+    train = task.transformed(target.values[bundle.splits["train"]])
+    if constant := [column for column in range(size) if np.nanmin(train[:, column]) == np.nanmax(train[:, column])]:
+        said = f"'{target.key}'" + (f" column {constant[0]}" if size > 1 else "")
+        raise UserError(f"{where}: data.clip_target leaves {said} one value only in the train split; widen the range")
+    shift, scale = fit_scaling(train, data.scale_target)
+    return replace(task, shift=shift, scale=scale)
 
 
 def fit_preparation(settings: Settings, bundle: Bundle) -> InputPreparation:
     """Learn filling and scaling of the input from the train split."""
     data, instances = settings.data, bundle.instances
-    missing = data.missing if isinstance(data, FileSettings) else "error"  # a simulation misses nothing
+    missing = data.missing if isinstance(data, RecordedSettings) else "error"  # a simulation misses nothing
     return InputPreparation.fit(instances.x, instances.lengths, bundle.splits["train"], data.scale, missing)
 
 
@@ -167,5 +194,24 @@ def make_criterion(settings: Settings, tasks: dict[str, Task], splits: dict[str,
                 None if weights is None else weights.to(train.device), trainer.label_smoothing, masked
             )
         else:
-            losses[name] = regression_loss(trainer.regression_loss, trainer.huber_delta, masked)
+            rare = RareNumberWeights(train) if trainer.regression_weights == "rare" else None
+            losses[name] = regression_loss(trainer.regression_loss, trainer.huber_delta, masked, rare)
     return Criterion(losses, settings.weights)
+
+
+def make_sampler(settings: Settings, train: Split) -> Sampler:
+    """Make what draws the batches of an epoch."""
+    trainer, tasks = settings.trainer, settings.tasks
+    how = (settings.model.batch_size, train.device, trainer.epoch_fraction)
+    if trainer.sampler == "balanced":
+        return BalancedSampler(train.targets[next(name for name, kind in tasks.items() if kind == "cls")], *how)
+    if trainer.sampler == "both_tasks":
+        first, second = (labelled_rows(train.targets[name]) for name in tasks)
+        return BothTasksSampler((first, second), *how)
+    return Sampler(len(train), *how, train.shuffle_block)
+
+
+def make_augmentation(settings: Settings, train: Split) -> Augmentation | None:
+    """Make what changes each training batch; None where nothing does."""
+    changes = settings.data.changes
+    return Augmentation(changes, channels_of(train)) if changes else None

@@ -17,6 +17,7 @@ from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import Bundle
 from tsmtl.data.loading import load_bundle
+from tsmtl.data.preparation import PER_STEP
 from tsmtl.models.backbone import Backbone
 from tsmtl.pretrained import Pretrained, read_pretrained
 from tsmtl.resume import PLACES, SUMMARY, finished_summary, sha256_of
@@ -41,7 +42,8 @@ def pretrain(
         Interrupted: If a signal came; what was trained is kept.
     """
     bundle = load_bundle(settings.data, settings.tasks)
-    _check_same_input(bundle, tuned, backbone)
+    any_length = backbone.takes_lengths and settings.data.scale != PER_STEP
+    _check_same_input(bundle, tuned, any_length)
     own = folder / identity(settings, bundle)
     if _why_not_whole(own) is None:  # without a lock: the folder may be another user's
         return _found(settings, own)
@@ -79,7 +81,7 @@ def found(settings: Settings, folder: Path) -> Pretrained | None:
     return read_pretrained(own / "best_model.pt", reused=True) if _why_not_whole(own) is None else None
 
 
-def _check_same_input(bundle: Bundle, tuned: Bundle, backbone: Backbone) -> None:
+def _check_same_input(bundle: Bundle, tuned: Bundle, any_length: bool) -> None:
     """Check that what is pretrained on looks like what is fine-tuned on."""
     ours, theirs = tuned.instances, bundle.instances
     if ours.x.ndim != theirs.x.ndim or ours.channels != theirs.channels:
@@ -87,10 +89,10 @@ def _check_same_input(bundle: Bundle, tuned: Bundle, backbone: Backbone) -> None
         if said[0] == said[1]:
             said = [f"the channels {', '.join(i.channels[:10])}" for i in (ours, theirs)]
         raise UserError(f"pretrain.data: {theirs.where} has {said[1]}, the fine-tuning's {ours.where} has {said[0]}")
-    if ours.x.ndim == 3 and not backbone.takes_lengths and ours.x.shape[2] != theirs.x.shape[2]:
+    if ours.x.ndim == 3 and not any_length and ours.x.shape[2] != theirs.x.shape[2]:
         raise UserError(
             f"pretrain.data: {theirs.where} has {theirs.x.shape[2]} time steps, the fine-tuning's {ours.where} has "
-            f"{ours.x.shape[2]}, and the model reads one length only"
+            f"{ours.x.shape[2]}, and the model, or its scaling, knows one length only"
         )
 
 

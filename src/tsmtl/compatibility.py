@@ -1,5 +1,6 @@
 """Do model, settings and data fit together? Asked before training, answered with both numbers."""
 
+from tsmtl.config.augment_settings import FOR_SERIES
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import CNN1DSettings
 from tsmtl.config.rules import kernel_problems
@@ -40,6 +41,22 @@ def check_input_kind(settings: Settings, bundle: Bundle, backbone: type[Backbone
         problems += kernel_problems(model, x.shape[2])
     if problems:
         raise UserError(problems)
+
+
+def check_augment(settings: Settings, bundle: Bundle) -> None:
+    """Check that vectors get no change along time.
+
+    Raises:
+        UserError: With a line for each such change.
+    """
+    instances = bundle.instances
+    if instances.x.ndim == 3:
+        return
+    names = [name for name, _ in settings.data.changes if name in FOR_SERIES]
+    if names:
+        raise UserError(
+            f"data.augment: {name} is for series (N, C, T); {instances.where} holds vectors (N, E)" for name in names
+        )
 
 
 def _class_problems(settings: Settings, bundle: Bundle) -> list[str]:

@@ -12,17 +12,21 @@ from tsmtl.assembly import warn_of_fallback
 from tsmtl.config.data_settings import NpzSettings
 from tsmtl.config.errors import FailedError, UserError
 from tsmtl.config.evaluate_settings import TARGET_SETTINGS, EvaluateDataSettings, EvaluateSettings, data_of_checkpoint
+from tsmtl.config.predict_settings import input_format, kind_problems
 from tsmtl.data.checks import data_hash
-from tsmtl.data.instances import SPLITS, ClassTarget, IntArray
+from tsmtl.data.instances import SPLITS, ClassTarget, Instances, IntArray, blocks
 from tsmtl.data.loading import load_bundle
 from tsmtl.data.stream import Request, WantedTarget, class_ids
 from tsmtl.data.streaming import open_stream
+from tsmtl.data.windows import Windows
 from tsmtl.predict_file import load_for, predicted
+from tsmtl.predict_table import new_rows, predict_bundle, trained_on_table
 from tsmtl.predictor import Predictor
 from tsmtl.report.files import write_json
 from tsmtl.report.terminal import show_summary
 from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import Prediction, Task, joined
+from tsmtl.training.evaluation import EVALUATION_BATCH
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +63,16 @@ def evaluate_checkpoint(
     predictor = load_for(settings, typed)
     tasks = _chosen(predictor, settings)
     given = {key: getattr(data, key) for key in type(data).model_fields if f"data.{key}" in typed}
+    on_table = trained_on_table(predictor)
+    if "path" in given and settings.split is not None and not on_table and input_format(given["path"]) == ".csv":
+        raise UserError("split: a .csv file has no splits; leave split out to take all of its instances")
     if "path" in given and settings.split is None:
-        compared = _on_file(predictor, tasks, settings, data, given, "data.instance_key" in typed)
+        if problems := kind_problems(given["path"], on_table, typed):
+            raise UserError(problems)
+        if on_table:
+            compared = _on_new_rows(predictor, tasks, settings, given)
+        else:
+            compared = _on_file(predictor, tasks, settings, data, given, "data.instance_key" in typed)
     else:
         compared = _on_split(predictor, tasks, settings, given)
     labelled = {}
@@ -70,7 +82,7 @@ def evaluate_checkpoint(
         labelled[name] = int(there.sum())
         if not labelled[name]:
             raise UserError(f"{compared.where}: no instance has a target of task {name} ({compared.split})")
-    metrics = {name: measure(compared.truth[name], compared.predictions[name]) for name in tasks}
+    metrics = {name: measure(task, compared.truth[name], compared.predictions[name]) for name, task in tasks.items()}
     details = details_by_task(tasks, compared.truth, compared.predictions)
     result = {
         "metrics": {name: metrics[name] | details[name] for name in tasks},
@@ -124,9 +136,19 @@ def _on_split(
         rows = bundle.splits[split]
     if isinstance(data, NpzSettings) and data.channels_key is not None:
         predictor.contract.check_channels(instances.channels, f"{instances.where}: '{data.channels_key}'")
-    lengths = None if instances.lengths is None else instances.lengths[rows]
-    checked = predictor.contract.check(instances.x[rows], lengths, instances.where, rows.tolist())
-    warn_of_fallback(settings.device, predictor.device)
+    truth = _truth(instances, rows, tasks)
+    if isinstance(instances.x, Windows):
+        warn_of_fallback(settings.device, predictor.device)
+        return _Compared(instances.where, split, truth, predict_bundle(predictor, bundle, rows))
+    return _Compared(instances.where, split, truth, _predicted(predictor, settings, instances, rows))
+
+
+def _truth(instances: Instances, rows: IntArray, tasks: dict[str, Task]) -> dict[str, npt.NDArray[Any]]:
+    """Give what is true of some instances in the model's classes and numbers.
+
+    Raises:
+        UserError: If they are of other classes, or of another number of numbers.
+    """
     truth: dict[str, npt.NDArray[Any]] = {}
     for name, task in tasks.items():
         target = instances.targets[name]
@@ -139,7 +161,39 @@ def _on_split(
                     f"{instances.where}: '{target.key}' holds {truth[name].shape[1]} numbers per instance, task {name} "
                     f"of the model has {task.size}"
                 )
-    return _Compared(instances.where, split, truth, predictor.predict_checked(*checked))
+    return truth
+
+
+def _on_new_rows(
+    predictor: Predictor, tasks: dict[str, Task], settings: EvaluateSettings, given: dict[str, Any]
+) -> _Compared:
+    replaced = {key: value for key, value in given.items() if key != "path"}
+    bundle = new_rows(predictor, given["path"], {name: task.kind for name, task in tasks.items()}, replaced)
+    rows = bundle.splits["test"]
+    truth = _truth(bundle.instances, rows, tasks)
+    warn_of_fallback(settings.device, predictor.device)
+    predictions = predict_bundle(predictor, bundle, rows, settings.batch_size)
+    return _Compared(bundle.instances.where, "all", truth, predictions)
+
+
+def _predicted(
+    predictor: Predictor, settings: EvaluateSettings, instances: Instances, rows: IntArray
+) -> dict[str, Prediction]:
+    """Predict for rows of a data set: at once, or part by part where the input is no array."""
+    size = len(rows)
+    if not isinstance(instances.x, np.ndarray):
+        block = next(blocks(size, instances.x))
+        size = max(block.stop // EVALUATION_BATCH, 1) * EVALUATION_BATCH  # whole passes: the same numbers as at once
+    parts: dict[str, list[Prediction]] = {name: [] for name in predictor.tasks}
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        lengths = None if instances.lengths is None else instances.lengths[part]
+        checked = predictor.contract.check(instances.x[part], lengths, instances.where, part.tolist())
+        if not start:
+            warn_of_fallback(settings.device, predictor.device)
+        for name, prediction in predictor.predict_checked(*checked).items():
+            parts[name].append(prediction)
+    return {name: joined(predictions) for name, predictions in parts.items()}
 
 
 def _same_classes(target: ClassTarget, rows: IntArray, task: Task, where: str) -> IntArray:

@@ -109,12 +109,11 @@ def _write(path: Path, content: bytes) -> None:
 def _description(predictor: "Predictor", differences: dict[str, float]) -> list[str]:
     """Say what the file reads and gives, and how far from PyTorch it is."""
     from tsmtl.onnx_comparison import was_scaled
-    from tsmtl.onnx_graph import any_length
 
     read, c = predictor.contract, len(predictor.channels)
     if read.kind == "vectors":
         lines = [f"reads x: float32 (N, {c})"]
-    elif any_length(predictor):
+    elif predictor.contract.any_length:
         lines = [f"reads x: float32 (N, {c}, T), T at least {predictor.model.backbone.shortest}, one T per batch"]
     else:
         lines = [f"reads x: float32 (N, {c}, {read.seq_len})"]

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 
 from tsmtl.config.errors import FailedError, first_line
-from tsmtl.onnx_graph import INPUT_NAME, any_length
+from tsmtl.onnx_graph import INPUT_NAME
 from tsmtl.predictor import Predictor
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 
@@ -51,11 +51,13 @@ def random_inputs(predictor: Predictor) -> Iterator[FloatArray]:
     else:
         steps = read.seq_len
         shapes = [(n, steps) for n in BATCHES]
-        if any_length(predictor):
+        if read.any_length:
             shapes += [(3, max(predictor.model.backbone.shortest, steps // 2)), (3, steps + steps // 2 + 1)]
     for n, steps in shapes:
         noise = rng.standard_normal((n, len(predictor.channels), steps))
-        x = (preparation.mean[:, None] + preparation.scale[:, None] * noise).astype(np.float32)
+        centre = preparation.mean if preparation.seq_len is None else preparation.shift
+        scale = preparation.over_steps(preparation.scale)
+        x = (preparation.over_steps(centre) + scale * noise).astype(np.float32)
         if preparation.missing != "error":
             gaps = rng.random(x.shape) < GAPS
             if read.nan_padding:
@@ -74,15 +76,19 @@ def difference(task: Task, output: FloatArray, expected: ClassPrediction | Numbe
 
     Returns:
         Of probabilities the absolute difference. Of a number its share of the train split's standard deviation or,
-        where the target was not scaled, of the largest prediction; one rounding step of float32 is no difference,
-        because it alone is large where the mean is a million times the deviation.
+        where the target was not scaled, of the largest prediction; with log1p it is that of the logarithm, which is
+        what the deviation belongs to. One rounding step of float32 is no difference, because it alone is large where
+        the mean is a million times the deviation.
     """
     if isinstance(expected, ClassPrediction):
         return float(np.abs(output.astype(np.float64) - expected.probabilities).max())
     values = expected.values.astype(np.float64)
     beyond = np.maximum(np.abs(output - values) - np.spacing(np.abs(expected.values)), 0.0)
-    largest = np.maximum(np.abs(values).max(axis=0), np.finfo(np.float32).tiny)
-    return float((beyond / (np.array(task.scale) if was_scaled(task) else largest)).max())
+    if not was_scaled(task):
+        return float((beyond / np.maximum(np.abs(values).max(axis=0), np.finfo(np.float32).tiny)).max())
+    if task.transform == "log1p":
+        beyond /= np.maximum(1 + values, 1)  # the slope of the logarithm
+    return float((beyond / np.array(task.scale)).max())
 
 
 def was_scaled(task: Task) -> bool:

@@ -55,7 +55,8 @@ class PreparationGraph(nn.Module):
         self.method, self.missing = preparation.method, preparation.missing
         self.vectors, self.nan_padding = vectors, nan_padding
         for name in ("mean", "shift", "scale"):
-            self.register_buffer(name, torch.from_numpy(getattr(preparation, name))[:, None])  # (C, 1)
+            values = preparation.over_steps(getattr(preparation, name))  # (C, 1), or (C, T) where steps have their own
+            self.register_buffer(name, torch.from_numpy(values))
 
     def forward(self, x: Tensor) -> Tensor:
         """Prepare raw (N, C, T) or (N, E)."""
@@ -139,12 +140,8 @@ def _decoded(task: Task, output: Tensor) -> Tensor:
     if task.kind == "cls":
         return output.double().softmax(dim=1).float()
     scale, shift = (torch.tensor(numbers, dtype=torch.float64) for numbers in (task.scale, task.shift))
-    return (output.double() * scale + shift).float()
-
-
-def any_length(predictor: Predictor) -> bool:
-    """Say whether the model reads series of other lengths than it was trained with."""
-    return predictor.contract.kind == "series" and predictor.model.backbone.takes_lengths
+    values = output.double() * scale + shift
+    return ((values.exp() - 1) if task.transform == "log1p" else values).float()  # ONNX has no expm1
 
 
 def onnx_model(predictor: Predictor) -> onnx.ModelProto:
@@ -161,7 +158,7 @@ def onnx_model(predictor: Predictor) -> onnx.ModelProto:
     names, steps = list(predictor.tasks), predictor.contract.seq_len
     shape = (2, len(predictor.channels), *([] if steps is None else [steps]))
     axes = {name: {0: "batch"} for name in (INPUT_NAME, *names)}
-    if any_length(predictor):
+    if predictor.contract.any_length:
         axes[INPUT_NAME][2] = "steps"
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         for category, message in EXPECTED_WARNINGS:
@@ -209,6 +206,6 @@ def about(predictor: Predictor) -> dict[str, Any]:
         "missing": predictor.preparation.missing,
     }
     if read["kind"] == "series":
-        read["steps"] = None if any_length(predictor) else predictor.contract.seq_len
-        read["shortest"] = predictor.model.backbone.shortest if any_length(predictor) else read["steps"]
+        read["steps"] = None if predictor.contract.any_length else predictor.contract.seq_len
+        read["shortest"] = predictor.model.backbone.shortest if predictor.contract.any_length else read["steps"]
     return {"version": tsmtl.__version__, "input": read, "tasks": tasks}

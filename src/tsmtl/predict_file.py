@@ -11,11 +11,12 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.assembly import choose_device, warn_of_fallback
-from tsmtl.config.errors import FailedError
+from tsmtl.config.errors import FailedError, UserError
 from tsmtl.config.logs import set_up_logs
-from tsmtl.config.predict_settings import ModelSettings, PredictDataSettings, PredictSettings
+from tsmtl.config.predict_settings import ModelSettings, PredictDataSettings, PredictSettings, kind_problems
 from tsmtl.data.stream import Block, Request, Stream
 from tsmtl.data.streaming import open_stream
+from tsmtl.predict_table import new_rows, predict_bundle, trained_on_table
 from tsmtl.predictor import Predictor, load_model
 from tsmtl.report.predictions import predictions_file
 from tsmtl.tasks.task import Prediction
@@ -39,6 +40,43 @@ def predict_file(settings: PredictSettings, data: PredictDataSettings, typed: fr
         FailedError: If the memory or the disk does not suffice.
     """
     predictor = load_for(settings, typed)
+    on_table = trained_on_table(predictor)
+    if problems := kind_problems(data.path, on_table, typed):
+        raise UserError(problems)
+    output = Path(settings.output).expanduser()
+    if on_table:
+        n, where = _of_table(predictor, settings, data, output)
+    else:
+        n, where = _of_instances(predictor, settings, data, typed, output)
+    tasks = (f"{name} ({task.key}{f' in {task.unit}' if task.unit else ''})" for name, task in predictor.tasks.items())
+    log.info("predicted: %d instances of %s, %s", n, where, ", ".join(tasks))
+    log.info("output: %s", output)
+    return n
+
+
+def _of_table(
+    predictor: Predictor, settings: PredictSettings, data: PredictDataSettings, output: Path
+) -> tuple[int, str]:
+    with predictions_file(output, predictor.tasks) as add:
+        bundle = new_rows(predictor, data.path, {}, {"test_windows": data.windows, "stride": data.stride})
+        warn_of_fallback(settings.device, predictor.device)
+        for note in bundle.notes:
+            log.info("data: %s", note)
+        rows = bundle.splits["test"]
+        try:
+            add(bundle.instances.places, predict_bundle(predictor, bundle, rows, settings.batch_size))
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            raise FailedError(f"not enough memory for batch_size={settings.batch_size}; take a smaller one") from error
+    return len(rows), bundle.instances.where
+
+
+def _of_instances(
+    predictor: Predictor,
+    settings: PredictSettings,
+    data: PredictDataSettings,
+    typed: frozenset[str],
+    output: Path,
+) -> tuple[int, str]:
     trained = predictor.settings["data"]
     request = Request(
         Path(data.path),
@@ -51,16 +89,13 @@ def predict_file(settings: PredictSettings, data: PredictDataSettings, typed: fr
         "data.instance_key" in typed,
     )
     stream = open_stream(request)
-    output, n = Path(settings.output).expanduser(), 0
+    n = 0
     with predictions_file(output, predictor.tasks) as add:
         warn_of_fallback(settings.device, predictor.device)
         for block, predictions in predicted(predictor, stream, settings.batch_size):
             add({"instance": list(block.names)}, predictions)
             n += len(block.names)
-    tasks = (f"{name} ({task.key}{f' in {task.unit}' if task.unit else ''})" for name, task in predictor.tasks.items())
-    log.info("predicted: %d instances of %s, %s", n, stream.where, ", ".join(tasks))
-    log.info("output: %s", output)
-    return n
+    return n, stream.where
 
 
 def load_for(settings: ModelSettings, typed: frozenset[str]) -> Predictor:

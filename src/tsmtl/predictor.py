@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,13 @@ import torch
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.data.contract import InputContract, Series
+from tsmtl.data.features import Features
 from tsmtl.data.instances import FloatArray, IntArray
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone, import_plugins
-from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
-from tsmtl.training.batches import TensorSplit
+from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Prediction, Task
+from tsmtl.training.batches import Split, TensorSplit
 from tsmtl.training.evaluation import EVALUATION_BATCH, embeddings_of, outputs_of
 
 
@@ -29,6 +30,7 @@ class Predictor:
         channels: Names of the C channels (or E features) it reads, in order.
         settings: The settings it was trained with.
         contract: What it reads.
+        features: Derived channels, and scaling per condition, of the rows of a table; None without such.
         data_hash: SHA-256 of the data it was trained on, None of a checkpoint that does not hold it.
     """
 
@@ -40,6 +42,8 @@ class Predictor:
         self.channels: list[str] = described["channels"]
         self.data_hash: str | None = described.get("data_sha256")
         self.preparation = InputPreparation.from_state(described["preparation"])
+        features = described.get("features")
+        self.features = None if features is None else Features.from_state(features)
         self.contract = InputContract(
             kind=described["kind"],
             channels=self.channels,
@@ -48,6 +52,7 @@ class Predictor:
             missing=self.preparation.missing,
             takes_lengths=model.backbone.takes_lengths,
             shortest=model.backbone.shortest,
+            scaled_per_step=self.preparation.seq_len is not None,
         )
 
     @property
@@ -72,7 +77,36 @@ class Predictor:
         Raises:
             UserError: A ValueError: if the input is not what the model was trained on.
         """
+        self._check_takes_windows()
         return self.predict_checked(*self.contract.check(x, lengths))
+
+    def predict_table(
+        self, path: str | os.PathLike[str], windows: Literal["all", "last"] = "all", stride: int = 1
+    ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, ClassPrediction | NumberPrediction]]:
+        """Predict for the rows of a table, with a model that was trained on one.
+
+        Args:
+            path: Files with the columns of the training, as ``data.path`` names them; targets are not needed.
+            windows: ``all`` windows, or the ``last`` one of each entity.
+            stride: Rows from one window to the next.
+
+        Returns:
+            ``entity`` (N,) and, where the table has times, ``time`` (N,) of each window's last row; and the predictions
+            by task as of :meth:`predict`.
+
+        Raises:
+            UserError: A ValueError: if the model was not trained on a table, or the rows are not as in training.
+        """
+        from tsmtl.predict_table import predict_table  # which loads tables with polars, and this class
+
+        return predict_table(self, os.fspath(path), windows, stride)
+
+    def _check_takes_windows(self) -> None:
+        if self.features is not None:
+            raise UserError(
+                "x: this model reads channels that are derived from, or scaled within, a whole table; predict_table, "
+                "or tsmtl-predict, takes its rows"
+            )
 
     def embed(self, x: Series, lengths: npt.NDArray[np.integer] | None = None) -> FloatArray:
         """Give the backbone's representations of new instances, what the heads read.
@@ -87,6 +121,7 @@ class Predictor:
         Raises:
             UserError: A ValueError: if the input is not what the model was trained on.
         """
+        self._check_takes_windows()
         split = self._split(*self.contract.check(x, lengths))
         return embeddings_of(self.model.backbone, split).float().cpu().numpy()
 
@@ -94,7 +129,11 @@ class Predictor:
         self, x: FloatArray, lengths: IntArray | None, batch_size: int = EVALUATION_BATCH
     ) -> dict[str, ClassPrediction | NumberPrediction]:
         """Predict for what :attr:`contract` has checked, ``batch_size`` instances at a time."""
-        outputs = outputs_of(self.model, self._split(x, lengths), batch_size)
+        return self.predict_split(self._split(x, lengths), batch_size)
+
+    def predict_split(self, split: Split, batch_size: int = EVALUATION_BATCH) -> dict[str, Prediction]:
+        """Predict for prepared instances."""
+        outputs = outputs_of(self.model, split, batch_size)
         return {name: task.decode(outputs[name].cpu().numpy()) for name, task in self.tasks.items()}
 
     def _split(self, x: FloatArray, lengths: IntArray | None) -> TensorSplit:

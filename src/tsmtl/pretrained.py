@@ -129,12 +129,12 @@ class Pretrained:
                 raise UserError(f"{instances.where}: a channel is named {ours}, in {self.path} it is {theirs}")
 
     def check_length(self, bundle: Bundle, model: MultiTaskModel) -> None:
-        """Check T where the backbone reads one length only.
+        """Check T where backbone or scaling know one length only.
 
         Raises:
             UserError: With both numbers.
         """
-        if model.backbone.reads == "vectors" or model.backbone.takes_lengths:
+        if model.backbone.reads == "vectors" or (model.backbone.takes_lengths and self.preparation.seq_len is None):
             return
         steps, known = bundle.instances.x.shape[2], self.content["input"]["seq_len"]
         if steps != known:

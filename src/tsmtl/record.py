@@ -37,9 +37,21 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
         log.info("data: %s", note)
     for line in leak_lines(instances.facts):
         log.warning("data: %s; metrics will be better than on new data", line)
+    for name, shares in labelled_shares(bundle).items():
+        if min(shares.values()) < 1:
+            said = ", ".join(f"{split} {100 * share:.3g} %" for split, share in shares.items())
+            log.info("labels: %s (%s) of %s", name, instances.targets[name].key, said)
     parameters = sum(p.numel() for p in model.parameters())
     targets = ", ".join(f"{name} ({target.key})" for name, target in instances.targets.items())
     log.info("model: %s, %s parameters, tasks %s, on %s", settings.model.model, f"{parameters:,}", targets, device)
+
+
+def labelled_shares(bundle: Bundle) -> dict[str, dict[str, float]]:
+    """Give the share of instances that have a task's target, by task and split."""
+    return {
+        name: {split: float(target.labelled[rows].mean()) for split, rows in bundle.splits.items()}
+        for name, target in bundle.instances.targets.items()
+    }
 
 
 def about_model(

@@ -17,7 +17,9 @@ from tsmtl.config.schema import Settings
 SUMMARY = "summary.json"  # written last: a run that has it is finished
 LOCK = "run.lock"  # there while a process is at it
 # Where things lie and on what they run; data and pretrained checkpoint are compared by their content.
-PLACES = frozenset({"resume", "device", "pretrained_path", "pretrain.folder", "data.path", "data.root"})
+PLACES = frozenset(
+    {"resume", "device", "pretrained_path", "pretrain.folder", "data.path", "data.root", "data.folder", "data.download"}
+)
 _UNSET = object()
 
 

@@ -18,7 +18,7 @@ from tsmtl.destination import best_model_path
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import import_plugins
 from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
-from tsmtl.record import about_model, draw_run, say_what_starts, versions
+from tsmtl.record import about_model, draw_run, labelled_shares, say_what_starts, versions
 from tsmtl.report.files import write_config, write_json
 from tsmtl.report.predictions import write_predictions
 from tsmtl.resume import (
@@ -125,7 +125,7 @@ def _test_and_report(
     parts.model.load_state_dict(result.best_state)
     predictions = predict(parts.model, parts.tasks, parts.splits["test"])
     truth = truth_of(bundle, "test")
-    test = {name: measure(truth[name], prediction) for name, prediction in predictions.items()}
+    test = {name: measure(parts.tasks[name], truth[name], prediction) for name, prediction in predictions.items()}
 
     details = details_by_task(parts.tasks, truth, predictions)
     places = {"instance": bundle.splits["test"], **bundle.instances.places}
@@ -137,6 +137,7 @@ def _test_and_report(
         "val": result.history[result.best.epoch - 1],
         "epochs": len(result.history),
         "instances": {name: len(rows) for name, rows in bundle.splits.items()},
+        "labelled": labelled_shares(bundle),
         "data": {"where": bundle.instances.where, "sha256": data, "notes": bundle.notes, **bundle.instances.facts},
         "stage": settings.run.stage,
         "pretrained": parts.load_report,

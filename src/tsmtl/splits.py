@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from tsmtl.config.data_settings import DataSettings, NpzSettings
 from tsmtl.config.errors import UserError
 from tsmtl.data.features import Features
 from tsmtl.data.instances import BLOCK_VALUES, SPLITS, Bundle, ClassTarget, FloatArray, IntArray
@@ -12,7 +13,7 @@ from tsmtl.data.preparation import InputPreparation
 from tsmtl.data.windows import Windows
 from tsmtl.tasks.task import Task
 from tsmtl.training.batches import Split, TensorSplit
-from tsmtl.training.read_split import ReadSplit
+from tsmtl.training.lazy_split import LazySplit
 from tsmtl.training.window_split import WindowSplit
 
 
@@ -44,10 +45,18 @@ def with_features(bundle: Bundle, known: Features | None = None) -> tuple[Bundle
 
 
 def make_splits(
-    bundle: Bundle, preparation: InputPreparation, tasks: dict[str, Task], device: torch.device
+    settings: DataSettings,
+    bundle: Bundle,
+    preparation: InputPreparation,
+    tasks: dict[str, Task],
+    device: torch.device,
 ) -> dict[str, Split]:
-    """Put every split on the device; the recording of windows is scaled in place, and cannot be read raw again."""
-    return splits_of_rows(bundle, {name: bundle.splits[name] for name in SPLITS}, preparation, tasks, device)
+    """Put every split on the device; the recording of windows is scaled in place, and cannot be read raw again.
+
+    An input that is no array stays where it is; that of a batch is read and prepared when it is its turn.
+    """
+    block = settings.shuffle_block if isinstance(settings, NpzSettings) else None
+    return splits_of_rows(bundle, {name: bundle.splits[name] for name in SPLITS}, preparation, tasks, device, block)
 
 
 def splits_of_rows(
@@ -56,27 +65,34 @@ def splits_of_rows(
     preparation: InputPreparation,
     tasks: dict[str, Task],
     device: torch.device,
+    shuffle_block: int | None = None,
 ) -> dict[str, Split]:
     """Put some instances on the device; see :func:`make_splits`."""
     x = bundle.instances.x
-    if not isinstance(x, Windows):
-        return {name: _tensors(bundle, r, preparation, tasks, device) for name, r in rows.items()}
+    if not isinstance(x, Windows) or not preparation.by_channel or _any_missing(x.values):
+        return {name: _split(bundle, r, preparation, tasks, device, shuffle_block) for name, r in rows.items()}
     targets = {task: values.to(device) for task, values in _targets(bundle, None, tasks).items()}
-    if not preparation.by_channel or _any_missing(x.values):
-        return {name: ReadSplit(x, r, preparation, targets, device) for name, r in rows.items()}
     preparation.scale_in_place(x.values)
     values = torch.from_numpy(x.values).to(device)
     x.values.flags.writeable = False  # scaled twice would be wrong
     return {name: WindowSplit(values, x, r, targets) for name, r in rows.items()}
 
 
-def _tensors(
-    bundle: Bundle, rows: IntArray, preparation: InputPreparation, tasks: dict[str, Task], device: torch.device
+def _split(
+    bundle: Bundle,
+    rows: IntArray,
+    preparation: InputPreparation,
+    tasks: dict[str, Task],
+    device: torch.device,
+    shuffle_block: int | None,
 ) -> Split:
     instances = bundle.instances
     lengths = None if instances.lengths is None else instances.lengths[rows]
+    found = _targets(bundle, rows, tasks)
+    targets = {task: (t if t.is_floating_point() else t.long()).to(device) for task, t in found.items()}
+    if not isinstance(instances.x, np.ndarray):
+        return LazySplit(instances.x, rows, lengths, preparation, targets, device, shuffle_block)
     x = torch.from_numpy(preparation.apply(instances.x[rows], lengths)).to(device)
-    targets = {task: values.to(device) for task, values in _targets(bundle, rows, tasks).items()}
     return TensorSplit(x, targets, None if lengths is None else torch.from_numpy(lengths))
 
 

@@ -8,17 +8,16 @@ from typing import Any
 
 import torch
 
-from tsmtl.assembly import Parts, truth_of
+from tsmtl.assembly import Parts, make_augmentation, make_sampler, truth_of
 from tsmtl.checkpoint.best import BestCheckpoint
 from tsmtl.checkpoint.last import NAME, LastState
 from tsmtl.config.errors import Interrupted, UserError
-from tsmtl.config.metric_names import monitor_choices
+from tsmtl.config.rules import monitors
 from tsmtl.config.schema import Settings
 from tsmtl.interruption import Interruption
 from tsmtl.report.files import HistoryFile
 from tsmtl.resume import random_state, set_random_state
 from tsmtl.tasks.measure import measure
-from tsmtl.training.batches import steps_per_epoch
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.embedded import embedded
 from tsmtl.training.evaluation import outputs_of
@@ -46,15 +45,18 @@ class Training:
         self, settings: Settings, parts: Parts, generator: torch.Generator, earlier: dict[str, Any] | None
     ) -> None:
         self.settings, self.generator, self.goes_on = settings, generator, earlier is not None
-        self.parts = _on_embeddings(parts) if settings.run.freeze else parts
+        once = settings.run.freeze and not settings.data.augment  # changed inputs have other embeddings in every epoch
+        self.parts = _on_embeddings(parts) if once else parts
         self._truth = truth_of(parts.bundle, "val")
         trainer, model = settings.trainer, self.parts.model
         self.optimizer = build_optimizer(
             model.heads.parameters(), settings.model.lr, trainer, model.backbone.parameters()
         )
-        steps = steps_per_epoch(len(self.parts.splits["train"]), settings.model.batch_size)
-        self.schedule = Schedule(self.optimizer, trainer, settings.model.num_epochs, steps)
-        best = BestEpoch(monitor_choices(settings.tasks)[trainer.monitor], trainer.early_stopping_patience)
+        train = self.parts.splits["train"]
+        self.sampler, self.augmentation = make_sampler(settings, train), make_augmentation(settings, train)
+        self.schedule = Schedule(self.optimizer, trainer, settings.model.num_epochs, self.sampler.steps)
+        higher_is_better = monitors(settings.task, settings.data)[trainer.monitor]
+        best = BestEpoch(higher_is_better, trainer.early_stopping_patience)
         self.result = Fit(best)
         if earlier is None:
             check_monitor(trainer.monitor, self.validate())
@@ -63,7 +65,7 @@ class Training:
             self.optimizer.load_state_dict(earlier["optimizer"])
             self.schedule.load_state(earlier["schedule"])
             set_random_state(earlier["random"], generator)
-            self.result = Fit.from_state(best, earlier["fit"], self.parts.splits["train"].device)
+            self.result = Fit.from_state(best, earlier["fit"], train.device)
 
     def validate(self) -> Row:
         """Measure the model on the val split: losses and metrics by ``val/...`` name."""
@@ -74,7 +76,7 @@ class Training:
             total, losses = parts.criterion(outputs, val.targets)
         row = {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
         for name, task in parts.tasks.items():
-            metrics = measure(self._truth[name], task.decode(outputs[name].cpu().numpy()))
+            metrics = measure(task, self._truth[name], task.decode(outputs[name].cpu().numpy()))
             row |= {f"val/{name}/{metric}": value for metric, value in metrics.items()}
         return row
 
@@ -140,13 +142,14 @@ class Training:
                     result.best,
                     settings.trainer.monitor,
                     num_epochs,
-                    settings.model.batch_size,
+                    self.sampler,
                     self.generator,
                     settings.trainer.gradient_clip,
                     on_epoch,
                     on_better,
                     on_step,
                     settings.trainer.unfreeze_at,
+                    self.augmentation,
                     result,
                 )
                 keep()

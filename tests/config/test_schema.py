@@ -103,7 +103,7 @@ def test_model_and_task_names_get_a_suggestion_from_the_schema():
     text = str(refusal.value)
     assert "model: must be one of lstm, gru, cnn1d, lstm_fcn, lstm_fcn_multi, fc (got 3)" in text
     assert "task: must be one of cls, reg, multi (got 'mult'); did you mean 'multi'?" in text
-    assert "data.source: must be one of synthetic, npz, ts, table, cmapss (got 'npy')" in text
+    assert "data.source: must be one of synthetic, npz, ts, table, cmapss, archive (got 'npy')" in text
 
 
 def test_all_problems_are_reported_at_once(compose):
@@ -149,6 +149,12 @@ def test_all_problems_are_reported_at_once(compose):
             ["data=npz", "data.path=a", "data.split_key=f", "data.test_fold=[]"],
             "data.test_fold: must be a whole number",
         ),
+        (["data.clip_target=[3,3]"], "data.clip_target: the first number must be less than the second (got [3, 3])"),
+        (["data.clip_target=[null,null]"], "data.clip_target: [null, null] clips nothing; give one end at least"),
+        (["data.clip_target=[0]"], "data.clip_target: must be [a number or null, a number or null] or null (got [0])"),
+        (["data.regression_metrics=[phm]"], "data.regression_metrics: must be a list, each phm08 (got ['phm'])"),
+        (["trainer.monitor=val/reg/rmse_capped"], "trainer.monitor: val/reg/rmse_capped needs data.clip_target"),
+        (["trainer.monitor=val/reg/phm08"], "trainer.monitor: must be one of val/loss"),
         (["data=npz", "data.path=a", "data.test_fold=1"], "data.split_key: test_fold and val_fold need the name"),
     ],
 )
@@ -168,6 +174,12 @@ def test_second_classification_needs_num_classes_2_above_1(compose):
 def test_alpha_weighs_task_1_and_the_rest_weighs_task_2(compose):
     assert compose("alpha=0.3").weights == {"cls": 0.3, "reg": 0.7}
     assert compose("model=gru", "task=reg").weights == {"reg": 1.0}
+
+
+def test_metrics_that_are_asked_for_may_choose_the_best_epoch(compose):
+    clip = "data.clip_target=[null,125]"
+    assert compose(clip, "trainer.monitor=val/reg/r2_capped").data.clip_target == [None, 125]
+    assert compose("data.regression_metrics=[phm08]", "trainer.monitor=val/reg/phm08").data.clip_target is None
 
 
 def test_advised_values_are_a_warning_not_an_error(compose):

@@ -11,16 +11,17 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from omegaconf import OmegaConf
 
-from tsmtl.config.data_settings import DataSettings, NpzSettings, SyntheticSettings, TsSettings
+from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
+from tsmtl.config.sources import SOURCES
 from tsmtl.data.instances import Bundle
 from tsmtl.data.loading import load_bundle
 
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("repeatable")
 
-CLASSES = {"synthetic": SyntheticSettings, "npz": NpzSettings, "ts": TsSettings}
+NEEDED = {"synthetic": {}, "npz": {"path": "not_read"}, "ts": {"path": "not_read"}, "archive": {"name": "not_read"}}
 
 
 @cache
@@ -33,8 +34,7 @@ def settings_of() -> Callable[..., DataSettings]:
     """Settings of a source: the defaults of its YAML file, and what the test changes."""
 
     def build(source: str, **changes: Any) -> DataSettings:
-        needed = {} if source == "synthetic" else {"path": "not_read"}
-        return CLASSES[source](**{**shipped_defaults(source), **needed, **changes})
+        return SOURCES[source](**{**shipped_defaults(source), **NEEDED[source], **changes})
 
     return build
 

@@ -47,6 +47,15 @@ def test_padding_is_found_beyond_the_first_block_of_instances(load_arrays):
     assert lengths[BLOCK + 9] == 2
 
 
+def test_scaling_per_step_needs_series_of_equal_length(arrays, load_arrays, refuses):
+    assert load_arrays(arrays, scale="standard_per_step").instances.lengths is None
+    with refuses("data.scale: standard_per_step is for series; vectors (N, E) take standard"):
+        load_arrays(arrays | {"X": arrays["X"][:, :, 0]}, scale="standard_per_step")
+    arrays["X"][3, :, 5:] = NAN
+    with refuses("data.scale: standard_per_step needs", "have 5 to 8 time steps", "data.nan_padding=false"):
+        load_arrays(arrays, scale="standard_per_step")
+
+
 def test_given_lengths_keep_nan_at_the_end_as_missing(arrays, load_arrays):
     arrays["n"] = np.full(40, 8)
     arrays["n"][0] = 5

@@ -230,7 +230,7 @@ def test_the_file_is_closed_whatever_becomes_of_it(tmp_path, arrays, settings_of
     ("name", "parts"),
     [
         ("absent.npz", ["data.path: there is no file", "absent.npz; check the name, or the folder you started from"]),
-        ("folder.npz", ["data.path:", "folder.npz is a folder, not a file"]),
+        ("folder.npz", ["data.path:", "folder.npz is a folder without any .npy file"]),
     ],
 )
 def test_a_path_without_a_file_is_refused(tmp_path, settings_of, refuses, name, parts):

@@ -61,6 +61,43 @@ def test_per_instance_scales_each_series_and_channel_by_itself():
     np.testing.assert_array_equal(got[1, 1], 0)
 
 
+def test_per_step_scaling_meets_scikit_learn_over_the_train_instances():
+    x = series((1500, 3, 5))  # more than a block
+    rows = np.random.default_rng(1).permutation(len(x))[:1200]
+    preparation = fit(x, "standard_per_step", rows=rows)
+    assert preparation.shift.shape == preparation.scale.shape == (3, 5)
+    scaler = StandardScaler().fit(x[rows].reshape(len(rows), -1).astype(np.float64))
+    expected = scaler.transform(x.reshape(len(x), -1).astype(np.float64)).reshape(x.shape)
+    np.testing.assert_allclose(preparation.apply(x), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_per_step_scaling_leaves_what_differs_from_the_usual_cycle():
+    # By hand: at step 0 the train values 1 and 3 have mean 2 and sd 1, at step 1 30 and 30 mean 30 and no spread.
+    x = np.array([[[1, 30]], [[3, 30]], [[5, 31]]], dtype=np.float32)
+    got = fit(x, "standard_per_step", rows=np.array([0, 1])).apply(x)
+    np.testing.assert_allclose(got[:, 0], [[-1, 0], [1, 0], [3, 1]], atol=1e-7)
+
+
+def test_per_step_scaling_knows_gaps_only_through_the_channel():
+    # Step 0 has no value in train: it is filled from its neighbours, and scaled like the channel, mean 5 and sd 3.
+    x = np.array([[[NAN, 2, 8]], [[NAN, 2, 8]]], dtype=np.float32)
+    preparation = fit(x, "standard_per_step")
+    np.testing.assert_allclose(preparation.shift, [[5, 2, 8]])
+    np.testing.assert_allclose(preparation.scale, [[3, 1, 1]])
+    np.testing.assert_allclose(preparation.apply(x)[0], [[-1, 0, 0]], atol=1e-7)
+    missing = fit(np.array([[[1, NAN]], [[3, 10]]], dtype=np.float32), "standard_per_step")
+    np.testing.assert_allclose(missing.shift, [[2, 10]])
+
+
+def test_per_step_scaling_comes_back_from_its_state():
+    x = series((20, 2, 4))
+    preparation = fit(x, "standard_per_step")
+    again = InputPreparation.from_state(json.loads(json.dumps(preparation.state())))
+    assert as_bytes(again) == as_bytes(preparation)
+    assert again.seq_len == 4
+    assert fit(x, "standard").seq_len is None
+
+
 def test_minmax_does_not_clip_what_lies_outside_the_train_range():
     x = np.array([[[0.0, 10.0]], [[-5.0, 20.0]]], dtype=np.float32)
     np.testing.assert_allclose(fit(x, "minmax", rows=np.array([0])).apply(x)[1, 0], [-0.5, 2.0], atol=1e-7)

@@ -114,6 +114,21 @@ def test_each_task_learns_from_its_own_labelled_rows(model, batch):
         torch.testing.assert_close(gradient, expected[name], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(("task", "other"), [("cls", "reg"), ("reg", "cls")])
+def test_a_batch_without_labels_of_one_task_learns_exactly_the_other_task(model, batch, task, other):
+    x, targets = batch
+    nothing = {"cls": torch.full((8,), MISSING), "reg": torch.full((8, 2), float("nan"))}
+    weights = {"cls": 0.3, "reg": 0.7}
+    loss, gradients = backbone_gradients(model, Criterion(MASKED, weights), x, targets | {other: nothing[other]})
+    alone = Criterion({task: MASKED[task]}, {task: weights[task]})
+    loss_alone, of_task = backbone_gradients(model, alone, x, targets)
+    assert loss == loss_alone
+    assert all(torch.equal(gradient, of_task[name]) for name, gradient in gradients.items())
+    total, _ = Criterion(MASKED, weights)(model(x), targets | {other: nothing[other]})
+    total.backward()
+    assert all(torch.equal(p.grad, torch.zeros_like(p)) for p in model.heads[other].parameters())
+
+
 def test_a_batch_without_any_label_moves_nothing(model, batch):
     x, _ = batch
     nothing = {"cls": torch.full((8,), MISSING), "reg": torch.full((8, 2), float("nan"))}

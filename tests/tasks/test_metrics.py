@@ -1,12 +1,13 @@
 """Every metric against scikit-learn, or by hand where scikit-learn has none."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from tsmtl.config.metric_names import CLASSIFICATION, REGRESSION
+from tsmtl.config.metric_names import CAPPED, CLASSIFICATION, ON_REQUEST, REGRESSION, metrics_of_numbers
 from tsmtl.tasks.measure import measure
 from tsmtl.tasks.metrics import (
     auroc,
@@ -14,10 +15,11 @@ from tsmtl.tasks.metrics import (
     confusion_matrix,
     expected_calibration_error,
     f1_per_class,
+    phm08,
     regression_metrics,
     regression_metrics_per_output,
 )
-from tsmtl.tasks.task import ClassPrediction, NumberPrediction
+from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 
 EXACT = 1e-9  # both count in double precision
 
@@ -190,22 +192,68 @@ def test_a_column_without_any_label_leaves_the_other_columns_their_metrics():
 
 def test_measure_gives_exactly_the_metrics_that_a_monitor_may_name():
     ids, probabilities = random_classification(3, seed=0)
-    classes = measure(ids, ClassPrediction(probabilities.argmax(axis=1), np.array(["a"] * 200), probabilities))
+    kind = Task("cls", "cls", "fault", 3, ("a", "b", "c"))
+    classes = measure(kind, ids, ClassPrediction(probabilities.argmax(axis=1), np.array(["a"] * 200), probabilities))
     assert list(classes) == list(CLASSIFICATION)
     assert classes == classification_metrics(ids, probabilities)
     values = np.random.default_rng(0).normal(size=(20, 2))
-    numbers = measure(values, NumberPrediction(values + 1))
-    assert list(numbers) == list(REGRESSION)
+    wear = Task("reg", "reg", "wear", 2)
+    numbers = measure(wear, values, NumberPrediction(values + 1))
+    assert list(numbers) == list(REGRESSION) == list(metrics_of_numbers(False, []))
     assert numbers == regression_metrics(values, values + 1)
+    wear = replace(wear, clip=(None, 0.5), metrics=("phm08",))
+    numbers = measure(wear, values, NumberPrediction(values + 1))
+    assert list(numbers) == list(metrics_of_numbers(True, ["phm08"])) == [*REGRESSION, *CAPPED, "phm08"]
+    assert numbers == regression_metrics(values, values + 1, (None, 0.5), ("phm08",))
 
 
-@pytest.mark.parametrize(("name", "higher_is_better"), [*CLASSIFICATION.items(), *REGRESSION.items()])
+def test_capped_metrics_compare_with_the_clipped_truth_and_the_usual_ones_with_the_file():
+    true, predicted = np.array([[10.0], [100.0], [200.0]]), np.array([[12.0], [120.0], [130.0]])
+    found = regression_metrics(true, predicted, (None, 125.0))
+    # By hand: errors 2, 20, -70 against the file; 2, 20 and 130 - 125 = 5 against the cap.
+    assert found["mae"] == pytest.approx(92 / 3)
+    assert found["rmse"] == pytest.approx(math.sqrt((4 + 400 + 4900) / 3))
+    assert found["mae_capped"] == pytest.approx(9)
+    assert found["rmse_capped"] == pytest.approx(math.sqrt((4 + 400 + 25) / 3))
+    capped = np.array([10.0, 100.0, 125.0])
+    assert found["r2_capped"] == pytest.approx(sk.r2_score(capped, predicted[:, 0]))
+    low = regression_metrics(true, predicted, (50.0, None))  # 12 - 50, 20 and -70
+    assert low["mae_capped"] == pytest.approx((38 + 20 + 70) / 3)
+
+
+def test_capped_metrics_of_a_missing_number_leave_it_out():
+    true = np.array([[np.nan, 1.0], [200.0, np.nan], [100.0, np.nan]])
+    first, second = regression_metrics_per_output(true, np.full((3, 2), 120.0), (None, 125.0), ("phm08",))
+    assert first["mae_capped"] == pytest.approx((5 + 20) / 2)
+    assert first["phm08"] == pytest.approx(math.exp(5 / 13) - 1 + math.exp(20 / 10) - 1)
+    assert second["phm08"] == pytest.approx(math.exp(11.9) - 1)
+    nothing = regression_metrics(np.full((2, 1), np.nan), np.zeros((2, 1)), (None, 125.0), ("phm08",))
+    assert all(math.isnan(value) for value in nothing.values())
+
+
+def test_phm08_by_hand():
+    # 13 cycles too early, on time, 10 and 20 too late: (e - 1) + 0 + (e - 1) + (e^2 - 1).
+    true, predicted = np.array([113.0, 50.0, 90.0, 10.0]), np.array([100.0, 50.0, 100.0, 30.0])
+    assert phm08(true, predicted) == pytest.approx(2 * (math.e - 1) + math.e**2 - 1)
+    assert phm08(true, true) == 0
+    assert phm08(np.zeros(1), np.full(1, 1e5)) == math.inf
+
+
+def test_phm08_is_taken_against_the_clipped_truth_where_there_is_a_range():
+    true, predicted = np.array([[180.0]]), np.array([[135.0]])
+    assert regression_metrics(true, predicted, None, ("phm08",))["phm08"] == pytest.approx(math.exp(45 / 13) - 1)
+    assert regression_metrics(true, predicted, (None, 125), ("phm08",))["phm08"] == pytest.approx(math.e - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "higher_is_better"), [*CLASSIFICATION.items(), *REGRESSION.items(), *CAPPED.items(), *ON_REQUEST.items()]
+)
 def test_the_better_prediction_scores_on_the_side_that_its_name_says(name, higher_is_better):
     ids, _ = random_classification(3, seed=0)
     sure, unsure = 0.98 * np.eye(3)[ids] + 0.02 / 3, 0.4 * np.eye(3)[(ids + 1) % 3] + 0.6 / 3
     true = np.random.default_rng(0).normal(size=(30, 1))
-    good = classification_metrics(ids, sure) | regression_metrics(true, true + 0.1)
-    bad = classification_metrics(ids, unsure) | regression_metrics(true, true + 2.0)
+    good = classification_metrics(ids, sure) | regression_metrics(true, true + 0.1, (-1.5, 1.5), tuple(ON_REQUEST))
+    bad = classification_metrics(ids, unsure) | regression_metrics(true, true + 2.0, (-1.5, 1.5), tuple(ON_REQUEST))
     assert (good[name] > bad[name]) == higher_is_better
     assert good[name] != bad[name]
 

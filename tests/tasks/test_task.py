@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis.extra import numpy as arrays
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task, fit_scaling
 
 CLASSES = Task("cls", "cls", "fault", 3, ("ball", "inner", "outer"))
+LOGARITHM = Task("reg", "reg", "gas", 1, (), "ppm", (1.0,), (2.0,), (None, 500.0), "log1p", ("phm08",))
 NUMBERS = Task("reg", "reg", "wear", 2, unit="mm", shift=(100.0, -3.0), scale=(20.0, 0.5))
 
 
@@ -48,7 +51,40 @@ def test_decoding_logits_by_hand():
     assert prediction.labels.tolist() == ["outer", "ball"]
 
 
-@pytest.mark.parametrize("task", [CLASSES, NUMBERS], ids=["cls", "reg"])
+def test_a_number_is_clipped_then_transformed_then_scaled_by_hand():
+    task = Task("reg", "reg", "gas", 1, shift=(2.0,), scale=(0.5,), clip=(0.0, math.e**3 - 1), transform="log1p")
+    values = np.array([[-7.0], [0.0], [math.e**2 - 1], [1e6], [np.nan]], dtype=np.float32)
+    scaled = task.scaled(values)  # the logarithms are 0, 0, 2 and 3
+    np.testing.assert_allclose(scaled[:, 0], [-4, -4, 0, 2, np.nan], atol=1e-6)
+    decoded = task.decode(np.array([[-4.0], [0.0], [4.0]], dtype=np.float32))
+    assert isinstance(decoded, NumberPrediction)
+    np.testing.assert_allclose(decoded.values[:, 0], [0, math.e**2 - 1, math.e**4 - 1], rtol=1e-6)  # not clipped
+
+
+@given(arrays.arrays(np.float32, (5, 1), elements=st.floats(-0.5, 1e6, width=32)))
+def test_decoding_inverts_the_logarithm(values):
+    task = Task("reg", "reg", "gas", 1, shift=(3.0,), scale=(2.0,), transform="log1p")
+    decoded = task.decode(task.scaled(values))
+    assert isinstance(decoded, NumberPrediction)
+    np.testing.assert_allclose(decoded.values, values, rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_beyond_single_precision_is_decoded_as_infinite_and_warns_of_nothing():
+    task = Task("reg", "reg", "gas", 1, shift=(0.0,), scale=(1.0,), transform="log1p")
+    for output in (100.0, 1e4):  # beyond single, and beyond double precision
+        decoded = task.decode(np.array([[output]], dtype=np.float32))
+        assert isinstance(decoded, NumberPrediction)
+        assert np.isposinf(decoded.values).all()
+
+
+def test_a_state_of_before_clipping_and_transforms_is_read_as_without_them():
+    state = NUMBERS.state()
+    for key in ("clip", "transform", "metrics"):
+        del state[key]
+    assert Task.from_state(state) == NUMBERS
+
+
+@pytest.mark.parametrize("task", [CLASSES, NUMBERS, LOGARITHM], ids=["cls", "reg", "log"])
 def test_a_task_comes_back_from_its_state(task):
     state = task.state()
     assert Task.from_state(state) == task

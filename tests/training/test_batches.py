@@ -1,41 +1,8 @@
-import pytest
 import torch
 
-from tsmtl.training.batches import TensorSplit, in_order, shuffled_rows, steps_per_epoch
+from tsmtl.training.batches import TensorSplit, in_order
 
 CPU = torch.device("cpu")
-
-
-def rows(n: int, batch_size: int, seed: int = 0) -> list[list[int]]:
-    return [r.tolist() for r in shuffled_rows(n, batch_size, torch.Generator().manual_seed(seed), CPU)]
-
-
-@pytest.mark.parametrize(
-    ("n", "batch_size", "sizes"),
-    [
-        (12, 4, [4, 4, 4]),
-        (14, 4, [4, 4, 4, 2]),
-        (13, 4, [4, 4, 5]),  # a last batch of one joins the batch before it
-        (5, 4, [5]),
-        (3, 4, [3]),
-        (1, 4, [1]),
-        (4, 1, [1, 1, 1, 1]),
-    ],
-)
-def test_an_epoch_holds_every_row_once(n, batch_size, sizes):
-    batches = rows(n, batch_size)
-    assert steps_per_epoch(n, batch_size) == len(sizes)
-    assert [len(batch) for batch in batches] == sizes
-    assert sorted(row for batch in batches for row in batch) == list(range(n))
-
-
-def test_the_order_is_that_of_the_generator():
-    assert rows(50, 8, seed=1) == rows(50, 8, seed=1)
-    assert rows(50, 8, seed=1) != rows(50, 8, seed=2)
-    generator = torch.Generator().manual_seed(1)
-    epochs = [torch.cat(shuffled_rows(50, 8, generator, CPU)).tolist() for _ in range(2)]
-    assert epochs[0] != epochs[1]
-    assert epochs[0] != list(range(50))
 
 
 def test_in_order_is_in_order():

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
+from tsmtl.tasks.losses import MISSING, Criterion, cross_entropy, regression_loss
+from tsmtl.training.augmentation import Augmentation, channels_of
 from tsmtl.training.batches import TensorSplit
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
 from tsmtl.training.optimizers import build_optimizer
+from tsmtl.training.sampling import BalancedSampler, BothTasksSampler, Sampler
 from tsmtl.training.schedule import Schedule
 
 BATCH, ALPHA, LR = 6, 0.3, 0.01  # 22 instances: batches of 6, 6, 6 and 4
@@ -75,7 +77,7 @@ def train(trainer, split):
             BestEpoch(higher_is_better=False, patience=patience),
             "val/loss",
             num_epochs,
-            BATCH,
+            Sampler(len(data), BATCH, data.device),
             torch.Generator().manual_seed(seed),
             gradient_clip,
             on_epoch,
@@ -317,13 +319,53 @@ def test_the_share_of_the_rate_follows_the_schedule(train, make_model):
     assert [row["lr"] for row in rows] == pytest.approx([LR * 0.5 * (1 + math.cos(math.pi * i / 3)) for i in range(3)])
 
 
+def test_a_step_on_partly_labelled_rows_is_the_step_on_each_tasks_labelled_subset(train, make_model, split):
+    """Half of the rows have a class alone, the other half a number alone; one step of plain SGD."""
+    ids, numbers = split.targets["cls"].clone()[:BATCH], split.targets["reg"].clone()[:BATCH]
+    ids[3:], numbers[:3] = MISSING, math.nan
+    masked = {"cls": cross_entropy(None, 0.0, masked=True), "reg": regression_loss("mse", 1.0, masked=True)}
+    ours, plain = make_model(), make_model()
+    losses = Criterion(masked, {"cls": ALPHA, "reg": 1 - ALPHA})
+    data = TensorSplit(split.x[:BATCH], {"cls": ids, "reg": numbers})
+    row = train(ours, data=data, losses=losses, optimizer="sgd", momentum=0.0).history[0]
+
+    of_class = torch.nn.CrossEntropyLoss()(plain(split.x[:3])["cls"], split.targets["cls"][:3])
+    of_number = torch.nn.MSELoss()(plain(split.x[3:BATCH])["reg"], split.targets["reg"][3:BATCH])
+    (ALPHA * of_class + (1 - ALPHA) * of_number).backward()
+    assert row["train/cls/loss"] == pytest.approx(of_class.item(), abs=1e-6)
+    assert row["train/reg/loss"] == pytest.approx(of_number.item(), abs=1e-6)
+    for key, parameter in plain.named_parameters():
+        expected = parameter.detach() - LR * parameter.grad
+        torch.testing.assert_close(ours.state_dict()[key], expected, rtol=0, atol=1e-7)
+
+
 class StoppedError(Exception):
     """Ends a training in the middle."""
 
 
+def balanced(split: TensorSplit) -> Sampler:
+    return BalancedSampler(split.targets["cls"], BATCH, split.device)
+
+
+def both_tasks(split: TensorSplit) -> Sampler:
+    return BothTasksSampler((torch.arange(22) < 3, torch.arange(22) > 1), BATCH, split.device)
+
+
+CHANGES = [("channel_mask", 0.3), ("jitter", 0.1), ("mixup", 0.4), ("scaling", 0.1)]
+
+
 @pytest.mark.parametrize("steps", [1, 4, 5, 6, 11])
-def test_stopped_after_any_step_a_training_goes_on_to_the_same_last_bit(trainer, make_model, split, steps):
+@pytest.mark.parametrize(
+    ("make_sampler", "changes"),
+    [(lambda split: Sampler(22, BATCH, split.device), []), (balanced, CHANGES), (both_tasks, CHANGES)],
+    ids=["random", "balanced, augmented", "both tasks, augmented"],
+)
+def test_stopped_after_any_step_a_training_goes_on_to_the_same_last_bit(
+    trainer, make_model, split, steps, make_sampler, changes
+):
     """Four steps and the end of the epoch: every fifth call comes between epochs."""
+    sampler = make_sampler(split)
+    augmentation = Augmentation(changes, channels_of(split)) if changes else None
     settings = trainer(schedule="plateau", plateau_patience=1, warmup_epochs=1)
 
     def parts() -> tuple[MultiTaskModel, torch.optim.Optimizer, Schedule, torch.Generator]:
@@ -350,8 +392,9 @@ def test_stopped_after_any_step_a_training_goes_on_to_the_same_last_bit(trainer,
                 return {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
 
             best, loss = result.best, criterion()
-            shared = (split, validate, best, "val/loss", 3, BATCH, generator)
-            return fit(model, loss, optimizer, schedule, *shared, on_step=on_step, result=result)
+            shared = (split, validate, best, "val/loss", 3, sampler, generator)
+            more = {"augmentation": augmentation, "result": result}
+            return fit(model, loss, optimizer, schedule, *shared, on_step=on_step, **more)
 
         if stop_after is not None:
             with pytest.raises(StoppedError):

@@ -11,7 +11,9 @@ if TYPE_CHECKING:  # hydra takes longer to import than some answers may take
 
 GROUPS = ("task", "data", "model", "trainer", "experiment")
 _SETTING = re.compile(r"^(?P<key>[A-Za-z_]\w*(\.\w+)*)=")
-_FREE_TEXT = re.compile(r"(path|root|checkpoint|output|unit|_dir|_key|_target(_2)?)$")  # keys whose value is any text
+_FREE_TEXT = re.compile(
+    r"(path|root|checkpoint|output|unit|_dir|_key|(class|regression)_target(_2)?)$"
+)  # keys whose value is any text
 _PLAIN_VALUE = re.compile(r"[\w/\\.:+%*@?$ {}|-]*", re.ASCII)  # what Hydra's grammar takes without quotes
 
 

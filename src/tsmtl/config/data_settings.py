@@ -4,11 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tsmtl.config.augment_settings import Change
 from tsmtl.config.section import Count, Section, Text
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 FoldIds = Annotated[list[int] | list[str], Field(min_length=1)]
 FoldId = int | str | FoldIds
+Range = Annotated[list[float | None], Field(min_length=2, max_length=2)]
 
 
 class DataSettings(Section):
@@ -18,19 +20,37 @@ class DataSettings(Section):
     test_fraction: Fraction = Field(description="share of all instances to test on, where no split is given")
     val_fraction: Fraction = Field(description="share of the rest to validate on, where no split is given")
     seed: Annotated[int, Field(ge=0)] = Field(description="of random splits and simulations; not the run's seed")
-    scale: Literal["none", "standard", "minmax", "per_instance"] = Field(
+    scale: Literal["none", "standard", "standard_per_step", "minmax", "per_instance"] = Field(
         description="scaling of the input, fitted on the train split"
+    )
+    clip_target: Range | None = Field(
+        description="[low, high] that the number is clipped to for training; adds metrics against the clipped truth"
+    )
+    transform_target: Literal["none", "log1p"] = Field(
+        description="function of the number, once clipped, that is trained on; predictions are turned back"
     )
     scale_target: Literal["none", "standard"] = Field(
         description="scaling of the number for training; metrics and predictions are in its own units"
     )
+    regression_metrics: list[Literal["phm08"]] = Field(description="more metrics of the number")
+    augment: list[Change] = Field(description="random changes of the train split's batches, one after another")
+
+    @property
+    def changes(self) -> list[tuple[str, float]]:
+        """Name and value of each change of ``augment``."""
+        return [pair for change in self.augment for pair in change]
 
 
-class FileSettings(DataSettings):
+class RecordedSettings(DataSettings):
+    """Settings of the sources that read what was recorded, where values may be missing."""
+
+    missing: Literal["interpolate", "mean", "error"] = Field(description="what becomes of NaN in the input")
+
+
+class FileSettings(RecordedSettings):
     """Settings of the sources that read a file."""
 
-    path: Text = Field(description="the file")
-    missing: Literal["interpolate", "mean", "error"] = Field(description="what becomes of NaN in the input")
+    path: Text = Field(description="the file; data=npz: or a folder of .npy files")
 
 
 class SyntheticSettings(DataSettings):
@@ -66,9 +86,21 @@ class NpzSettings(FileSettings):
     nan_padding: bool = Field(description="time steps at the end that are NaN in every channel are padding")
     channels_key: Text | None = Field(description="array of channel names")
     class_names_key: Text | None = Field(description="array of class names for the ids 0 ... K - 1")
+    shuffle_block: Count | None = Field(
+        description="folder of .npy files: neighbours that stay together in the random order of an epoch"
+    )
 
 
 class TsSettings(FileSettings):
     """Settings of ``data=ts``."""
 
     source: Literal["ts"] = Field(description="kind of source")
+
+
+class ArchiveSettings(RecordedSettings):
+    """Settings of ``data=archive``."""
+
+    source: Literal["archive"] = Field(description="kind of source")
+    name: Text = Field(description="the set, such as BasicMotions")
+    folder: Text = Field(description="where fetched sets are kept")
+    download: bool = Field(description="fetch a set that is not there")

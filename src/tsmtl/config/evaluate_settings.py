@@ -2,25 +2,31 @@
 
 from copy import copy
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, cast
 
+import yaml
 from pydantic import Field, create_model
 
 from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.errors import UserError
-from tsmtl.config.predict_settings import INPUTS, ModelSettings, ending_problems, unread_problems
+from tsmtl.config.location import config_dir
+from tsmtl.config.predict_settings import ModelSettings, ending_problems, input_problems, unread_problems
 from tsmtl.config.rules import RULES
 from tsmtl.config.run_settings import TASKS
 from tsmtl.config.schema import check_section
 from tsmtl.config.section import Section, Text
 from tsmtl.config.sources import SOURCES
 
-_FITTED = ("source", "scale", "scale_target", "missing")  # the model knows them
+_FITTED = (  # the model knows them
+    *("source", "scale", "scale_target", "missing"),
+    *("clip_target", "transform_target", "regression_metrics"),
+)
+_OF_TRAINING = ("shuffle_block", "augment")
 _READ_OF_A_FILE = {
     *("path", "input_key", "lengths_key", "instance_key", "class_names_key"),
     *("class_target", "class_target_2", "regression_target"),
 }
+_READ_OF_ROWS = {"test_windows", "stride", "separator", "columns", "entity", "time", "time_format", "duplicates"}
 TARGET_SETTINGS = {"cls": "class_target", "cls_2": "class_target_2", "reg": "regression_target"}
 
 
@@ -44,7 +50,7 @@ def evaluate_data_settings() -> type[EvaluateDataSettings]:
     fields: dict[str, Any] = {}
     for source in SOURCES.values():
         for key, field in source.model_fields.items():
-            if key in _FITTED:
+            if key in (*_FITTED, *_OF_TRAINING):
                 continue
             optional = copy(field)
             optional.default = None
@@ -64,16 +70,14 @@ def evaluate_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[s
         problems.append("tasks: must name a task, or be null for all")
     if "data.path" in typed:
         path = settings["data"].path
-        unknown = ending_problems("data.path", path, INPUTS)
+        unknown = input_problems(path)
         if own.split is None:
             problems += unknown or unread_problems(path, typed)
             problems += [
                 f"{key}: is not read for all instances of a file; name a split as well, or leave it out"
                 for key in sorted(typed)
-                if key.startswith("data.") and key.removeprefix("data.") not in _READ_OF_A_FILE
+                if key.startswith("data.") and key.removeprefix("data.") not in _READ_OF_A_FILE | _READ_OF_ROWS
             ]
-        elif Path(path).suffix.lower() == ".csv":
-            problems.append("split: a .csv file has no splits; leave split out to take all of its instances")
     elif "data.instance_key" in typed:
         problems.append("data.instance_key: is for .csv files; name one with data.path")
     return problems
@@ -83,7 +87,7 @@ def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoin
     """Give the settings of the data that a model was trained on, some replaced.
 
     Args:
-        flat: The settings that its checkpoint holds.
+        flat: The settings that its checkpoint holds; what is newer than it has the default that ships.
         replaced: Settings of the data to replace, by name.
         checkpoint: The file, for messages.
 
@@ -95,7 +99,7 @@ def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoin
     problems: list[str] = []
     task_section = TASKS[flat["task"]]
     sections = {
-        "data": check_section(SOURCES[source], flat["data"] | replaced, "data", problems, owner),
+        "data": check_section(SOURCES[source], _defaults(source) | flat["data"] | replaced, "data", problems, owner),
         "task": check_section(
             task_section, {key: flat[key] for key in task_section.model_fields if key in flat}, "", problems, owner
         ),
@@ -106,3 +110,12 @@ def data_of_checkpoint(flat: dict[str, Any], replaced: dict[str, Any], checkpoin
     if problems:
         raise UserError(problems)
     return cast(DataSettings, sections["data"])
+
+
+def _defaults(source: str) -> dict[str, Any]:
+    """Give the defaults of a source: its file's, over those of the files that it builds on."""
+    content = yaml.safe_load((config_dir() / "data" / f"{source}.yaml").read_text(encoding="utf-8"))
+    defaults: dict[str, Any] = {}
+    for file in content.pop("defaults", []):
+        defaults |= content if file == "_self_" else _defaults(file)
+    return defaults or dict(content)

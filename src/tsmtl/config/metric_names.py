@@ -1,5 +1,7 @@
 """Names of the metrics and which way is better; ``tsmtl.tasks.metrics`` computes them."""
 
+from collections.abc import Iterable
+
 CLASSIFICATION: dict[str, bool] = {  # True: higher is better
     "accuracy": True,
     "balanced_accuracy": True,
@@ -9,17 +11,30 @@ CLASSIFICATION: dict[str, bool] = {  # True: higher is better
     "ece": False,
 }
 REGRESSION: dict[str, bool] = {"rmse": False, "mae": False, "r2": True}
+CAPPED = {f"{name}_capped": higher for name, higher in REGRESSION.items()}  # against the truth as it is trained on
+ON_REQUEST: dict[str, bool] = {"phm08": False}
 
 
-def monitor_choices(tasks: dict[str, str]) -> dict[str, bool]:
+def metrics_of_numbers(capped: bool, more: Iterable[str]) -> dict[str, bool]:
+    """Map the metrics of a regression to whether higher is better.
+
+    Args:
+        capped: Whether ``data.clip_target`` is given.
+        more: ``data.regression_metrics``.
+    """
+    return REGRESSION | (CAPPED if capped else {}) | {name: ON_REQUEST[name] for name in more}
+
+
+def monitor_choices(tasks: dict[str, str], numbers: dict[str, bool]) -> dict[str, bool]:
     """Map every value that ``trainer.monitor`` may take to whether higher is better.
 
     Args:
         tasks: Kind (``cls`` or ``reg``) by task name.
+        numbers: What :func:`metrics_of_numbers` gave.
     """
     choices = {"val/loss": False}
     for name, kind in tasks.items():
         choices[f"val/{name}/loss"] = False
-        for metric, higher in (CLASSIFICATION if kind == "cls" else REGRESSION).items():
+        for metric, higher in (CLASSIFICATION if kind == "cls" else numbers).items():
             choices[f"val/{name}/{metric}"] = higher
     return choices

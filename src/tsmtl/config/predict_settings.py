@@ -9,6 +9,7 @@ from pydantic import Field
 from tsmtl.config.section import Count, Section, Text
 
 INPUTS = (".npz", ".ts", ".csv")
+TABLES = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")  # of models trained on tables
 OUTPUTS = (".csv", ".npz", ".parquet")
 _READ_BY = {"input_key": ".npz", "lengths_key": ".npz", "instance_key": ".csv"}
 
@@ -31,10 +32,14 @@ class PredictSettings(ModelSettings):
 class PredictDataSettings(Section):
     """The section ``data`` of ``tsmtl-predict``."""
 
-    path: Text = Field(description="file of new instances: .npz, .ts or .csv")
+    path: Text = Field(
+        description="new instances: a .npz, .ts or .csv file, a folder of .npy files, or files of tables as in training"
+    )
     input_key: Text | None = Field(description=".npz: array of series (N, C, T) or vectors (N, E)")
     lengths_key: Text | None = Field(description=".npz: array of lengths of padded series")
     instance_key: Text = Field(description=".csv: column that names the instance of each row")
+    windows: Literal["all", "last"] = Field(description="tables: predict for all windows, or the last of each entity")
+    stride: Count = Field(description="tables: rows from one window to the next")
 
 
 def ending_problems(key: str, path: str, endings: Iterable[str]) -> list[str]:
@@ -44,10 +49,51 @@ def ending_problems(key: str, path: str, endings: Iterable[str]) -> list[str]:
     return [f"{key}: must be a file that ends in {', '.join(endings)} (got '{path}')"]
 
 
+def input_format(path: str) -> str:
+    """Give the ending that tells the format of a file; a folder of .npy files is read like a .npz file."""
+    return ".npz" if Path(path).expanduser().is_dir() else Path(path).suffix.lower()
+
+
+def input_problems(path: str) -> list[str]:
+    """Say if the input is of no format that is known."""
+    if input_format(path) in INPUTS or is_table(path):
+        return []
+    return ending_problems("data.path", path, dict.fromkeys((*INPUTS, *TABLES)))
+
+
+def is_table(path: str) -> bool:
+    """Say whether a path may name files of a table."""
+    place = Path(path).expanduser()
+    return path.lower().endswith(TABLES) or place.is_dir() or "*" in path
+
+
+def kind_problems(path: str, on_table: bool, typed: frozenset[str]) -> list[str]:
+    """Say what does not fit a model that was trained on a table, or on instances.
+
+    Args:
+        path: The input.
+        on_table: Whether the model was trained on a table.
+        typed: Keys that the user gave on the command line.
+    """
+    if not on_table:
+        problems = [] if input_format(path) in INPUTS else ending_problems("data.path", path, INPUTS)
+        return problems + [
+            f"data.{key}: is for models that were trained on a table; this one reads instances"
+            for key in ("windows", "stride")
+            if f"data.{key}" in typed
+        ]
+    problems = [] if is_table(path) else ending_problems("data.path", path, TABLES)
+    return problems + [
+        f"data.{key}: the model was trained on a table, whose columns it knows; leave it out"
+        for key in _READ_BY
+        if f"data.{key}" in typed
+    ]
+
+
 def predict_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[str]:
     """Check what the checked sections of ``tsmtl-predict`` say of the files."""
     path, output = settings["data"].path, settings[""].output
-    problems = ending_problems("data.path", path, INPUTS) + ending_problems("output", output, OUTPUTS)
+    problems = input_problems(path) + ending_problems("output", output, OUTPUTS)
     if Path(path).resolve() == Path(output).resolve():
         problems.append(f"output: {output} is the file to read; name another")
     return problems or unread_problems(path, typed)
@@ -55,7 +101,7 @@ def predict_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[st
 
 def unread_problems(path: str, typed: frozenset[str]) -> list[str]:
     """Say which typed settings are for another format than that of the file."""
-    suffix = Path(path).suffix.lower()
+    suffix = input_format(path)
     return [
         f"data.{key}: is for {ending} files; {path} is none"
         for key, ending in _READ_BY.items()

@@ -41,6 +41,10 @@ def _fitting(trainer: Mapping[str, Any], task: str) -> dict[str, Any]:
     fitting: dict[str, Any] = {}
     if task == "reg":
         fitting = {"class_weights": "none", "label_smoothing": 0.0}
+    if task == "cls":
+        fitting = {"regression_weights": "none"}
+    if trainer.get("sampler") in {"reg": ("balanced", "both_tasks"), "cls": ("both_tasks",)}.get(task, ()):
+        fitting["sampler"] = "random"
     _, _, watched = str(trainer.get("monitor")).partition("/")
     if "/" in watched and watched.partition("/")[0] not in _KINDS[task]:
         fitting["monitor"] = "val/loss"

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from tsmtl.config.data_settings import DataSettings, NpzSettings
-from tsmtl.config.metric_names import monitor_choices
+from tsmtl.config.data_settings import ArchiveSettings, DataSettings, NpzSettings
+from tsmtl.config.metric_names import CAPPED, metrics_of_numbers, monitor_choices
 from tsmtl.config.model_settings import CNN1DSettings, LSTMFCNSettings, ModelSettings
 from tsmtl.config.pretraining import SHARED
 from tsmtl.config.run_settings import (
@@ -147,6 +147,14 @@ def _targets_for_task(task: TaskSettings, data: DataSettings) -> list[str]:
     return problems
 
 
+def _archive_has_one_target(task: TaskSettings, data: DataSettings) -> list[str]:
+    if isinstance(data, ArchiveSettings) and task.task == "multi":
+        return [
+            "task: a set of data=archive has a class or a number per instance, never both; take task=cls or task=reg"
+        ]
+    return []
+
+
 def _split_keys(data: DataSettings) -> list[str]:
     if not isinstance(data, NpzSettings):
         return []
@@ -162,16 +170,58 @@ def _split_keys(data: DataSettings) -> list[str]:
     return problems
 
 
-def _monitor(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
-    choices = monitor_choices(task_kinds(task, data))
-    return [] if trainer.monitor in choices else [f"trainer.monitor: {must_be_one_of(choices, trainer.monitor)}"]
-
-
-def _class_weights(task: TaskSettings, trainer: TrainerSettings) -> list[str]:
-    if task.task != "reg":
+def _clip_target(data: DataSettings) -> list[str]:
+    if data.clip_target is None:
         return []
-    typed = {"class_weights": trainer.class_weights != "none", "label_smoothing": trainer.label_smoothing > 0}
-    return [f"trainer.{key}: task=reg has no classes" for key, given in typed.items() if given]
+    low, high = data.clip_target
+    if low is None and high is None:
+        return ["data.clip_target: [null, null] clips nothing; give one end at least, or null"]
+    if low is not None and high is not None and low >= high:
+        return [f"data.clip_target: the first number must be less than the second (got [{low:g}, {high:g}])"]
+    return []
+
+
+def monitors(task: TaskSettings, data: DataSettings) -> dict[str, bool]:
+    """Map every value that ``trainer.monitor`` may take with these tasks and data to whether higher is better."""
+    numbers = metrics_of_numbers(data.clip_target is not None, data.regression_metrics)
+    return monitor_choices(task_kinds(task, data), numbers)
+
+
+def _monitor(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
+    choices, monitor = monitors(task, data), trainer.monitor
+    if monitor in choices:
+        return []
+    if monitor.rpartition("/")[2] in CAPPED and monitor.removesuffix("_capped") in choices:
+        return [f"trainer.monitor: {monitor} needs data.clip_target, such as [null, 125]"]
+    return [f"trainer.monitor: {must_be_one_of(choices, monitor)}"]
+
+
+def _weights(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
+    kinds, problems = task_kinds(task, data).values(), []
+    if "cls" not in kinds:
+        typed = {
+            "class_weights": trainer.class_weights != "none",
+            "label_smoothing": trainer.label_smoothing > 0,
+            "sampler": trainer.sampler == "balanced",
+        }
+        problems += [f"trainer.{key}: task={task.task} has no classes" for key, given in typed.items() if given]
+    if "reg" not in kinds and trainer.regression_weights != "none":
+        problems.append(
+            f"trainer.regression_weights: task={task.task} has no number"
+            + (" with data.class_target_2" if task.task == "multi" else "")
+        )
+    if len(kinds) < 2 and trainer.sampler == "both_tasks":
+        problems.append(f"trainer.sampler: both_tasks is for task=multi; task={task.task} has one task")
+    return problems
+
+
+def _changes_stand_once(data: DataSettings) -> list[str]:
+    names = [name for name, _ in data.changes]
+    return [
+        f"data.augment: {name} stands there {names.count(name)} times; once is enough"
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
 
 
 def _warmup_ends(model: ModelSettings, trainer: TrainerSettings) -> list[str]:
@@ -189,11 +239,14 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (_one_kernel_per_convolution, ("model",)),
     (_kernel_fits_typed_length, ("model",)),
     (_targets_for_task, ("task", "data")),
+    (_archive_has_one_target, ("task", "data")),
     (_split_keys, ("data",)),
     (table_targets, ("data",)),
     (table_splits, ("data",)),
     (table_reading, ("data",)),
+    (_clip_target, ("data",)),
     (_monitor, ("task", "data", "trainer")),
-    (_class_weights, ("task", "trainer")),
+    (_weights, ("task", "data", "trainer")),
+    (_changes_stand_once, ("data",)),
     (_warmup_ends, ("model", "trainer")),
 ]

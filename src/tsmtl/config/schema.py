@@ -166,7 +166,9 @@ def check_section(
     try:
         return section.model_validate(dict(value))
     except ValidationError as error:
-        for key, kind in dict.fromkeys((str(e["loc"][0]), e["type"]) for e in error.errors(include_url=False)):
+        found = [(e["loc"], e["type"]) for e in error.errors(include_url=False)]
+        # What is wrong within a value is wrong with the value.
+        for key, kind in dict.fromkeys((str(loc[0]), kind if len(loc) == 1 else "") for loc, kind in found):
             name = f"{prefix}.{key}" if prefix else key
             if kind == "extra_forbidden":
                 line = f"{name}: {(unknown or _unknown)(name, key, section, owner)}"

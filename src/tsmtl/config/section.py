@@ -3,7 +3,7 @@
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
@@ -45,8 +45,12 @@ def _describe(annotation: Any, metadata: list[Any]) -> str:
         return values[0] if len(values) == 1 else "one of " + ", ".join(values)
     if origin is list:
         (element,) = get_args(annotation)
+        if sizes := [m.max_length for m in metadata if isinstance(m, MaxLen)]:  # of a fixed length
+            return "[" + ", ".join([_describe(element, [])] * sizes[0]) + "]"
         at_least = ", not empty" if any(isinstance(m, MinLen) for m in metadata) else ""
         return f"a list{at_least}, each {_describe(element, [])}"
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return "{" + ", ".join(f"{key}: {expectation(field)}" for key, field in annotation.model_fields.items()) + "}"
     noun = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(annotation, "a value")
     bounds = _bounds(metadata)
     return f"{noun}{bounds}"

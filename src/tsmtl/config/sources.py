@@ -1,6 +1,6 @@
 """The kinds of data source by the name that ``data.source`` gives them."""
 
-from tsmtl.config.data_settings import DataSettings, NpzSettings, SyntheticSettings, TsSettings
+from tsmtl.config.data_settings import ArchiveSettings, DataSettings, NpzSettings, SyntheticSettings, TsSettings
 from tsmtl.config.table_settings import CmapssSettings, TableSettings
 
 SOURCES: dict[str, type[DataSettings]] = {
@@ -9,4 +9,5 @@ SOURCES: dict[str, type[DataSettings]] = {
     "ts": TsSettings,
     "table": TableSettings,
     "cmapss": CmapssSettings,
+    "archive": ArchiveSettings,
 }

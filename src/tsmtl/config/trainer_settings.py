@@ -25,6 +25,12 @@ class TrainerSettings(Section):
     unfreeze_at: Annotated[int, Field(ge=2)] | None = Field(
         description="stage=finetune: epoch in which the backbone begins to learn"
     )
+    sampler: Literal["random", "balanced", "both_tasks"] = Field(
+        description="instances of a batch: at random; every class equally often; some labelled for either task"
+    )
+    epoch_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="share of the train instances, drawn anew, that an epoch reads"
+    )
     gradient_clip: Positive | None = Field(description="largest norm of the gradient")
     monitor: Text = Field(description="chooses the best epoch: val/loss or val/<task>/<metric>")
     class_weights: Literal["none", "balanced"] | list[Positive] = Field(
@@ -33,3 +39,4 @@ class TrainerSettings(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(description="label smoothing of the cross-entropy")
     regression_loss: Literal["mse", "mae", "huber"] = Field(description="loss of the standardised number")
     huber_delta: Positive = Field(description="where regression_loss=huber turns linear, in sd of the target")
+    regression_weights: Literal["none", "rare"] = Field(description="weights of the number's values in the loss")

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tsmtl.config.errors import UserError
+from tsmtl.data.features import RowContext
 from tsmtl.data.instances import Bundle, ClassTarget, Instances, IntArray, NumberTarget, Target, blocks
 from tsmtl.data.windows import Windows
 
@@ -36,7 +37,8 @@ def check_input(instances: Instances, splits: dict[str, IntArray], missing: str)
     in_train[splits["train"]] = True
     for rows in blocks(len(x), x):
         start = rows.start
-        block = x[rows] if x.ndim == 3 else x[rows, :, None]  # (n, C, T)
+        block = x[rows]
+        block = block if x.ndim == 3 else block[:, :, None]  # (n, C, T)
         if instances.lengths is not None:
             block = block.copy()
             outside = np.arange(block.shape[2]) >= instances.lengths[rows, None, None]
@@ -135,7 +137,14 @@ def data_hash(bundle: Bundle) -> str:
     """Give the SHA-256 of inputs, lengths, targets and splits."""
     digest = hashlib.sha256()
     instances = bundle.instances
-    arrays = _input_arrays(instances) + ([] if instances.lengths is None else [instances.lengths])
+    arrays: list[npt.NDArray[Any]] = [] if instances.lengths is None else [instances.lengths]
+    x = instances.x
+    if isinstance(x, Windows):
+        arrays += _recorded(x, instances.context)
+    else:
+        digest.update(f"{x.dtype} {x.shape}".encode())
+        for rows in blocks(len(x), x):
+            digest.update(np.ascontiguousarray(x[rows]).data)
     for target in instances.targets.values():
         arrays.append(target.values if isinstance(target, NumberTarget) else target.ids)
     arrays += [bundle.splits[name] for name in sorted(bundle.splits)]
@@ -145,16 +154,13 @@ def data_hash(bundle: Bundle) -> str:
     return digest.hexdigest()
 
 
-def _input_arrays(instances: Instances) -> list[npt.NDArray[Any]]:
-    x, context = instances.x, instances.context
-    if not isinstance(x, Windows):
-        return [x]  # type: ignore[list-item]  # an array
-    said = np.array([x.window, x.stride, x.horizon])
+def _recorded(windows: Windows, context: RowContext | None) -> list[npt.NDArray[Any]]:
     conditions: list[npt.NDArray[Any]] = []
     if context is not None and context.condition is not None:
         numbers = context.condition.numbers
         conditions = [codes for codes, _ in context.condition.texts] if numbers is None else [numbers]
-    return [x.values, x.start, x.count, x.offset, said, *conditions]
+    said = np.array([windows.window, windows.stride, windows.horizon])
+    return [windows.values, windows.start, windows.count, windows.offset, said, *conditions]
 
 
 def _noun(instances: Instances) -> str:

@@ -12,7 +12,7 @@ from tsmtl.data.csv_rows import WHITESPACE, CsvRows
 from tsmtl.data.instances import Instances
 from tsmtl.data.table import instances_of
 from tsmtl.data.table_cells import Place, numbers
-from tsmtl.data.table_reading import Frame, Source
+from tsmtl.data.table_reading import Frame, Source, source_of_files
 
 COLUMNS = ["engine", "cycle", *(f"setting_{i}" for i in (1, 2, 3)), *(f"s{i}" for i in range(1, 22))]
 LIFE = "remaining_life"
@@ -55,6 +55,13 @@ def load_cmapss(settings: CmapssSettings, tasks: dict[str, str]) -> Instances:
     columns = [*COLUMNS, LIFE]
     source = Source(f"{folder} ({subset})", columns, len(train) + len(test), both[0][1].select(columns), frames)
     return instances_of(settings, tasks, source)
+
+
+def source_of_new_engines(settings: CmapssSettings) -> tuple[CmapssSettings, Source]:
+    """Open a file of engines to predict: text as the set has it (.txt, .txt.gz), or a table with named columns."""
+    if settings.path.lower().endswith((".txt", ".txt.gz")):
+        settings = settings.model_copy(update={"separator": WHITESPACE, "columns": COLUMNS})
+    return settings, source_of_files(settings)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -27,6 +27,7 @@ class InputContract:
         missing: What became of NaN in training; ``error`` allows none.
         takes_lengths: Whether the model reads series of any length; else T is ``seq_len`` alone.
         shortest: Fewest time steps it can read.
+        scaled_per_step: Whether each time step has a scaling of its own, so that T is ``seq_len`` alone too.
     """
 
     kind: str
@@ -36,6 +37,12 @@ class InputContract:
     missing: str
     takes_lengths: bool
     shortest: int
+    scaled_per_step: bool = False
+
+    @property
+    def any_length(self) -> bool:
+        """Whether series of other lengths than ``seq_len`` can be read."""
+        return self.kind == "series" and self.takes_lengths and not self.scaled_per_step
 
     def check(
         self, x: Series, lengths: npt.NDArray[np.integer] | None, where: str = "x", names: Names | None = None
@@ -78,8 +85,9 @@ class InputContract:
             lengths = lengths_of_nan_padding(array)
             if lengths is not None and (lengths == 0).any():
                 raise UserError(f"{place(int(np.argmin(lengths)))} has no value at all; leave it out")
-        if lengths is not None and not self.takes_lengths:
-            raise UserError(f"{where}: this model reads series of equal lengths only")
+        if lengths is not None and not self.any_length:
+            why = "; each time step has a scaling of its own" if self.scaled_per_step else ""
+            raise UserError(f"{where}: this model reads series of equal lengths only{why}")
         steps = None if lengths is None else checked_lengths(lengths, len(array), array.shape[-1], "lengths")
         if steps is not None and steps.min() < self.shortest:
             row = int(np.argmin(steps))
@@ -123,13 +131,14 @@ class InputContract:
             )
         if self.kind != "series":
             return
-        if not self.takes_lengths and shape[2] != self.seq_len:
-            raise UserError(
-                f"{where}: the model was trained with {self.seq_len} time steps and reads no other length "
-                f"(got {shape[2]})"
-            )
+        if not self.any_length and shape[2] != self.seq_len:
+            raise UserError(f"{where}: {self._one_length()} (got {shape[2]})")
         if shape[2] < self.shortest:
             raise UserError(f"{where}: the model reads series of {self.shortest} time steps or more (got {shape[2]})")
+
+    def _one_length(self) -> str:
+        why = " (data.scale=standard_per_step)" if self.scaled_per_step else ""
+        return f"the model was trained with {self.seq_len} time steps and reads no other length{why}"
 
     def check_channels(self, names: list[str], where: str) -> None:
         """Check the names of the channels of a file that names them.
@@ -159,13 +168,10 @@ class InputContract:
             if 0 in ends and whole[ends.index(0)]:
                 raise UserError(f"{place(ends.index(0))} has no value at all; leave it out")
             series = [s[:, :end] for s, end in zip(series, ends, strict=True)]
-        if not self.takes_lengths and len(series[0]) == len(self.channels):
+        if not self.any_length and len(series[0]) == len(self.channels):
             for row, s in enumerate(series):
                 if s.shape[1] != self.seq_len:
-                    raise UserError(
-                        f"{place(row)} has {s.shape[1]} time steps; the model was trained with {self.seq_len} "
-                        "and reads no other length"
-                    )
+                    raise UserError(f"{place(row)} has {s.shape[1]} time steps; {self._one_length()}")
         return pad(series)
 
 

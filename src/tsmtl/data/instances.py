@@ -17,22 +17,26 @@ BLOCK = 1024  # instances worked on at a time at most, and
 BLOCK_VALUES = 2**22  # values (32 MiB in double precision), so that memory stays near the size of the data
 
 
-class Input(Protocol):
-    """Series (N, C, T) or vectors (N, E): an array, or what reads like one and is not held whole."""
+class Rows(Protocol):
+    """Series (N, C, T) or vectors (N, E) of which any rows come as an array; an array is the plainest."""
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Sizes."""
+    def shape(self) -> tuple[Any, ...]:
+        """(N, C, T) or (N, E)."""
 
     @property
     def ndim(self) -> int:
-        """3 of series, 2 of vectors."""
+        """3 for series, 2 for vectors."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the arrays that come: float32."""
 
     def __len__(self) -> int:
         """N."""
 
-    def __getitem__(self, rows: Any, /) -> Any:
-        """Give some instances as an array."""
+    def __getitem__(self, rows: slice | IntArray, /) -> FloatArray:
+        """Give rows as an array."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class NumberTarget:
 Target = ClassTarget | NumberTarget
 
 
-def blocks(n: int, x: Input) -> Iterator[slice]:
+def blocks(n: int, x: Rows) -> Iterator[slice]:
     """Give slices that cover ``n`` instances shaped like those of ``x``, each small enough to copy."""
     size = max(1, min(BLOCK, BLOCK_VALUES // max(1, int(np.prod(x.shape[1:])))))
     return (slice(start, start + size) for start in range(0, n, size))
@@ -89,7 +93,8 @@ class Instances:
     """A data set as its source gives it.
 
     Attributes:
-        x: (N, C, T) series, padded where lengths differ, or (N, E) vectors; float32, NaN where a value is missing.
+        x: (N, C, T) series, padded where lengths differ, or (N, E) vectors; float32, NaN where a value is missing. No
+            array where the source leaves it in its files.
         targets: Targets by task name.
         where: The file, for messages.
         channels: C (or E) names.
@@ -103,7 +108,7 @@ class Instances:
         context: What features need to know of the rows of a recording.
     """
 
-    x: Input
+    x: Rows
     targets: dict[str, Target]
     where: str
     channels: list[str]

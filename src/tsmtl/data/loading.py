@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from tsmtl.config.data_settings import DataSettings, FileSettings, NpzSettings
+from tsmtl.config.data_settings import DataSettings, NpzSettings, RecordedSettings
 from tsmtl.config.errors import UserError
+from tsmtl.data.archive import load_archive
 from tsmtl.data.checks import check_input, check_target
 from tsmtl.data.cmapss import load_cmapss
 from tsmtl.data.instances import Bundle, Instances
 from tsmtl.data.npz import load_npz
 from tsmtl.data.padding import lengths_of_nan_padding
+from tsmtl.data.preparation import PER_STEP
 from tsmtl.data.recording_checks import check_rows
 from tsmtl.data.sharing import sharing_notes, splits_measured
 from tsmtl.data.splitting import split
@@ -27,6 +29,7 @@ SOURCES: dict[str, Callable[[Any, dict[str, str]], Instances]] = {
     "ts": load_ts,
     "table": load_table,
     "cmapss": load_cmapss,
+    "archive": load_archive,
 }
 
 
@@ -45,12 +48,20 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str]) -> Bundle:
         raise UserError(f"{instances.where}: no data in the input, its shape is {instances.x.shape}")
     if instances.x.ndim == 2 and settings.scale == "per_instance":
         raise UserError("data.scale: per_instance is for series; vectors (N, E) take standard or minmax")
+    if instances.x.ndim == 2 and settings.scale == PER_STEP:
+        raise UserError(f"data.scale: {PER_STEP} is for series; vectors (N, E) take standard or minmax")
     notes: list[str] = []
     takes_padding = isinstance(settings, NpzSettings) and settings.nan_padding
     if takes_padding and instances.lengths is None and instances.x.ndim == 3:
         instances, notes = _take_nan_padding(instances)
+    if instances.lengths is not None and settings.scale == PER_STEP:
+        raise UserError(
+            f"data.scale: {PER_STEP} needs series of equal length; those of {instances.where} have "
+            f"{instances.lengths.min()} to {instances.lengths.max()} time steps"
+            + ("; if the NaN at their ends are missing values, data.nan_padding=false" if instances.nan_padding else "")
+        )
     splits = split(instances, settings)
-    missing = settings.missing if isinstance(settings, FileSettings) else "error"
+    missing = settings.missing if isinstance(settings, RecordedSettings) else "error"
     notes += instances.notes
     if isinstance(instances.x, Windows):
         notes += check_rows(instances, instances.x, splits, missing)

@@ -1,10 +1,5 @@
-"""Arrays of one .npz file, under any names."""
+"""Arrays of one .npz file, or of a folder of .npy files, under any names."""
 
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,100 +7,13 @@ import numpy.typing as npt
 
 from tsmtl.config.data_settings import NpzSettings
 from tsmtl.config.errors import UserError
-from tsmtl.config.words import did_you_mean
-from tsmtl.data.files import existing_file
-from tsmtl.data.instances import SPLITS, FloatArray, Instances, IntArray, Target
+from tsmtl.data.instances import SPLITS, Instances, IntArray, Rows, Target, blocks
+from tsmtl.data.named_arrays import NamedArrays, full_names, open_arrays
+from tsmtl.data.npy_rows import NpyFile, NpyRows
 from tsmtl.data.padding import without_common_padding
-from tsmtl.data.single import as_single
+from tsmtl.data.single import as_single, check_levels
 from tsmtl.data.split_words import OTHER_WORDS, split_of_words
 from tsmtl.data.targets import class_target, number_target
-
-UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-    RuntimeError,
-    NotImplementedError,
-)  # what a damaged member raises
-
-
-class Archive:
-    """The arrays of a file; a name is one array, or a family with the suffixes _train, _val and _test."""
-
-    def __init__(self, where: str, file: np.lib.npyio.NpzFile) -> None:
-        self.where = where
-        self.file = file
-        self.names = list(file.files)
-
-    def one(self, name: str, key: str) -> npt.NDArray[Any]:
-        """Read one array; ``key`` is the setting that names it."""
-        if name not in self.names:
-            raise self.lacks(name, key)
-        try:
-            array: npt.NDArray[Any] = self.file[name]
-        except UNREADABLE as error:
-            if "pickle" in str(error):  # numpy's refusal to unpickle
-                raise self.object_array(name) from error
-            raise self.damaged(name, error) from error
-        if not isinstance(array, np.ndarray):  # numpy hands out the bytes of a member that is no array
-            raise UserError(f"{self.where}: '{name}' is no array; save it with numpy.savez")
-        if array.dtype.kind == "S":
-            try:
-                return np.char.decode(array, "utf-8")
-            except UnicodeDecodeError as error:
-                raise UserError(f"{self.where}: '{name}' holds bytes that are no UTF-8 text ({error})") from error
-        return array
-
-    def lacks(self, name: str, key: str) -> UserError:
-        """Give the error of an array that is not there."""
-        have = ", ".join(self.names)
-        return UserError(f"{self.where}: no array '{name}' ({key}); it has {have}{did_you_mean(name, self.names)}")
-
-    def object_array(self, name: str) -> UserError:
-        """Give the error of an array that is never unpickled."""
-        return UserError(
-            f"{self.where}: '{name}' is an object array, which could run code when read; "
-            "save it with a plain type (numbers or fixed-length text)"
-        )
-
-    def damaged(self, name: str, error: object) -> UserError:
-        """Give the error of an array that cannot be read."""
-        return UserError(f"{self.where}: '{name}' cannot be read, the file is damaged ({error})")
-
-    def family(self, name: str) -> list[str]:
-        """Give the splits for which ``name`` stands with a suffix; none if it is there by itself."""
-        return [] if name in self.names else [s for s in SPLITS if f"{name}_{s}" in self.names]
-
-    def read(self, name: str, key: str, family: list[str]) -> dict[str, npt.NDArray[Any]]:
-        """Read an array, or those of a family, by their full names."""
-        full_names = [f"{name}_{split}" for split in family] or [name]
-        parts = {full: self.one(full, key) for full in full_names}
-        if len({part.shape[1:] for part in parts.values()}) > 1:
-            said = ", ".join(f"{full} {part.shape}" for full, part in parts.items())
-            raise UserError(f"{self.where}: the splits of '{name}' differ in shape: {said}")
-        return parts
-
-
-@contextmanager
-def open_archive(path: Path) -> Iterator[Archive]:
-    """Open a file.
-
-    Raises:
-        UserError: If it is no .npz file.
-    """
-    with ExitStack() as stack:
-        try:
-            handle = stack.enter_context(
-                path.open("rb")
-            )  # numpy would leave a handle of its own to a damaged file open
-            loaded = np.load(handle, allow_pickle=False)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: not a readable .npz file ({error})") from error
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise UserError(f"{path}: a single array; tsmtl reads .npz files with named arrays (numpy.savez)")
-        yield Archive(str(path), stack.enter_context(loaded))
 
 
 def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
@@ -118,22 +26,21 @@ def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
     Raises:
         UserError: If the file, an array or a shape is not as named.
     """
-    path = existing_file(settings.path, settings.root)
-    with open_archive(path) as archive:
-        return _read_instances(archive, settings, tasks)
+    with open_arrays(settings.path, settings.root) as arrays:
+        return _read_instances(arrays, settings, tasks)
 
 
-def _read_instances(archive: Archive, settings: NpzSettings, tasks: dict[str, str]) -> Instances:
-    path = archive.where
-    family = archive.family(settings.input_key)
-    if family and (other := [n for s in OTHER_WORDS if (n := f"{settings.input_key}_{s}") in archive.names]):
+def _read_instances(arrays: NamedArrays, settings: NpzSettings, tasks: dict[str, str]) -> Instances:
+    path = arrays.where
+    family = arrays.family(settings.input_key)
+    if family and (other := [n for s in OTHER_WORDS if (n := f"{settings.input_key}_{s}") in arrays.names]):
         raise UserError(f"{path}: the array {other[0]} would not be read; the splits are called train, val and test")
     if family and "train" not in family:
         raise UserError(f"{path}: has {settings.input_key}_{family[0]}, but no {settings.input_key}_train")
-    x, sizes = _read_input(archive, settings.input_key, family)
+    x, sizes = _read_input(arrays, settings.input_key, family)
 
     def per_instance(name: str, key: str) -> npt.NDArray[Any]:
-        parts = archive.read(name, key, family)
+        parts = arrays.read(name, key, family)
         for (input_name, size), (full, part) in zip(sizes.items(), parts.items(), strict=True):
             if part.shape[:1] != (size,):
                 raise UserError(
@@ -142,7 +49,7 @@ def _read_instances(archive: Archive, settings: NpzSettings, tasks: dict[str, st
                 )
         return _joined(parts)
 
-    names = _texts(archive, settings.class_names_key, "data.class_names_key")
+    names = _texts(arrays, settings.class_names_key, "data.class_names_key")
     targets: dict[str, Target] = {}
     for task, kind in tasks.items():
         if kind == "reg" and settings.regression_target is not None:
@@ -155,13 +62,16 @@ def _read_instances(archive: Archive, settings: NpzSettings, tasks: dict[str, st
             key = getattr(settings, setting)
             values = per_instance(key, f"data.{setting}")
             targets[task] = class_target(key, values, path, names if task == "cls" else None)
-    channels = _texts(archive, settings.channels_key, "data.channels_key")
+    channels = _texts(arrays, settings.channels_key, "data.channels_key")
     if channels is not None and len(channels) != x.shape[1]:
         raise UserError(f"{path}: '{settings.channels_key}' names {len(channels)} channels, the input has {x.shape[1]}")
     lengths = None
     if settings.lengths_key is not None:
         lengths = _lengths(per_instance(settings.lengths_key, "data.lengths_key"), x, settings.lengths_key, path)
-        x, lengths = without_common_padding(x, lengths)
+        if isinstance(x, np.ndarray):
+            x, lengths = without_common_padding(x, lengths)
+        elif lengths.size and (lengths == lengths[0]).all():
+            x, lengths = x.cut(int(lengths[0])), None
     groups = per_instance(settings.group_key, "data.group_key") if settings.group_key else None
     if groups is not None and groups.ndim != 1:
         raise UserError(f"{path}: '{settings.group_key}' must have shape (N,) (got {groups.shape})")
@@ -178,17 +88,27 @@ def _read_instances(archive: Archive, settings: NpzSettings, tasks: dict[str, st
     )
 
 
-def _read_input(archive: Archive, key: str, family: list[str]) -> tuple[FloatArray, dict[str, int]]:
-    """Read the input, and count the instances of each of its arrays."""
-    parts = archive.read(key, "data.input_key", family)
+def _read_input(
+    arrays: NamedArrays, key: str, family: list[str]
+) -> tuple[npt.NDArray[np.float32] | NpyRows, dict[str, int]]:
+    """Read the input, or open it where it stays in its files, and count the instances of each of its arrays."""
+    parts = {full: arrays.input(full, "data.input_key") for full in full_names(key, family)}
+    arrays.check_same_shape(key, parts)
     for name, part in parts.items():
         if part.dtype.kind not in "buif":
-            raise UserError(f"{archive.where}: '{name}' has type {part.dtype}, no numbers")
+            raise UserError(f"{arrays.where}: '{name}' has type {part.dtype}, no numbers")
         if part.ndim not in (2, 3):
             raise UserError(
-                f"{archive.where}: '{name}' must be series (N, C, T) or vectors (N, E) (got shape {part.shape})"
+                f"{arrays.where}: '{name}' must be series (N, C, T) or vectors (N, E) (got shape {part.shape})"
             )
-    return as_single(_joined(parts), f"{archive.where}: '{key}'"), {name: len(p) for name, p in parts.items()}
+    sizes, said = {name: len(part) for name, part in parts.items()}, f"{arrays.where}: '{key}'"
+    files = [part for part in parts.values() if isinstance(part, NpyFile)]
+    if not files:
+        return as_single(_joined({n: p for n, p in parts.items() if isinstance(p, np.ndarray)}), said), sizes
+    x = NpyRows(files)
+    if 0 not in x.shape:
+        check_levels((x.raw(rows) for rows in blocks(len(x), x)), x.dtype_on_disk, said)
+    return x, sizes
 
 
 def _joined(parts: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -196,16 +116,16 @@ def _joined(parts: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _texts(archive: Archive, name: str | None, key: str) -> list[str] | None:
+def _texts(arrays: NamedArrays, name: str | None, key: str) -> list[str] | None:
     if name is None:
         return None
-    array = archive.one(name, key)
+    array = arrays.one(name, key)
     if array.ndim != 1:
-        raise UserError(f"{archive.where}: '{name}' ({key}) must be a list of names (got shape {array.shape})")
+        raise UserError(f"{arrays.where}: '{name}' ({key}) must be a list of names (got shape {array.shape})")
     return [str(v) for v in array]
 
 
-def _lengths(values: npt.NDArray[Any], x: FloatArray, name: str, where: str) -> IntArray:
+def _lengths(values: npt.NDArray[Any], x: Rows, name: str, where: str) -> IntArray:
     if x.ndim != 3:
         raise UserError(f"{where}: vectors (N, E) have no lengths; leave out data.lengths_key")
     if values.ndim != 1 or values.dtype.kind not in "ui":

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tsmtl.data.instances import FloatArray, Input, IntArray, blocks
+from tsmtl.data.instances import FloatArray, IntArray, Rows, blocks
 
 
 def pad(series: list[FloatArray]) -> tuple[FloatArray, IntArray | None]:
@@ -23,7 +23,7 @@ def without_common_padding(x: FloatArray, lengths: IntArray) -> tuple[FloatArray
     return x, lengths
 
 
-def lengths_of_nan_padding(x: Input) -> IntArray | None:
+def lengths_of_nan_padding(x: Rows) -> IntArray | None:
     """Find the lengths (N,) of series (N, C, T) that end in steps where every channel is NaN.
 
     Returns:

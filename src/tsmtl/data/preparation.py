@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tsmtl.data.instances import BLOCK_VALUES, FloatArray, Input, IntArray, blocks
+from tsmtl.data.instances import BLOCK_VALUES, FloatArray, IntArray, Rows, blocks
 from tsmtl.data.windows import Windows
 
 Double = npt.NDArray[np.float64]
+PER_STEP = "standard_per_step"
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,14 @@ class InputPreparation:
     """Fill missing values, then scale each channel: ``(x - shift) / scale``.
 
     Attributes:
-        method: ``none``, ``standard`` (mean 0, sd 1 on train), ``minmax`` ([0, 1] on train) or ``per_instance``
-            (mean 0, sd 1 over the valid steps of each series and channel).
+        method: ``none``, ``standard`` (mean 0, sd 1 on train), ``standard_per_step`` (the same for each time step by
+            itself; a step without any value in train is scaled like its channel), ``minmax`` ([0, 1] on train) or
+            ``per_instance`` (mean 0, sd 1 over the valid steps of each series and channel).
         missing: ``interpolate`` (linear in time between valid steps, the nearest one beyond the ends), ``mean`` (the
             train mean) or ``error``; vectors, and channels missing for a whole series, get the train mean.
         mean: (C,) train mean.
-        shift: (C,) subtracted.
-        scale: (C,) divided by; 1 where a channel is constant.
+        shift: (C,) subtracted, or (C, T) of ``standard_per_step``.
+        scale: (C,) or (C, T) divided by; 1 where what it scales is constant.
     """
 
     method: str
@@ -34,7 +36,7 @@ class InputPreparation:
     scale: Double
 
     @classmethod
-    def fit(cls, x: Input, lengths: IntArray | None, rows: IntArray, method: str, missing: str) -> "InputPreparation":
+    def fit(cls, x: Rows, lengths: IntArray | None, rows: IntArray, method: str, missing: str) -> "InputPreparation":
         """Learn the statistics from the train rows.
 
         Args:
@@ -60,6 +62,8 @@ class InputPreparation:
         shift, scale = np.zeros(c), np.ones(c)
         if method == "standard":
             shift, scale = mean, sd
+        elif method == PER_STEP:
+            shift, scale = _by_step(x, lengths, rows, mean, sd)
         elif method == "minmax":
             shift, scale = low, high - low
         scale = np.where(scale > 1e-12 * np.maximum(np.abs(shift), 1e-300), scale, 1.0)
@@ -76,6 +80,15 @@ class InputPreparation:
         for at in range(0, len(values), size):
             rows = values[at : at + size]
             rows[:] = (rows.astype(np.float64) - self.shift) / self.scale
+
+    @property
+    def seq_len(self) -> int | None:
+        """T of ``standard_per_step``, which knows no other length; None where any will do."""
+        return self.shift.shape[1] if self.method == PER_STEP else None
+
+    def over_steps(self, values: Double) -> Double:
+        """Give ``shift`` or ``scale`` as (C, T) or (C, 1), beside series (N, C, T)."""
+        return values if values.ndim == 2 else values[:, None]
 
     def apply(self, x: FloatArray, lengths: IntArray | None = None) -> FloatArray:
         """Prepare series (N, C, T) or vectors (N, E); padding becomes 0."""
@@ -101,7 +114,7 @@ class InputPreparation:
             sd = np.sqrt((weight * (kept - mean) ** 2).sum(axis=2, keepdims=True) / count)
             values = (kept - mean) / np.where(sd > 1e-12 * np.maximum(np.abs(mean), 1e-300), sd, 1.0)
         else:
-            values = (values - self.shift[:, None]) / self.scale[:, None]
+            values = (values - self.over_steps(self.shift)) / self.over_steps(self.scale)
         if inside is not None:
             values = np.where(inside, values, 0.0)
         return (values[:, :, 0] if vectors else values).astype(np.float32)
@@ -128,11 +141,29 @@ class InputPreparation:
         return cls(state["method"], state["missing"], *arrays)
 
 
-def valid_blocks(x: Input, lengths: IntArray | None, rows: IntArray) -> Iterator[Double]:
+def _by_step(x: Rows, lengths: IntArray | None, rows: IntArray, mean: Double, sd: Double) -> tuple[Double, Double]:
+    """Give mean and sd (C, T) of each time step; those of the channel, (C,), where a step has no value."""
+    shape = x.shape[1:]
+    count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for values in _instance_blocks(x, lengths, rows):
+        count += (~np.isnan(values)).sum(axis=0)
+        total += np.nansum(values, axis=0)
+    known = count > 0
+    shift = np.where(known, total / np.maximum(count, 1), mean[:, None])
+    for values in _instance_blocks(x, lengths, rows):
+        squares += np.nansum((values - shift) ** 2, axis=0)
+    return shift, np.where(known, np.sqrt(squares / np.maximum(count, 1)), sd[:, None])
+
+
+def valid_blocks(x: Rows, lengths: IntArray | None, rows: IntArray) -> Iterator[Double]:
     """Yield (n, C, T) blocks of the rows in double precision, NaN beyond the lengths; of windows each step once."""
     if isinstance(x, Windows):
-        yield from (block.astype(np.float64) for block in x.value_blocks(rows))
-        return
+        return (block.astype(np.float64) for block in x.value_blocks(rows))
+    return _instance_blocks(x, lengths, rows)
+
+
+def _instance_blocks(x: Rows, lengths: IntArray | None, rows: IntArray) -> Iterator[Double]:
+    """Yield (n, C, T) blocks of the rows in double precision, NaN beyond the lengths."""
     for block in blocks(len(rows), x):
         part = rows[block]
         values = x[part].astype(np.float64)

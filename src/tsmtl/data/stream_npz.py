@@ -1,8 +1,9 @@
-"""The instances of one .npz file in blocks: its input array is read piece by piece out of the archive."""
+"""The instances of one .npz file in blocks: its input array is read piece by piece out of the arrays."""
 
 import logging
 import zipfile
 from collections.abc import Generator
+from contextlib import closing
 from typing import IO, Any
 
 import numpy as np
@@ -10,65 +11,64 @@ import numpy.typing as npt
 
 from tsmtl.config.errors import UserError
 from tsmtl.data.contract import checked_lengths
-from tsmtl.data.files import existing_file
 from tsmtl.data.instances import IntArray
-from tsmtl.data.npz import UNREADABLE, Archive, open_archive
+from tsmtl.data.named_arrays import UNREADABLE, NamedArrays, NpyArrays, NpzArrays, open_arrays
+from tsmtl.data.npy_rows import NpyRows
 from tsmtl.data.stream import Block, Request, Stream, WantedTarget
 
 log = logging.getLogger(__name__)
 
 
 def stream_npz(request: Request) -> Stream:
-    """Open a .npz file.
+    """Open a .npz file, or a folder of .npy files.
 
     Raises:
         UserError: If the file, an array or a shape is not what the model or the settings ask for.
     """
-    path = existing_file(str(request.path))
-    with open_archive(path) as archive:
-        name = _input_name(archive, request)
-        shape, *_ = _header(archive, name)
+    with open_arrays(str(request.path)) as arrays:
+        path, name = arrays.where, _input_name(arrays, request)
+        shape = _shape(arrays, name)
         request.contract.check_shape(shape, f"{path}: '{name}'")
-        if (key := request.trained.get("channels_key")) in archive.names:
-            channels = archive.one(str(key), "data.channels_key").astype(str).ravel().tolist()
+        if (key := request.trained.get("channels_key")) in arrays.names:
+            channels = arrays.one(str(key), "data.channels_key").astype(str).ravel().tolist()
             request.contract.check_channels(channels, f"{path}: '{key}'")
-        lengths = _lengths(archive, request, shape)
-        targets = {target.task: _target(archive, target, name, shape[0]) for target in request.targets}
-    return Stream(str(path), shape[0], _blocks(request, name, lengths, targets))
+        lengths = _lengths(arrays, request, shape)
+        targets = {target.task: _target(arrays, target, name, shape[0]) for target in request.targets}
+    return Stream(path, shape[0], _blocks(request, name, lengths, targets))
 
 
-def _input_name(archive: Archive, request: Request) -> str:
+def _input_name(arrays: NamedArrays, request: Request) -> str:
     for name in (request.input_key, request.trained.get("input_key")):
-        if name in archive.names:
+        if name in arrays.names:
             return str(name)
         if name is not None and name == request.input_key:
-            raise archive.lacks(name, "data.input_key")
-    if len(archive.names) == 1:
-        return archive.names[0]
-    have = ", ".join(archive.names) or "nothing"
-    raise UserError(f"{archive.where}: which array is the input? name it with data.input_key; the file has {have}")
+            raise arrays.lacks(name, "data.input_key")
+    if len(arrays.names) == 1:
+        return arrays.names[0]
+    have = ", ".join(arrays.names) or "nothing"
+    raise UserError(f"{arrays.where}: which array is the input? name it with data.input_key; the file has {have}")
 
 
-def _lengths(archive: Archive, request: Request, shape: tuple[int, ...]) -> IntArray | None:
+def _lengths(arrays: NamedArrays, request: Request, shape: tuple[int, ...]) -> IntArray | None:
     name = request.lengths_key
     if name is None and (trained := request.trained.get("lengths_key")) is not None:
-        if trained in archive.names:
+        if trained in arrays.names:
             name = trained
         else:
-            log.warning("%s: no array '%s' of lengths as in training: every time step counts", archive.where, trained)
+            log.warning("%s: no array '%s' of lengths as in training: every time step counts", arrays.where, trained)
     if name is None:
         return None
     if len(shape) != 3:
-        raise UserError(f"{archive.where}: vectors (N, E) have no lengths; leave out data.lengths_key")
-    values = archive.one(name, "data.lengths_key")
-    return checked_lengths(values, shape[0], shape[2], f"{archive.where}: '{name}'")
+        raise UserError(f"{arrays.where}: vectors (N, E) have no lengths; leave out data.lengths_key")
+    values = arrays.one(name, "data.lengths_key")
+    return checked_lengths(values, shape[0], shape[2], f"{arrays.where}: '{name}'")
 
 
-def _target(archive: Archive, target: WantedTarget, input_name: str, n: int) -> npt.NDArray[Any]:
-    values = archive.one(target.key, target.setting)
+def _target(arrays: NamedArrays, target: WantedTarget, input_name: str, n: int) -> npt.NDArray[Any]:
+    values = arrays.one(target.key, target.setting)
     if values.shape[:1] != (n,):
         raise UserError(
-            f"{archive.where}: '{input_name}' has {n} instances, '{target.key}' ({target.setting}) has shape "
+            f"{arrays.where}: '{input_name}' has {n} instances, '{target.key}' ({target.setting}) has shape "
             f"{values.shape}; both need one row per instance"
         )
     if target.kind == "reg":
@@ -76,7 +76,7 @@ def _target(archive: Archive, target: WantedTarget, input_name: str, n: int) -> 
         if numbers.dtype.kind not in "buif" or numbers.shape != (n, target.size):
             wanted = "one number" if target.size == 1 else f"{target.size} numbers"
             raise UserError(
-                f"{archive.where}: '{target.key}' must hold {wanted} per instance "
+                f"{arrays.where}: '{target.key}' must hold {wanted} per instance "
                 f"(got {values.dtype} of shape {values.shape})"
             )
         with np.errstate(over="ignore"):  # what overflows is infinite, and refused with its instance
@@ -85,77 +85,111 @@ def _target(archive: Archive, target: WantedTarget, input_name: str, n: int) -> 
         values = values[:, 0]
     if values.ndim != 1 or values.dtype.kind not in "Ubuif":
         raise UserError(
-            f"{archive.where}: '{target.key}' must have one class per instance, shape (N,) "
+            f"{arrays.where}: '{target.key}' must have one class per instance, shape (N,) "
             f"(got {values.dtype} of shape {values.shape})"
         )
-    if target.ids_key in archive.names and values.dtype.kind in "bui":  # the file names its ids itself
-        names = archive.one(str(target.ids_key), "data.class_names_key").astype(str)
+    if target.ids_key in arrays.names and values.dtype.kind in "bui":  # the file names its ids itself
+        names = arrays.one(str(target.ids_key), "data.class_names_key").astype(str)
         beyond = np.flatnonzero((values < -1) | (values >= len(names)))
         if beyond.size:
             raise UserError(
-                f"{archive.where}: '{target.key}' row {beyond[0]} is {values[beyond[0]]}, but '{target.ids_key}' has "
+                f"{arrays.where}: '{target.key}' row {beyond[0]} is {values[beyond[0]]}, but '{target.ids_key}' has "
                 f"{len(names)} names"
             )
         return np.where(values < 0, "", names[values.astype(np.int64)])
     return values
 
 
+def _shape(arrays: NpzArrays | NpyArrays, name: str) -> tuple[int, ...]:
+    if isinstance(arrays, NpzArrays):
+        return _header(arrays, name)[0]
+    file = arrays.input(name, "data.input_key")
+    _check_numbers(arrays, name, file.dtype)
+    return file.shape
+
+
+def _check_numbers(arrays: NamedArrays, name: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "buif":
+        raise UserError(f"{arrays.where}: '{name}' has type {dtype}, no numbers")
+
+
 def _header(
-    archive: Archive, name: str, member: IO[bytes] | None = None
+    arrays: NpzArrays, name: str, member: IO[bytes] | None = None
 ) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Read shape, order (True: Fortran's) and type of an array; the member then stands at its first value."""
     if member is None:
-        with _opened_member(archive, name) as opened:
-            return _header(archive, name, opened)
+        with _opened_member(arrays, name) as opened:
+            return _header(arrays, name, opened)
     try:
         form: Any = np.lib.format  # it has no types
         read = form.read_array_header_1_0 if form.read_magic(member) == (1, 0) else form.read_array_header_2_0
         shape, fortran, dtype = read(member)
     except UNREADABLE as error:
-        raise archive.damaged(name, error) from error
+        raise arrays.damaged(name, error) from error
     if dtype.hasobject:
-        raise archive.object_array(name)
-    if dtype.kind not in "buif":
-        raise UserError(f"{archive.where}: '{name}' has type {dtype}, no numbers")
+        raise arrays.object_array(name)
+    _check_numbers(arrays, name, dtype)
     return shape, fortran, dtype
 
 
-def _opened_member(archive: Archive, name: str) -> IO[bytes]:
-    zipped: zipfile.ZipFile = archive.file.zip
+def _opened_member(arrays: NpzArrays, name: str) -> IO[bytes]:
+    zipped: zipfile.ZipFile = arrays.file.zip
     try:
         return zipped.open(f"{name}.npy" if f"{name}.npy" in zipped.namelist() else name)
     except UNREADABLE as error:
-        raise archive.damaged(name, error) from error
+        raise arrays.damaged(name, error) from error
 
 
 def _blocks(
     request: Request, name: str, lengths: IntArray | None, targets: dict[str, npt.NDArray[Any]]
 ) -> Generator[Block]:
-    with open_archive(existing_file(str(request.path))) as archive, _opened_member(archive, name) as member:
-        (n, *rest), fortran, dtype = _header(archive, name, member)
-        whole = archive.one(name, "data.input_key") if fortran else None  # its instances do not lie together
-        for start in range(0, n, request.size):
-            rows = slice(start, min(start + request.size, n))
-            size = rows.stop - start
-            x = _read(archive, name, member, (size, *rest), dtype) if whole is None else whole[rows]
-            yield Block(
-                range(start, rows.stop),
-                x,
-                None if lengths is None else lengths[rows],
-                {task: values[rows] for task, values in targets.items()},
-            )
+    with open_arrays(str(request.path)) as arrays:
+        if isinstance(arrays, NpzArrays):
+            pieces = _pieces_of_npz(arrays, name, request.size)
+        else:
+            pieces = _pieces(NpyRows([arrays.input(name, "data.input_key")]), request.size)
+        with closing(pieces):
+            start = 0
+            for x in pieces:
+                rows = slice(start, start + len(x))
+                yield Block(
+                    range(rows.start, rows.stop),
+                    x,
+                    None if lengths is None else lengths[rows],
+                    {task: values[rows] for task, values in targets.items()},
+                )
+                start = rows.stop
+
+
+def _pieces(x: NpyRows, size: int) -> Generator[npt.NDArray[Any]]:
+    for start in range(0, len(x), size):
+        yield x.raw(slice(start, start + size))
+
+
+def _pieces_of_npz(arrays: NpzArrays, name: str, size: int) -> Generator[npt.NDArray[Any]]:
+    with _opened_member(arrays, name) as member:
+        (n, *rest), fortran, dtype = _header(arrays, name, member)
+        whole = arrays.one(name, "data.input_key") if fortran else None  # its instances do not lie together
+        for start in range(0, n, size):
+            stop = min(start + size, n)
+            yield _read(arrays, name, member, (stop - start, *rest), dtype) if whole is None else whole[start:stop]
         if whole is None:
-            _read(archive, name, member, (0,), dtype, at_end=True)
+            _read(arrays, name, member, (0,), dtype, at_end=True)
 
 
 def _read(
-    archive: Archive, name: str, member: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], at_end: bool = False
+    arrays: NamedArrays,
+    name: str,
+    member: IO[bytes],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    at_end: bool = False,
 ) -> npt.NDArray[Any]:
     wanted = 1 if at_end else int(np.prod(shape)) * dtype.itemsize
     try:
         content = member.read(wanted)  # at the end, this compares the checksum
     except UNREADABLE as error:
-        raise archive.damaged(name, error) from error
+        raise arrays.damaged(name, error) from error
     if len(content) != (0 if at_end else wanted):
-        raise archive.damaged(name, "its size is not that of its header")
+        raise arrays.damaged(name, "its size is not that of its header")
     return np.frombuffer(content, dtype=dtype).reshape(shape)

@@ -1,7 +1,8 @@
-"""Open a file of new instances; its ending says how."""
+"""Open a file, or a folder, of new instances; its ending says how."""
 
 from collections.abc import Callable
 
+from tsmtl.config.predict_settings import input_format
 from tsmtl.data.stream import Request, Stream
 from tsmtl.data.stream_npz import stream_npz
 from tsmtl.data.stream_ts import stream_ts
@@ -22,4 +23,4 @@ def open_stream(request: Request) -> Stream:
     Raises:
         UserError: If the file is not there, or its header tells that it is not what the model reads.
     """
-    return STREAMS[request.path.suffix.lower()](request)
+    return STREAMS[input_format(str(request.path))](request)

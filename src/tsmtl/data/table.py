@@ -1,5 +1,7 @@
 """Tables in long form as instances: read, split, and only then cut into windows."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -42,14 +44,59 @@ def instances_of(settings: TableSettings, tasks: dict[str, str], source: Source)
     pieces = cut_into_pieces(recording, settings, cuts, _strata(settings, recording, classes))
     windows, pieces = windows_of(settings, recording, pieces)
     given = rows_by_split(windows, pieces.split)
-    _check_not_empty(recording, settings, given)
+    if empty := [name for name in SPLITS if not len(given[name])]:
+        sizes = ", ".join(f"{name} {len(rows)}" for name, rows in given.items())
+        raise _no_window(recording, settings, f"in the {' and '.join(empty)} split ({sizes})")
+    gap = duration(settings.gap, "data.gap", recording.dates)
+    facts = split_facts(recording, windows, given, pieces.rule, gap, derived=bool(settings.derive))
+    return _instances(settings, tasks, recording, windows, pieces, classes, given, facts)
+
+
+def load_new_rows(settings: TableSettings, tasks: dict[str, str], source: Source) -> Instances:
+    """Read rows that a model shall predict: all windows are one split, ``test``.
+
+    Args:
+        settings: Those of the training, with the windows that are wanted now.
+        tasks: Kind by name of the tasks whose targets are read too.
+        source: Where the rows come from.
+
+    Raises:
+        UserError: If the rows are not as in training, or too few for a window.
+    """
+    recording = read_recording(settings, source, columns_wanted(settings, tasks))
+    cuts = cuts_at_gaps(recording, settings.max_gap)
+    classes = class_column(settings, recording) if "cls" in tasks.values() else None
+    start = np.unique(np.concatenate([recording.bounds[:-1], cuts]))
+    entity = np.searchsorted(recording.bounds, start, side="right") - 1
+    stop = np.append(start[1:], recording.bounds[-1])
+    everything = Pieces(start, stop, entity, np.full(len(start), TEST), "none")
+    windows, pieces = windows_of(settings, recording, everything)
+    given = {"test": np.arange(len(windows))}
+    if not len(windows):
+        raise _no_window(recording, settings, "in the file")
+    if settings.missing == "error" and (lost := np.flatnonzero(np.isnan(recording.values).any(axis=1))).size:
+        place = recording.place(int(lost[0]))
+        raise UserError(
+            f"{recording.where}: a value is missing ({place}), and the model was trained with data.missing=error"
+        )
+    return _instances(settings, tasks, recording, windows, pieces, classes, given, {})
+
+
+def _instances(
+    settings: TableSettings,
+    tasks: dict[str, str],
+    recording: Recording,
+    windows: Windows,
+    pieces: Pieces,
+    classes: ClassColumn | None,
+    given: dict[str, IntArray],
+    facts: dict[str, Any],
+) -> Instances:
     test = given["test"]
     ends = windows.first_rows(test)[0] + windows.window - 1
     places = {"entity": np.array(recording.entities)[pieces.entity[windows.piece_of(test)]]}
     if recording.times is not None:
         places["time"] = times_of_rows(recording, ends)
-    gap = duration(settings.gap, "data.gap", recording.dates)
-    facts = split_facts(recording, windows, given, pieces.rule, gap, derived=bool(settings.derive))
     recording.times = None  # the largest array beside the input
     context = _context(settings, recording, pieces)
     targets: dict[str, Target] = {}
@@ -163,13 +210,12 @@ def _strata(settings: TableSettings, recording: Recording, classes: ClassColumn 
     return counts[:, counts.any(axis=0)].astype(np.float64)
 
 
-def _check_not_empty(recording: Recording, settings: TableSettings, given: dict[str, IntArray]) -> None:
-    if empty := [name for name in SPLITS if not len(given[name])]:
-        sizes = ", ".join(f"{name} {len(rows)}" for name, rows in given.items())
-        raise UserError(
-            f"{recording.where}: no window of {settings.window} rows in the {' and '.join(empty)} split ({sizes}); "
-            "take a smaller data.window or data.horizon, or another split"
-        )
+def _no_window(recording: Recording, settings: TableSettings, where: str) -> UserError:
+    said = "; ".join(recording.notes)
+    return UserError(
+        f"{recording.where}: no window of {settings.window} rows {where}; take a smaller data.window or data.horizon, "
+        f"or another split{f' ({said})' if said else ''}"
+    )
 
 
 def times_of_rows(recording: Recording, rows: IntArray) -> npt.NDArray[np.generic]:

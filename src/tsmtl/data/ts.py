@@ -63,7 +63,16 @@ def load_ts(settings: TsSettings, tasks: dict[str, str]) -> Instances:
     Raises:
         UserError: If a file is damaged, or has not the kind of label that a task needs.
     """
-    files = [read_ts(path) for path in ts_files(settings.path)]
+    return instances_of(ts_files(settings.path), tasks)
+
+
+def instances_of(paths: list[Path], tasks: dict[str, str]) -> Instances:
+    """Read one file, or train and test file.
+
+    Raises:
+        UserError: If a file is damaged, or has not the kind of label that a task needs.
+    """
+    files = [read_ts(path) for path in paths]
     first, where = files[0], str(files[0].path)
     for task, kind in tasks.items():
         if first.kind != kind:

@@ -52,7 +52,7 @@ class Windows:
     ndim = 3
 
     @property
-    def dtype(self) -> npt.DTypeLike:
+    def dtype(self) -> np.dtype[Any]:
         """Of the values."""
         return self.values.dtype
 

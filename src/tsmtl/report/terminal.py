@@ -17,7 +17,8 @@ def show_summary(
     lines = ["", f"{split:<24} {'metric':<18} value"]
     for name, task in tasks.items():
         for metric, value in metrics[name].items():
-            unit = f" {task.unit}" if task.unit and metric in ("rmse", "mae") else ""
+            in_unit = metric.removesuffix("_capped") in ("rmse", "mae")
+            unit = f" {task.unit}" if task.unit and in_unit else ""
             said = "not defined" if value is None else f"{value:.4g}{unit}"
             lines.append(f"{f'{name} ({task.key})':<24} {metric:<18} {said}")
     width = max(len(name) for name in paths)

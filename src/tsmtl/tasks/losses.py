@@ -38,13 +38,17 @@ def cross_entropy(class_weights: Tensor | None, label_smoothing: float, masked: 
     return over_labelled if masked else plain
 
 
-def regression_loss(kind: str, huber_delta: float, masked: bool) -> Loss:
+def regression_loss(
+    kind: str, huber_delta: float, masked: bool, weights: Callable[[Tensor], Tensor] | None = None
+) -> Loss:
     """Make the loss of numbers (N, D) against scaled targets (N, D).
 
     Args:
         kind: ``mse``, ``mae`` or ``huber``.
         huber_delta: Error beyond which ``huber`` is linear.
         masked: Whether targets may be NaN; the loss is then the mean over the labelled numbers, 0 without any.
+        weights: Gives the weight of each target, (N, D), whose mean over the train split is 1. Like the class weights
+            they count on val as in training, so that train and val losses compare; metrics know no weights.
     """
 
     def elementwise(outputs: Tensor, targets: Tensor, reduction: str) -> Tensor:
@@ -55,15 +59,25 @@ def regression_loss(kind: str, huber_delta: float, masked: bool) -> Loss:
         return F.huber_loss(outputs, targets, reduction=reduction, delta=huber_delta)
 
     def plain(outputs: Tensor, targets: Tensor) -> Tensor:
+        if weights is not None:
+            return (weights(targets) * elementwise(outputs, targets, "none")).mean()
         return elementwise(outputs, targets, "mean")
 
     def over_labelled(outputs: Tensor, targets: Tensor) -> Tensor:
         labelled = ~targets.isnan()
         # A missing target is replaced by the output itself: no error and no gradient from it.
         filled = torch.where(labelled, targets, outputs.detach())
-        return elementwise(outputs, filled, "sum") / labelled.sum().clamp(min=1)
+        number = labelled.sum().clamp(min=1)
+        if weights is not None:
+            return (weights(targets) * elementwise(outputs, filled, "none")).sum() / number
+        return elementwise(outputs, filled, "sum") / number
 
     return over_labelled if masked else plain
+
+
+def labelled_rows(target: Tensor) -> Tensor:
+    """Say of which instances a target is there, (N,): class ids (N,), or any of the numbers (N, D)."""
+    return ~target.isnan().all(dim=1) if target.is_floating_point() else target != MISSING
 
 
 def class_weight_values(setting: str | list[float], ids: Tensor, n_classes: int) -> Tensor | None:

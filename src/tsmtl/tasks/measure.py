@@ -13,11 +13,11 @@ from tsmtl.tasks.metrics import (
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 
 
-def measure(truth: npt.NDArray[Any], prediction: ClassPrediction | NumberPrediction) -> dict[str, float]:
+def measure(task: Task, truth: npt.NDArray[Any], prediction: ClassPrediction | NumberPrediction) -> dict[str, float]:
     """Compare predictions with the truth: (N,) class ids, -1 missing, or (N, D) numbers in own units, NaN missing."""
     if isinstance(prediction, ClassPrediction):
         return classification_metrics(truth, prediction.probabilities)
-    return regression_metrics(truth, prediction.values)
+    return regression_metrics(truth, prediction.values, task.clip, task.metrics)
 
 
 def details_by_task(
@@ -31,6 +31,6 @@ def details_by_task(
             scores = f1_per_class(truth[name], prediction.probabilities)
             details[name] = {"f1": dict(zip(task.class_names, scores, strict=True))}
         else:
-            per_output = regression_metrics_per_output(truth[name], prediction.values)
+            per_output = regression_metrics_per_output(truth[name], prediction.values, task.clip, task.metrics)
             details[name] = {"per_output": per_output} if task.size > 1 else {}
     return details

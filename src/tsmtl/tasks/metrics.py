@@ -3,13 +3,16 @@
 A metric that is not defined for the data at hand (AUROC with one class only, R2 of a constant) is NaN.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from tsmtl.config.metric_names import CLASSIFICATION, REGRESSION
+from tsmtl.config.metric_names import CLASSIFICATION, metrics_of_numbers
 
 IdArray = npt.NDArray[np.int64]
 Array = npt.NDArray[np.floating]
+Range = tuple[float | None, float | None]
 ECE_BINS = 15
 
 
@@ -92,37 +95,68 @@ def expected_calibration_error(ids: IdArray, probabilities: Array) -> float:
     return float(np.abs(gaps).sum() / len(ids))
 
 
-def regression_metrics(values: Array, predicted: Array) -> dict[str, float]:
+def regression_metrics(
+    values: Array, predicted: Array, clip: Range | None = None, more: Sequence[str] = ()
+) -> dict[str, float]:
     """Measure predicted numbers, in their own units.
 
     Args:
         values: (N, D) true numbers, NaN where missing; these are left out.
         predicted: (N, D).
+        clip: The range that the numbers were clipped to for training, or None.
+        more: Names of :data:`MORE`; they are taken against the clipped truth, where there is a range.
 
     Returns:
-        rmse, mae and r2, each the mean over the D numbers.
+        rmse, mae and r2 against the numbers as they are; with a range also rmse_capped, mae_capped and r2_capped,
+        against the clipped ones; then what ``more`` names. Each is the mean over the D numbers.
     """
-    rows = regression_metrics_per_output(values, predicted)
+    rows = regression_metrics_per_output(values, predicted, clip, more)
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
-def regression_metrics_per_output(values: Array, predicted: Array) -> list[dict[str, float]]:
-    """Give rmse, mae and r2 of each of the D numbers."""
+def regression_metrics_per_output(
+    values: Array, predicted: Array, clip: Range | None = None, more: Sequence[str] = ()
+) -> list[dict[str, float]]:
+    """Give the metrics of :func:`regression_metrics` for each of the D numbers."""
     rows = []
     for column in range(values.shape[1]):
         known = ~np.isnan(values[:, column])
         if not known.any():
-            rows.append(dict.fromkeys(REGRESSION, float("nan")))
+            rows.append(dict.fromkeys(metrics_of_numbers(clip is not None, more), float("nan")))
             continue
-        true = values[known, column].astype(np.float64)
-        error = predicted[known, column] - true
-        varies = true.min() < true.max()  # the rounded mean of a constant may differ from it
-        spread = float(((true - true.mean()) ** 2).sum()) if varies else 0.0
-        rows.append(
-            {
-                "rmse": float(np.sqrt(np.mean(error**2))),
-                "mae": float(np.mean(np.abs(error))),
-                "r2": 1.0 - float((error**2).sum()) / spread if spread > 0 else float("nan"),
-            }
-        )
+        true, guess = values[known, column].astype(np.float64), predicted[known, column]
+        row, goal = _errors(true, guess), true
+        if clip is not None:
+            goal = np.clip(true, *clip)
+            row |= {f"{name}_capped": value for name, value in _errors(goal, guess).items()}
+        rows.append(row | {name: MORE[name](goal, guess) for name in more})
     return rows
+
+
+def _errors(true: Array, predicted: Array) -> dict[str, float]:
+    error = predicted - true
+    varies = true.min() < true.max()  # the rounded mean of a constant may differ from it
+    spread = float(((true - true.mean()) ** 2).sum()) if varies else 0.0
+    return {
+        "rmse": float(np.sqrt(np.mean(error**2))),
+        "mae": float(np.mean(np.abs(error))),
+        "r2": 1.0 - float((error**2).sum()) / spread if spread > 0 else float("nan"),
+    }
+
+
+def phm08(true: Array, predicted: Array) -> float:
+    """Give the score of the PHM08 challenge (Saxena et al. 2008), a sum: too late costs more than too early.
+
+    Args:
+        true: (N,) remaining lives.
+        predicted: (N,).
+
+    Returns:
+        The sum of ``exp(-d / 13) - 1`` where ``d = predicted - true`` is below 0, and of ``exp(d / 10) - 1`` elsewhere.
+    """
+    error = predicted - true
+    with np.errstate(over="ignore"):  # a life of thousands too much is infinitely bad
+        return float(np.expm1(np.where(error < 0, -error / 13, error / 10)).sum())
+
+
+MORE: dict[str, Callable[[Array, Array], float]] = {"phm08": phm08}

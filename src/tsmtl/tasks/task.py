@@ -60,8 +60,11 @@ class Task:
         size: K classes or D numbers.
         class_names: K names of a classification.
         unit: Unit of a regression, or None.
-        shift: (D,) and ``scale`` (D,): a number is trained on as ``(y - shift) / scale``.
+        shift: (D,) and ``scale`` (D,): a number is trained on as ``(transformed(y) - shift) / scale``.
         scale: See ``shift``.
+        clip: Range that a number is clipped to before the transform, either end may be None; or None.
+        transform: ``log1p`` or ``none``.
+        metrics: Names of metrics of a regression beside the usual ones.
     """
 
     name: str
@@ -72,17 +75,33 @@ class Task:
     unit: str | None = None
     shift: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    clip: tuple[float | None, float | None] | None = None
+    transform: str = "none"
+    metrics: tuple[str, ...] = ()
+
+    def transformed(self, values: FloatArray) -> npt.NDArray[np.float64]:
+        """Give numbers (N, D) clipped and transformed, but not scaled; not finite where the transform has no value."""
+        exact = values.astype(np.float64)
+        if self.clip is not None:
+            exact = np.clip(exact, *self.clip)
+        if self.transform == "log1p":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                exact = np.log1p(exact)
+        return exact
 
     def scaled(self, values: FloatArray) -> FloatArray:
         """Give numbers (N, D) as they are trained on."""
-        scaled = (values - np.array(self.shift)) / np.array(self.scale)
+        scaled = (self.transformed(values) - np.array(self.shift)) / np.array(self.scale)
         return np.asarray(scaled, dtype=np.float32)
 
     def decode(self, output: FloatArray) -> ClassPrediction | NumberPrediction:
         """Turn outputs, (N, K) logits or (N, D) scaled numbers, into predictions."""
         if self.kind == "reg":
             values = output.astype(np.float64) * np.array(self.scale) + np.array(self.shift)
-            return NumberPrediction(values.astype(np.float32))
+            with np.errstate(over="ignore"):  # what is beyond single precision is infinite
+                if self.transform == "log1p":
+                    values = np.expm1(values)
+                return NumberPrediction(values.astype(np.float32))
         logits = output.astype(np.float64)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -100,20 +119,23 @@ class Task:
             "unit": self.unit,
             "shift": list(self.shift),
             "scale": list(self.scale),
+            "clip": None if self.clip is None else list(self.clip),
+            "transform": self.transform,
+            "metrics": list(self.metrics),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Task":
         """Make the task that :meth:`state` described."""
-        lists = {name: tuple(state[name]) for name in ("class_names", "shift", "scale")}
-        return cls(**{**state, **lists})
+        as_tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state.items()}
+        return cls(**as_tuples)
 
 
-def fit_scaling(values: FloatArray, method: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def fit_scaling(values: npt.NDArray[np.floating], method: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Learn shift and scale, each (D,), from the train numbers (N, D), NaN left out.
 
     Args:
-        values: The numbers of the train split.
+        values: The numbers of the train split, transformed.
         method: ``standard`` (mean and sd) or ``none``.
     """
     d = values.shape[1]

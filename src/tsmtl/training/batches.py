@@ -21,6 +21,10 @@ class Split(Protocol):
     def targets(self) -> dict[str, Tensor]:
         """Targets of all instances by task: (N,) class ids or (N, D) scaled numbers."""
 
+    @property
+    def shuffle_block(self) -> int | None:
+        """Neighbours that an epoch's order keeps together, as a disk wants it; None for none."""
+
     def __len__(self) -> int:
         """N."""
 
@@ -50,6 +54,11 @@ class TensorSplit:
         """Where the tensors lie."""
         return self.x.device
 
+    @property
+    def shuffle_block(self) -> None:
+        """Memory knows no neighbours."""
+        return None
+
     def batch(self, rows: Tensor) -> Batch:
         """Select rows, an index tensor on the device; series are cut to the longest of the batch."""
         x = self.x.index_select(0, rows)
@@ -58,24 +67,6 @@ class TensorSplit:
             return x, None, targets
         lengths = self.lengths.index_select(0, rows.cpu())
         return x[:, :, : int(lengths.max())], lengths, targets
-
-
-def shuffled_rows(n: int, batch_size: int, generator: torch.Generator, device: torch.device) -> list[Tensor]:
-    """Give the rows of each batch of an epoch in a new order.
-
-    A last batch of one instance joins the batch before it, unless all are of one: batch norm knows no variance of one.
-    """
-    rows = list(torch.randperm(n, generator=generator).to(device).split(batch_size))
-    if len(rows) > 1 and len(rows[-1]) == 1 and batch_size > 1:
-        rows[-2:] = [torch.cat(rows[-2:])]
-    return rows
-
-
-def steps_per_epoch(n: int, batch_size: int) -> int:
-    """Count the batches that :func:`shuffled_rows` gives."""
-    count = -(-n // batch_size)
-    alone = n - (count - 1) * batch_size == 1
-    return count - 1 if alone and count > 1 and batch_size > 1 else count
 
 
 def in_order(n: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:

@@ -14,8 +14,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.tasks.losses import Criterion
-from tsmtl.training.batches import Split, shuffled_rows, steps_per_epoch
+from tsmtl.training.augmentation import Augmentation
+from tsmtl.training.batches import Split
 from tsmtl.training.best_epoch import BestEpoch
+from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
 
 log = logging.getLogger(__name__)
@@ -80,13 +82,14 @@ def fit(
     best: BestEpoch,
     monitor: str,
     num_epochs: int,
-    batch_size: int,
+    sampler: Sampler,
     generator: torch.Generator,
     gradient_clip: float | None = None,
     on_epoch: Callable[[Row], None] = lambda row: None,
     on_better: Callable[[Fit], None] = lambda fit: None,
     on_step: Callable[[], None] = lambda: None,
     unfreeze_at: int | None = None,
+    augmentation: Augmentation | None = None,
     result: Fit | None = None,
 ) -> Fit:
     """Train for ``num_epochs``, or until ``best`` runs out of patience.
@@ -104,13 +107,14 @@ def fit(
         best: Watches the score.
         monitor: Key of the score in the epoch's row.
         num_epochs: Most epochs.
-        batch_size: Instances per step.
-        generator: Draws the order of batches.
+        sampler: Draws the batches of each epoch.
+        generator: Its random numbers.
         gradient_clip: Largest norm of the gradient, or None.
         on_epoch: Called with every epoch's row.
         on_better: Called when an epoch is the best so far.
         on_step: Called after every step, and after every epoch.
         unfreeze_at: Epoch in which a frozen backbone begins to learn.
+        augmentation: Changes each training batch.
         result: Where to go on from, with ``best`` in it; updated in place.
 
     Raises:
@@ -122,7 +126,7 @@ def fit(
         earlier += time.perf_counter() - result.epoch_began
     began = time.perf_counter() - earlier
     tasks = list(criterion.losses)
-    steps = steps_per_epoch(len(train), batch_size)
+    steps = sampler.steps
     done = len(result.history)
     bar: tqdm[NoReturn] = tqdm(
         total=num_epochs * steps,
@@ -145,7 +149,17 @@ def fit(
                 model.freeze_backbone(False)
             schedule.before_epoch(epoch)
             losses = train_epoch(
-                model, criterion, optimizer, schedule, train, batch_size, generator, gradient_clip, after_step, result
+                model,
+                criterion,
+                optimizer,
+                schedule,
+                train,
+                sampler,
+                generator,
+                gradient_clip,
+                after_step,
+                result,
+                augmentation,
             )
             _stop_if_not_finite(losses, epoch)
             means = losses.mean(dim=0).tolist()  # of the batches: total, then each task
@@ -183,11 +197,12 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
     train: Split,
-    batch_size: int,
+    sampler: Sampler,
     generator: torch.Generator,
     gradient_clip: float | None,
     after_step: Callable[[], object],
     result: Fit,
+    augmentation: Augmentation | None = None,
 ) -> Tensor:
     """Train one epoch, or what is left of it; give the losses (steps, 1 + tasks), the total first.
 
@@ -199,11 +214,12 @@ def train_epoch(
         optimizer: Updates the weights.
         schedule: Sets the learning rate.
         train: The train split.
-        batch_size: Instances per step.
-        generator: Draws the order of batches.
+        sampler: Draws the batches of each epoch.
+        generator: Its random numbers.
         gradient_clip: Largest norm of the gradient, or None.
         after_step: Called after every step.
         result: Knows which steps of the epoch are done, and learns of each.
+        augmentation: Changes each batch.
     """
     model.train()
     if result.order is None:
@@ -211,11 +227,14 @@ def train_epoch(
     else:
         generator.set_state(result.order)
     losses, width = result.losses, 1 + len(criterion.losses)
-    for rows in shuffled_rows(len(train), batch_size, generator, train.device)[len(losses) // width :]:
+    for rows in sampler.draw(generator)[len(losses) // width :]:
         x, lengths, targets = train.batch(rows)
         schedule.before_step()
         optimizer.zero_grad(set_to_none=True)
-        total, parts = criterion(model(x, lengths), targets)
+        if augmentation is None:
+            total, parts = criterion(model(x, lengths), targets)
+        else:
+            total, parts = augmentation.loss(model, criterion, x, lengths, targets)
         total.backward()
         if gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)

@@ -39,6 +39,11 @@ class WindowSplit:
         """Targets of all instances by task."""
         return self._targets_of(self._rows)
 
+    @property
+    def shuffle_block(self) -> None:
+        """Memory knows no neighbours."""
+        return None
+
     def __len__(self) -> int:
         return len(self._rows)
 
