@@ -70,7 +70,7 @@ def command(
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
     def run(name: str, *arguments: str) -> Answer:
-        cli = importlib.import_module(name.replace("-", ".")).cli
+        cli = importlib.import_module("tsmtl." + name.removeprefix("tsmtl-").replace("-", "_")).cli
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         code = 0
         try:
@@ -105,6 +105,12 @@ def tsmtl_evaluate(command: Callable[..., Answer]) -> Callable[..., Answer]:
 def tsmtl_export(command: Callable[..., Answer]) -> Callable[..., Answer]:
     """Run ``tsmtl-export`` in this process, in an empty folder."""
     return partial(command, "tsmtl-export")
+
+
+@pytest.fixture
+def tsmtl_check_data(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Run ``tsmtl-check-data`` in this process, in an empty folder."""
+    return partial(command, "tsmtl-check-data")
 
 
 @pytest.fixture(scope="session")

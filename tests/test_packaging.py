@@ -1,7 +1,9 @@
 """The wheel holds all it needs: it trains from a folder outside the checkout."""
 
+import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -30,6 +32,16 @@ def test_every_shipped_config_is_in_the_wheel(wheel):
         assert f"tsmtl/configs/{file.relative_to(ROOT / 'configs')}" in names
     assert "hydra_plugins/tsmtl_launcher.py" in names
     assert "tsmtl/py.typed" in names
+
+
+def test_every_command_is_in_the_wheel_and_can_be_called(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (listed,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+    commands = dict(re.findall(r"^(tsmtl-[\w-]+) = (\S+)$", archive.read(listed).decode(), flags=re.MULTILINE))
+    assert set(commands) >= {"tsmtl-train", "tsmtl-predict", "tsmtl-evaluate", "tsmtl-export", "tsmtl-check-data"}
+    for place in commands.values():
+        module, _, function = place.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
 
 
 def test_the_installed_wheel_trains_and_predicts_outside_the_checkout(wheel, tmp_path):

@@ -14,6 +14,7 @@ from tsmtl.config.schema import Settings
 from tsmtl.data.features import Features
 from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
+from tsmtl.data.sharing import leak_lines
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.report.pictures import draw_confusion, draw_curves, draw_predicted_against_true, style
 from tsmtl.tasks.metrics import confusion_matrix, regression_metrics_per_output
@@ -34,6 +35,8 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
     log.info("data: %s, %s (%s)", instances.where, shape, sizes)
     for note in bundle.notes:
         log.info("data: %s", note)
+    for line in leak_lines(instances.facts):
+        log.warning("data: %s; metrics will be better than on new data", line)
     for name, shares in labelled_shares(bundle).items():
         if min(shares.values()) < 1:
             said = ", ".join(f"{split} {100 * share:.3g} %" for split, share in shares.items())

@@ -38,7 +38,7 @@ def help_text(name: str) -> str:
     lines.append(_block("A pretraining in the same job", _rows(pretrain, prefix="pretrain.")))
     lines.append(_block("The task", _rows({t: (c, _defaults(f"task/{t}")) for t, c in TASKS.items()})))
     lines.append(_block("The model", _rows({m: (c, _defaults(f"model/{m}")) for m, c in FAMILIES.items()})))
-    lines.append(_block("The data", _rows({s: (c, _of_source(s)) for s, c in SOURCES.items()}, prefix="data.")))
+    lines.append(_data_block())
     trainer = {"default": (TrainerSettings, _defaults("trainer/default"))}
     lines.append(_block("The training", _rows(trainer, prefix="trainer.")))
     lines.append(_MORE)
@@ -61,6 +61,24 @@ def sister_help_text(name: str, about: str, file: str, sections: Mapping[str, ty
         rows = _rows({file: (section, values)}, prefix=f"{prefix}." if prefix else "")
         lines.append(_block(f"Settings of {prefix}" if prefix else "Settings", rows))
     return "".join(lines)
+
+
+def help_with_data(name: str, about: str, file: str, section: type[Section]) -> str:
+    """Give the help of a command that takes the words of a training: its own settings and those of the data.
+
+    Args:
+        name: The command.
+        about: What it does; ``{name}`` stands for the command.
+        file: Name of the YAML file of its own settings.
+        section: Their class.
+    """
+    own = sister_help_text(name, about, file, {"": section})
+    groups = "".join(f"  {group + '=':<12} {', '.join(_names(group))}\n" for group in ("task", "data", "experiment"))
+    return f"{own}\nGroups, chosen by name:\n{groups}{_data_block()}"
+
+
+def _data_block() -> str:
+    return _block("The data", _rows({s: (c, _of_source(s)) for s, c in SOURCES.items()}, prefix="data."))
 
 
 def _names(group: str) -> list[str]:

@@ -17,10 +17,6 @@ def settings_and_folder(arguments: list[str]) -> tuple[Settings, Path]:
     Raises:
         UserError: With a line for every problem.
     """
-    from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     if not all(isinstance(argument, str) for argument in arguments):
         raise UserError("overrides: must be a list of texts such as 'model=gru'")
     for argument in arguments:
@@ -29,6 +25,22 @@ def settings_and_folder(arguments: list[str]) -> tuple[Settings, Path]:
             raise UserError(f"{argument}: of Hydra's settings, Python takes hydra.run.dir=FOLDER alone")
     if flags := [argument for argument in arguments if argument.startswith("-")]:
         raise UserError(f"{flags[0]}: flags are for the command line; settings are written key=value")
+    return composed(arguments)
+
+
+def composed(arguments: list[str]) -> tuple[Settings, Path]:
+    """Compose and check settings, those of Hydra too; see :func:`settings_and_folder`.
+
+    Args:
+        arguments: What would be typed, without flags.
+
+    Raises:
+        UserError: With a line for every problem.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
         overrides = prepare_arguments(arguments)
         with initialize_config_dir(str(config_dir()), version_base="1.3"):

@@ -111,7 +111,7 @@ class Instances:
         nan_padding: Whether the lengths were read off NaN behind the shorter series.
         given: Rows of the splits that the source itself fixes; ``val`` may be missing.
         places: What the instances of the given test split are called beside their row, by column.
-        facts: What a source measured of its splits; see :mod:`tsmtl.data.overlap`.
+        facts: What was measured of the splits; see :mod:`tsmtl.data.sharing`.
         notes: What the user should know of the source, a line each.
         context: What features need to know of the rows of a recording.
     """

@@ -16,6 +16,7 @@ from tsmtl.data.npz import load_npz
 from tsmtl.data.padding import lengths_of_nan_padding
 from tsmtl.data.preparation import PER_STEP
 from tsmtl.data.recording_checks import check_rows
+from tsmtl.data.sharing import sharing_notes, splits_measured
 from tsmtl.data.splitting import split
 from tsmtl.data.synthetic import load_synthetic
 from tsmtl.data.table import load_table
@@ -68,7 +69,8 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str]) -> Bundle:
         notes += check_input(instances, splits, missing)
     for task, target in instances.targets.items():
         notes += check_target(instances, task, target, splits)
-    return Bundle(instances, splits, notes)
+    facts = splits_measured(instances, splits)
+    return Bundle(replace(instances, facts=facts), splits, notes + sharing_notes(facts))
 
 
 def _take_nan_padding(instances: Instances) -> tuple[Instances, list[str]]:

@@ -12,7 +12,13 @@ from tsmtl.data.windows import Windows
 Rows = dict[str, IntArray]
 
 
-def split_facts(recording: Recording, windows: Windows, given: Rows, rule: str) -> dict[str, Any]:
+PAIRS = (("train", "val"), ("train", "test"), ("val", "test"))
+BY_ENTITY, BY_TIME = ("group", "group_kfold"), ("time", "time_kfold")  # rules that promise that nothing else is shared
+
+
+def split_facts(
+    recording: Recording, windows: Windows, given: Rows, rule: str, gap: float = 0.0, derived: bool = False
+) -> dict[str, Any]:
     """Say what each split holds, and measure what two of them share.
 
     Args:
@@ -20,15 +26,22 @@ def split_facts(recording: Recording, windows: Windows, given: Rows, rule: str) 
         windows: The windows over them.
         given: Instances of each split.
         rule: What decided the split.
+        gap: Time that splits by time must lie apart, in units of the times.
+        derived: Whether channels are derived from all rows of a piece before a window's end.
 
     Returns:
-        ``rule``; ``splits``: rows, entities and time span of each; ``overlap``: for each two splits the rows and
-        entities that both read (targets' rows included) and the smallest distance in time, and in rows, of two rows
-        of one entity, None where they share none; ``leaks``: whether anything is shared that must not be.
+        ``rule``; ``time_unit``: of distances; ``splits``: rows, entities and time span of each; ``overlap``: for each
+        two splits the rows and entities that both read (targets' rows included), the smallest distance in time, and in
+        rows, of two rows of one entity, None where they share none, and, where the rule is time, the time from the
+        last row of the earlier split, of whichever entity, to the first of the later one, and whether the two are
+        ``apart`` by the gap; ``on_both_sides``: entities that more than one split reads; ``leaks``: whether anything
+        is shared that must not be.
     """
-    runs = {name: _within_entities(windows.rows_read(given[name]), recording.bounds) for name in SPLITS}
+    runs = {name: _within_entities(windows.rows_read(given[name], back=derived), recording.bounds) for name in SPLITS}
     entities = {name: _entities(recording, r) for name, r in runs.items()}
-    facts: dict[str, Any] = {"rule": rule, "splits": {}, "overlap": {}}
+    seconds = recording.times is not None and recording.dates
+    unit = "rows" if recording.times is None else "seconds" if seconds else "units of the time column"
+    facts: dict[str, Any] = {"rule": rule, "time_unit": unit, "splits": {}, "overlap": {}}
     for name in SPLITS:
         facts["splits"][name] = {
             "instances": len(given[name]),
@@ -37,7 +50,7 @@ def split_facts(recording: Recording, windows: Windows, given: Rows, rule: str) 
             **_span(recording, runs[name]),
         }
     leaks = False
-    for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
+    for a, b in PAIRS:
         shared = len(np.intersect1d(entities[a], entities[b]))
         rows = rows_shared(runs[a], runs[b])
         facts["overlap"][f"{a}-{b}"] = {
@@ -45,8 +58,15 @@ def split_facts(recording: Recording, windows: Windows, given: Rows, rule: str) 
             "entities": shared,
             **(_distance(recording, runs[a], runs[b]) if shared else {"smallest_distance": None, "in_rows": None}),
         }
-        leaks |= rows > 0 or (rule in ("group", "group_kfold") and shared > 0)
-    facts["leaks"] = leaks
+        leaks |= rows > 0 or (rule in BY_ENTITY and shared > 0)
+        if rule in BY_TIME and (b != "test" or recording.first_test is None):
+            between = _between(recording, runs[a], runs[b])
+            apart = between > 0 and between >= gap - _rounding(recording)
+            facts["overlap"][f"{a}-{b}"] |= {"time_between": between / (10**6 if seconds else 1), "apart": apart}
+            leaks |= not apart
+    _, times_seen = np.unique(np.concatenate(list(entities.values())), return_counts=True)
+    facts["on_both_sides"] = int((times_seen > 1).sum())
+    facts["leaks"] = bool(leaks)
     return facts
 
 
@@ -61,8 +81,8 @@ def rows_shared(a: IntArray, b: IntArray) -> int:
 
 def _within_entities(runs: IntArray, bounds: IntArray) -> IntArray:
     """Cut runs (n, 2) where an entity begins."""
-    inside = np.searchsorted(bounds, runs[:, 0], side="right"), np.searchsorted(bounds, runs[:, 1], side="left")
-    cuts = np.concatenate([bounds[a:b] for a, b in zip(*inside, strict=True)]) if len(runs) else bounds[:0]
+    run = np.maximum(np.searchsorted(runs[:, 0], bounds) - 1, 0)  # the last one that begins before it
+    cuts = bounds[(runs[run, 0] < bounds) & (bounds < runs[run, 1])]
     return np.stack([np.sort(np.append(runs[:, 0], cuts)), np.sort(np.append(runs[:, 1], cuts))], axis=1)
 
 
@@ -72,11 +92,26 @@ def _entities(recording: Recording, runs: IntArray) -> IntArray:
 
 def _span(recording: Recording, runs: IntArray) -> dict[str, str]:
     times = recording.times
-    if times is None or not len(runs):
+    if times is None:
         return {}
-    first = min(float(times[a]) for a, _ in runs)
-    last = max(float(times[b - 1]) for _, b in runs)
+    first, last = float(times[runs[:, 0]].min()), float(times[runs[:, 1] - 1].max())
     return {"from": shown_time(first, recording.dates), "to": shown_time(last, recording.dates)}
+
+
+def _between(recording: Recording, a: IntArray, b: IntArray) -> float:
+    """Give the time from the last row of some runs to the first of others; not above 0 where they overlap in time."""
+    if recording.times is None:
+        return float(b[:, 0].min() - (a[:, 1] - 1).max())
+    return float(recording.times[b[:, 0]].min() - recording.times[a[:, 1] - 1].max())
+
+
+def _rounding(recording: Recording) -> float:
+    """Give what a difference of two times may be off by."""
+    times = recording.times
+    if times is None or times.dtype.kind != "f":
+        return 0.0
+    ends = np.concatenate([times[recording.bounds[:-1]], times[recording.bounds[1:] - 1]])
+    return float(4 * np.spacing(np.abs(ends).max()))
 
 
 def _distance(recording: Recording, a: IntArray, b: IntArray) -> dict[str, float]:

@@ -49,14 +49,14 @@ class InputPreparation:
         c = x.shape[1]
         count, total = np.zeros(c), np.zeros(c)
         low, high = np.full(c, np.inf), np.full(c, -np.inf)
-        for values in _valid_blocks(x, lengths, rows):
+        for values in valid_blocks(x, lengths, rows):
             count += (~np.isnan(values)).sum(axis=(0, 2))
             total += np.nansum(values, axis=(0, 2))
             low = np.fmin(low, np.fmin.reduce(values, axis=(0, 2)))
             high = np.fmax(high, np.fmax.reduce(values, axis=(0, 2)))
         mean = total / np.maximum(count, 1)
         squares = np.zeros(c)
-        for values in _valid_blocks(x, lengths, rows):  # a second pass: no cancellation at large means
+        for values in valid_blocks(x, lengths, rows):  # a second pass: no cancellation at large means
             squares += np.nansum((values - mean[:, None]) ** 2, axis=(0, 2))
         sd = np.sqrt(squares / np.maximum(count, 1))
         shift, scale = np.zeros(c), np.ones(c)
@@ -155,7 +155,7 @@ def _by_step(x: Rows, lengths: IntArray | None, rows: IntArray, mean: Double, sd
     return shift, np.where(known, np.sqrt(squares / np.maximum(count, 1)), sd[:, None])
 
 
-def _valid_blocks(x: Rows, lengths: IntArray | None, rows: IntArray) -> Iterator[Double]:
+def valid_blocks(x: Rows, lengths: IntArray | None, rows: IntArray) -> Iterator[Double]:
     """Yield (n, C, T) blocks of the rows in double precision, NaN beyond the lengths; of windows each step once."""
     if isinstance(x, Windows):
         return (block.astype(np.float64) for block in x.value_blocks(rows))

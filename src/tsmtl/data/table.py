@@ -9,6 +9,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.conditions import ConditionColumns
 from tsmtl.data.derived import derived_channels
+from tsmtl.data.durations import duration
 from tsmtl.data.features import RowContext
 from tsmtl.data.instances import SPLITS, ClassTarget, Instances, IntArray, NumberTarget, Target
 from tsmtl.data.overlap import split_facts
@@ -46,7 +47,8 @@ def instances_of(settings: TableSettings, tasks: dict[str, str], source: Source)
     if empty := [name for name in SPLITS if not len(given[name])]:
         sizes = ", ".join(f"{name} {len(rows)}" for name, rows in given.items())
         raise _no_window(recording, settings, f"in the {' and '.join(empty)} split ({sizes})")
-    facts = split_facts(recording, windows, given, pieces.rule)
+    gap = duration(settings.gap, "data.gap", recording.dates)
+    facts = split_facts(recording, windows, given, pieces.rule, gap, derived=bool(settings.derive))
     return _instances(settings, tasks, recording, windows, pieces, classes, given, facts)
 
 

@@ -83,13 +83,19 @@ class Windows:
             return first + self.window, self.horizon
         return np.maximum(first, floor), self.window
 
-    def rows_read(self, rows: IntArray, horizon: bool = True) -> IntArray:
-        """Give the runs of rows, (runs, 2) first and end, that windows read, with their targets' rows or without."""
+    def rows_read(self, rows: IntArray, horizon: bool = True, back: bool = False) -> IntArray:
+        """Give the runs of rows, (runs, 2) first and end, that windows read.
+
+        Args:
+            rows: The windows.
+            horizon: Whether the rows of their targets count too.
+            back: Whether all rows of the piece before a window count too, as channels derived from them carry them on.
+        """
         reach = self.window + (self.horizon if horizon else 0)
         runs: list[IntArray] = []
         for some in np.array_split(rows, max(1, len(rows) // 2**20)):
             first, floor = self.first_rows(some)
-            begin, end = np.maximum(first, floor), first + reach
+            begin, end = floor if back else np.maximum(first, floor), first + reach
             order = np.argsort(begin, kind="stable")
             runs.append(_joined(begin[order], np.maximum.accumulate(end[order])))
         every = np.concatenate(runs)

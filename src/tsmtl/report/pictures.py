@@ -35,7 +35,7 @@ def draw_curves(path: Path, history: list[dict[str, float]], tasks: dict[str, Ta
         ax.plot(epochs, [row[f"train/{key}"] for row in history], color=BLUE, label="train")
         ax.plot(epochs, [row[f"val/{key}"] for row in history], color=ORANGE, label="val")
         ax.axvline(best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})")
-        _dress(ax, title, "epoch", "loss")
+        dress(ax, title, "epoch", "loss")
         ax.legend(frameon=False)
     figure.savefig(path, dpi=DPI)
 
@@ -49,7 +49,7 @@ def draw_confusion(path: Path, matrix: npt.NDArray[np.int64], task: Task) -> Non
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if k <= MOST_NAMED:
-        names = [_plain(name) for name in task.class_names]
+        names = [plain(name) for name in task.class_names]
         short = max(len(name) for name in task.class_names) <= 3
         ax.set_xticks(range(k), names, rotation=0 if short else 45, ha="center" if short else "right")
         ax.set_yticks(range(k), names)
@@ -57,7 +57,7 @@ def draw_confusion(path: Path, matrix: npt.NDArray[np.int64], task: Task) -> Non
             if matrix[true, predicted]:
                 colour = "white" if shares[true, predicted] > 0.5 else "black"
                 ax.text(predicted, true, str(matrix[true, predicted]), ha="center", va="center", color=colour)
-    _dress(ax, f"{task.name}: {task.key}, test", "predicted", "true", grid=False)
+    dress(ax, f"{task.name}: {task.key}, test", "predicted", "true", grid=False)
     figure.colorbar(image, ax=ax, shrink=0.8, label="share of the true class")
     figure.savefig(path, dpi=DPI)
 
@@ -82,11 +82,12 @@ def draw_predicted_against_true(
         ax.scatter(true, guess, s=14, alpha=0.5, color=BLUE, linewidths=0)
         name = task.key + (f" {d + 1}" if task.size > 1 else "")
         title = f"{name}, test: RMSE {metrics[d]['rmse']:.3g}{unit}, R2 {metrics[d]['r2']:.3f}"
-        _dress(ax, title, f"true{in_unit}", f"predicted{in_unit}")
+        dress(ax, title, f"true{in_unit}", f"predicted{in_unit}")
     figure.savefig(path, dpi=DPI)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Give a name as text that is drawn as it stands."""
     return text.replace("$", r"\$")  # a dollar sign would begin a formula
 
 
@@ -101,10 +102,11 @@ def style() -> Iterator[None]:
         log.warning("pictures: %s", str(caught[0].message).splitlines()[0])
 
 
-def _dress(ax: Axes, title: str, x: str, y: str, grid: bool = True) -> None:
-    ax.set_title(_plain(title), fontsize=10)
-    ax.set_xlabel(_plain(x))
-    ax.set_ylabel(_plain(y))
+def dress(ax: Axes, title: str, x: str, y: str, grid: bool = True) -> None:
+    """Give a panel its title and the names of its axes, and a grid."""
+    ax.set_title(plain(title), fontsize=10)
+    ax.set_xlabel(plain(x))
+    ax.set_ylabel(plain(y))
     if grid:
         ax.grid(alpha=0.3)
         ax.spines[["top", "right"]].set_visible(False)
