@@ -14,13 +14,14 @@ from omegaconf import OmegaConf
 from tsmtl.config.data_settings import DataSettings, NpzSettings, SyntheticSettings, TsSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
+from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.instances import Bundle
 from tsmtl.data.loading import load_bundle
 
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("repeatable")
 
-CLASSES = {"synthetic": SyntheticSettings, "npz": NpzSettings, "ts": TsSettings}
+CLASSES = {"synthetic": SyntheticSettings, "npz": NpzSettings, "ts": TsSettings, "table": TableSettings}
 
 
 @cache
@@ -78,5 +79,15 @@ def load_arrays(tmp_path: Path, settings_of: Callable[..., DataSettings]) -> Cal
         return load_bundle(
             settings_of("npz", path=str(path), **changes), {task: task.removesuffix("_2") for task in tasks}
         )
+
+    return load
+
+
+@pytest.fixture
+def load_file(settings_of: Callable[..., DataSettings]) -> Callable[..., Bundle]:
+    """Load files of a table as a run would, for the given tasks."""
+
+    def load(path: Path | str, *tasks: str, **changes: Any) -> Bundle:
+        return load_bundle(settings_of("table", path=str(path), **changes), {task: task for task in tasks})
 
     return load
