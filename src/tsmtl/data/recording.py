@@ -79,7 +79,7 @@ def in_order(recording: Recording, runs: list[tuple[int, int]], duplicates: str)
     if not (np.diff(entities) >= 0).all():
         _take(recording, np.argsort(np.repeat(entities, lengths), kind="stable"))
     _set_bounds(recording, np.bincount(entities, weights=lengths, minlength=len(recording.entities)))
-    if back := _steps_back(recording):
+    if recording.times is not None and (back := _steps_back(recording)):
         entity_of = np.repeat(np.arange(len(recording.entities)), np.diff(recording.bounds))
         _take(recording, np.lexsort((recording.times, entity_of)))  # stable
         recording.notes.append(f"rows were not in the order of time ({back} steps back); sorted by entity and time")
