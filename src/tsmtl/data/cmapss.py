@@ -72,6 +72,7 @@ def _rows(path: Path) -> pl.DataFrame:
     parts = []
     for row, frame in texts.frames():
         place = Place(str(path), row)
+        frame.columns = COLUMNS
         parts.append(numbers(frame, place))
         if (odd := np.argwhere(parts[-1][:, :2] != np.round(parts[-1][:, :2]))).size:  # NaN too
             raise UserError(f"{place.of(int(odd[0, 0]), COLUMNS[odd[0, 1]])} is no whole number")
@@ -81,4 +82,8 @@ def _rows(path: Path) -> pl.DataFrame:
 
 def _lives(path: Path) -> list[float]:
     texts = CsvRows(path, WHITESPACE, [LIFE])
-    return [float(v) for row, frame in texts.frames() for v in numbers(frame, Place(str(path), row))[:, 0]]
+    lives: list[float] = []
+    for row, frame in texts.frames():
+        frame.columns = [LIFE]
+        lives += numbers(frame, Place(str(path), row))[:, 0].tolist()
+    return lives
