@@ -21,7 +21,8 @@ from tsmtl.data.loading import load_bundle
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("repeatable")
 
-NEEDED = {"synthetic": {}, "npz": {"path": "not_read"}, "ts": {"path": "not_read"}, "archive": {"name": "not_read"}}
+PATH = {"path": "not_read"}
+NEEDED = {"synthetic": {}, "npz": PATH, "ts": PATH, "table": PATH, "archive": {"name": "not_read"}}
 
 
 @cache
@@ -78,5 +79,15 @@ def load_arrays(tmp_path: Path, settings_of: Callable[..., DataSettings]) -> Cal
         return load_bundle(
             settings_of("npz", path=str(path), **changes), {task: task.removesuffix("_2") for task in tasks}
         )
+
+    return load
+
+
+@pytest.fixture
+def load_file(settings_of: Callable[..., DataSettings]) -> Callable[..., Bundle]:
+    """Load files of a table as a run would, for the given tasks."""
+
+    def load(path: Path | str, *tasks: str, **changes: Any) -> Bundle:
+        return load_bundle(settings_of("table", path=str(path), **changes), {task: task for task in tasks})
 
     return load

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tsmtl.config.data_settings import DataSettings
-from tsmtl.config.table_settings import TableSettings
+from tsmtl.config.table_settings import CmapssSettings, TableSettings
 from tsmtl.config.words import did_you_mean
 
 # Range of the parameter of each derived channel: least, most, and whether it counts rows.
@@ -62,10 +62,14 @@ def table_splits(data: DataSettings) -> list[str]:
             problems.append(f"data.{key}: is read by split=time alone (got split={data.split})")
     if data.gap != 0 and data.split not in ("time", "time_kfold"):
         problems.append(f"data.gap: is read by split=time and time_kfold alone (got split={data.split})")
-    if data.split == "group_kfold" and data.test_path is not None:
-        problems.append("data.split: group_kfold would not read data.test_path; take one of the two")
-    if data.test_path is not None and (data.test_from is not None or data.test_until is not None):
-        problems.append("data.test_path: the files are the test split; leave out test_from and test_until")
+    if data.test_path is not None or isinstance(data, CmapssSettings):
+        if folds:
+            problems.append(f"data.split: {data.split} would not read the separate test files; take another split")
+        problems += [
+            f"data.{key}: the test split has files of its own; leave it out"
+            for key in ("test_from", "test_until")
+            if getattr(data, key) is not None
+        ]
     return problems
 
 
@@ -80,6 +84,12 @@ def table_reading(data: DataSettings) -> list[str]:
         problems.append("data.time_format: there is no column of times; name it with data.time")
     if data.condition_clusters is not None and data.condition is None:
         problems.append("data.condition: condition_clusters needs the columns of the operating condition")
+    if isinstance(data, CmapssSettings):
+        problems += [
+            f"data.{key}: is not read by data=cmapss, whose files are known"
+            for key in ("test_path", "columns")
+            if getattr(data, key) is not None
+        ]
     for entry in data.derive:
         problems += _derived(entry)
     return problems

@@ -76,11 +76,21 @@ def _file(folder: Path, name: str) -> Path:
 
 def _rows(path: Path) -> pl.DataFrame:
     texts = CsvRows(path, WHITESPACE, COLUMNS)
-    parts = [numbers(frame, Place(str(path), row)) for row, frame in texts.frames()]
+    parts = []
+    for row, frame in texts.frames():
+        place = Place(str(path), row)
+        frame.columns = COLUMNS
+        parts.append(numbers(frame, place))
+        if (odd := np.argwhere(parts[-1][:, :2] != np.round(parts[-1][:, :2]))).size:  # NaN too
+            raise UserError(f"{place.of(int(odd[0, 0]), COLUMNS[odd[0, 1]])} is no whole number")
     frame = pl.DataFrame(np.concatenate(parts), schema=COLUMNS, orient="row")
     return frame.with_columns(pl.col("engine", "cycle").cast(pl.Int64))
 
 
 def _lives(path: Path) -> list[float]:
     texts = CsvRows(path, WHITESPACE, [LIFE])
-    return [float(v) for row, frame in texts.frames() for v in numbers(frame, Place(str(path), row))[:, 0]]
+    lives: list[float] = []
+    for row, frame in texts.frames():
+        frame.columns = [LIFE]
+        lives += numbers(frame, Place(str(path), row))[:, 0].tolist()
+    return lives

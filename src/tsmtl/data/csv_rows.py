@@ -78,6 +78,8 @@ class CsvRows:
         if self._has_header:
             next(chunks, None)
         for chunk in chunks:
+            if not chunk:
+                continue
             if chunk.count(b'"') % 2:
                 self._check_cells(chunk, row, open_quote=True)
             try:
@@ -86,6 +88,8 @@ class CsvRows:
                 self._check_cells(chunk, row)
                 raise UserError(f"{self.where}: cannot be read behind row {row - 1} ({first_line(error)})") from error
             separators = chunk.count(self._separator.encode())
+            if b'"' in chunk:
+                separators -= _within_cells(frame, self._separator)
             if separators != len(frame) * (len(schema) - 1):  # polars fills a short row up with empty cells
                 self._check_cells(chunk, row)
             yield row, frame
@@ -147,7 +151,13 @@ class CsvRows:
         """Put one separator where blanks separate."""
         if not self._blanks:
             return rows
-        return re.sub(rb"[ \t]+", b",", re.sub(rb"(?m)^[ \t]+|[ \t]+\r?$", b"", rows))
+        return re.sub(rb"[ \t]+", b",", re.sub(rb"(?m)^[ \t]+|[ \t]+\r?$", b"", rows)).rstrip(b"\r\n")
+
+
+def _within_cells(frame: pl.DataFrame, separator: str) -> int:
+    """Count separators that are part of a cell's text."""
+    counts = frame.select(pl.all().str.count_matches(separator, literal=True).sum())
+    return int(sum(counts.row(0)))
 
 
 def _first_row_end(text: bytes) -> int:

@@ -45,7 +45,7 @@ class Derived:
             )
         if self.kind == "rolling_mean":
             return x.rolling_mean(n, min_samples=1).over("piece")
-        return x.rolling_std(n, min_samples=2, ddof=0).over("piece")
+        return x.rolling_std(n, min_samples=1, ddof=0).over("piece")
 
 
 def derived_channels(entries: list[Any], channels: list[str]) -> list[Derived]:
@@ -56,7 +56,7 @@ def derived_channels(entries: list[Any], channels: list[str]) -> list[Derived]:
         channels: Names of the input channels.
 
     Raises:
-        UserError: If a channel is not there.
+        UserError: If a channel is not there, or two would have the same name.
     """
     found = []
     for entry in entries:
@@ -70,6 +70,9 @@ def derived_channels(entries: list[Any], channels: list[str]) -> list[Derived]:
                 f"{did_you_mean(unknown[0], channels)}"
             )
         found += [Derived(kind, float(value), list(of)) for kind, value in entry.items() if kind != "of"]
+    names = [*channels, *(name for kind in found for name in kind.names)]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"data.derive: there would be two channels named '{twice[0]}'; leave one out")
     return found
 
 
@@ -87,7 +90,7 @@ def derive(
         birth: (P,) first row of its entity, from which its age is counted.
 
     Returns:
-        (R, C'), 0 in rows of no piece; NaN where the value and all before it are missing.
+        (R, C'), 0 in rows of no piece; NaN where all values that have a part in it are missing, of differences one.
     """
     names = [*channels, *(name for kind in derived for name in kind.names)]
     out = np.zeros((len(values), len(names)), dtype=np.float32)
@@ -105,8 +108,6 @@ def derive(
             column = pl.Series(name, values[:, channels.index(name)], dtype=pl.Float32).cast(pl.Float64).fill_nan(None)
             frame = pl.DataFrame({"piece": piece, name: column})
             result = frame.select(kind.column(name).alias(name))[name]
-            if kind.kind == "rolling_sd":
-                result = result.fill_null(0.0)  # of one value
             out[:, place] = result.fill_null(float("nan")).to_numpy()
             out[piece < 0, place] = 0
             place += 1

@@ -5,12 +5,13 @@ from pathlib import Path
 from tsmtl.config.errors import UserError
 
 
-def existing_file(path: str, root: str | None = None) -> Path:
+def existing_file(path: str, root: str | None = None, setting: str = "data.path") -> Path:
     """Give the file, or say what is missing.
 
     Args:
         path: The file as the settings name it.
         root: Folder of public data sets, where the path came from there.
+        setting: The setting's name, for messages.
 
     Raises:
         UserError: If there is no such file.
@@ -19,8 +20,8 @@ def existing_file(path: str, root: str | None = None) -> Path:
     if file.is_file():
         return file
     if file.is_dir():
-        raise UserError(f"data.path: {file} is a folder, not a file")
+        raise UserError(f"{setting}: {file} is a folder, not a file")
     mend = "check the name, or the folder you started from"
     if root is not None and Path(path).is_relative_to(root):
         mend = "set data.path to your copy, or TSMTL_DATA (data.root) to the folder with the public data sets"
-    raise UserError(f"data.path: there is no file {file}; {mend}")
+    raise UserError(f"{setting}: there is no file {file}; {mend}")

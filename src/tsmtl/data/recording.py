@@ -76,15 +76,13 @@ def in_order(recording: Recording, runs: list[tuple[int, int]], duplicates: str)
         UserError: For rows with the same entity and time, if they are an error.
     """
     entities, lengths = (np.array(column, dtype=np.int64) for column in zip(*runs, strict=True))
-    read = np.concatenate([[0], np.cumsum(lengths)])
-    back = int(_backward(recording, read).sum())
-    if back or not (np.diff(entities) >= 0).all():
-        entity_of = np.repeat(entities, lengths)
-        keys = (entity_of,) if recording.times is None else (recording.times, entity_of)
-        _take(recording, np.lexsort(keys))  # stable
-    if back:
-        recording.notes.append(f"rows were not in the order of time ({back} steps back); sorted by entity and time")
+    if not (np.diff(entities) >= 0).all():
+        _take(recording, np.argsort(np.repeat(entities, lengths), kind="stable"))
     _set_bounds(recording, np.bincount(entities, weights=lengths, minlength=len(recording.entities)))
+    if recording.times is not None and (back := _steps_back(recording)):
+        entity_of = np.repeat(np.arange(len(recording.entities)), np.diff(recording.bounds))
+        _take(recording, np.lexsort((recording.times, entity_of)))  # stable
+        recording.notes.append(f"rows were not in the order of time ({back} steps back); sorted by entity and time")
     if recording.times is not None:
         _one_row_each(recording, duplicates)
 
@@ -101,11 +99,10 @@ def steps_of(recording: Recording) -> Iterator[tuple[int, npt.NDArray[Any]]]:
             yield at, np.diff(times[at : at + ROWS + 1])
 
 
-def _backward(recording: Recording, bounds: IntArray) -> IntArray:
-    """Count the steps back in time within each run of rows."""
+def _steps_back(recording: Recording) -> int:
+    """Count the rows that are earlier than the one before them of the same entity."""
     rows = [at + np.flatnonzero(steps < 0) + 1 for at, steps in steps_of(recording) if (steps < 0).any()]
-    back = np.setdiff1d(np.concatenate(rows), bounds) if rows else np.empty(0, dtype=np.int64)
-    return np.bincount(np.searchsorted(bounds, back, side="right") - 1, minlength=len(bounds) - 1)
+    return len(np.setdiff1d(np.concatenate(rows), recording.bounds)) if rows else 0
 
 
 def _one_row_each(recording: Recording, duplicates: str) -> None:

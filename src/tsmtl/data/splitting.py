@@ -102,6 +102,7 @@ def draw_by_counts(counts: npt.NDArray[np.float64], fraction: float, rng: np.ran
     Returns:
         The groups chosen; at least one is, and one is not.
     """
+    counts = counts[:, counts.any(axis=0)]
     n_groups, total = len(counts), counts.sum(axis=0)
     best: tuple[float, npt.NDArray[np.int64]] | None = None
     for _ in range(DRAWS):

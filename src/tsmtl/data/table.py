@@ -138,9 +138,11 @@ def columns_wanted(settings: TableSettings, tasks: dict[str, str]) -> Wanted:
 def windows_of(settings: TableSettings, recording: Recording, pieces: Pieces) -> tuple[Windows, Pieces]:
     """Cut the pieces of a recording into windows, and give the pieces that windows are cut from."""
     last_only = (pieces.split == TEST) & (settings.test_windows == "last")
+    not_last = 0
     if settings.test_windows == "last":  # of an entity, not of each of its pieces
         later = np.append((pieces.entity[1:] == pieces.entity[:-1]) & (pieces.split[1:] == TEST), False)
         use = ~(last_only & later)
+        not_last = int((pieces.stop - pieces.start)[~use].sum())
         pieces = Pieces(pieces.start[use], pieces.stop[use], pieces.entity[use], pieces.split[use], pieces.rule)
         last_only = last_only[use]
     count, offset = cut(
@@ -165,6 +167,14 @@ def windows_of(settings: TableSettings, recording: Recording, pieces: Pieces) ->
             f"{dropped.sum()} recordings with {lengths[dropped].sum()} rows are too short for a window and its horizon "
             f"({needs} rows), and are left out"
         )
+    not_last += int(offset[last_only & (offset > 0)].sum())
+    if not_last:
+        recording.notes.append(
+            f"{not_last} rows of test stand before the last window, not read (data.test_windows=last)"
+        )
+    between = int((np.maximum(count - 1, 0) * max(0, settings.stride - needs)).sum())
+    if between:
+        recording.notes.append(f"{between} rows between windows are not read (data.stride)")
     reach = np.where(offset < 0, lengths, offset + (count - 1) * settings.stride + needs)
     behind = int((lengths - reach)[~dropped].sum())
     if behind:

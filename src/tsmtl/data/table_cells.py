@@ -108,7 +108,10 @@ class Times:
         if column.dtype == pl.String and column.cast(pl.Float64, strict=False).null_count():
             at = int(column.cast(pl.Float64, strict=False).is_null().arg_max() or 0)
             raise UserError(
-                f"{place.of(at, self.name)}: {column[at][:40]!r} is neither a number nor a date such as "
+                f"{place.of(at, self.name)}: {column[at][:40]!r} is no number as in the rows before; dates and numbers "
+                "are mixed"
+                if at
+                else f"{place.of(at, self.name)}: {column[at][:40]!r} is neither a number nor a date such as "
                 "2024-05-31 12:00:00; for other dates set data.time_format"
             )
         found = _as_float(column, place)
@@ -142,7 +145,8 @@ class Times:
 
     def _same(self, dates: bool, place: Place) -> None:
         if self.dates is not None and self.dates != dates:
-            raise UserError(f"{place.where}: column '{self.name}' holds dates in one file and numbers in another")
+            here, before = ("date", "numbers") if dates else ("number", "dates")
+            raise UserError(f"{place.of(0, self.name)} is a {here}, and the rows before hold {before}")
         self.dates = dates
 
     def _same_zone(self, aware: bool, place: Place) -> None:
@@ -174,9 +178,11 @@ class Words:
         Raises:
             UserError: If there are too many different ones for a column of classes.
         """
-        if column.dtype.is_float() and bool((column.round() == column).fill_null(True).all()):
-            column = column.fill_nan(None).cast(pl.Int64)  # class 2 may be stored as 2.0
         texts = column.cast(pl.String)
+        if column.dtype.is_float():  # class 2 may be stored as 2.0
+            column = column.fill_nan(None)
+            whole = (column.round() == column) & column.is_finite()
+            texts = column.cast(pl.Int64, strict=False).cast(pl.String).zip_with(whole, column.cast(pl.String))
         new = texts.unique(maintain_order=True).drop_nulls().to_list()
         for word in new:
             if word not in self._places:

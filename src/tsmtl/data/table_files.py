@@ -15,6 +15,7 @@ from tsmtl.data.files import existing_file
 TEXTS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
 PARQUET = (".parquet", ".pq")
 ROWS = 2**17  # of a Parquet file at a time
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)  # polars panics at damaged pages
 SEPARATORS = {"tab": "\t", "\\t": "\t"}
 
 
@@ -52,6 +53,13 @@ class TableFile:
                 whole.select(pl.col(places[name]).str.strip_chars().replace("", None).alias(name) for name in wanted),
             )
 
+    @property
+    def stem(self) -> str:
+        """Its name without the ending that tells its kind."""
+        name = self.path.name
+        endings = [ending for ending in (*TEXTS, *PARQUET) if name.lower().endswith(ending)]
+        return name[: -max(map(len, endings))]
+
     def most_rows(self) -> int:
         """Count its rows; a text file may have a few less."""
         if self._texts is not None:
@@ -78,8 +86,9 @@ class TableFile:
             raise UserError(f"{self.path}: has no rows")
         for start in range(0, self.rows, ROWS):
             try:
-                yield start + 1, pl.scan_parquet(self.path).select(wanted).slice(start, ROWS).collect()
-            except (pl.exceptions.PolarsError, OSError) as error:
+                frame = pl.scan_parquet(self.path).select(wanted).slice(start, ROWS).collect()
+                yield start + 1, frame.with_columns(pl.col(pl.String).replace("", None))  # as in a text file
+            except UNREADABLE as error:
                 raise UserError(f"{self.path}: damaged behind row {start} ({first_line(error)})") from error
 
 
@@ -114,7 +123,7 @@ def _paths(path: str, root: str | None, setting: str) -> list[Path]:
         if not found:
             raise UserError(f"{setting}: no file matches {place}")
     else:
-        found = [existing_file(path, root)]
+        found = [existing_file(path, root, setting)]
     for file in found:
         if not _known(file):
             raise UserError(f"{setting}: {file} is no table; it must end in {', '.join((*TEXTS, *PARQUET))}")
@@ -133,6 +142,6 @@ def _open(file: Path, separator: str, columns: list[str] | None) -> TableFile:
         scan = pl.scan_parquet(file)
         names = scan.collect_schema().names()
         rows = int(scan.select(pl.len()).collect().item())
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{file}: not a readable Parquet file; was it cut off? ({first_line(error)})") from error
     return TableFile(file, names, rows, None)

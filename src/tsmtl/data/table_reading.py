@@ -59,19 +59,27 @@ def source_of_files(settings: TableSettings) -> Source:
     """
     learning = _files(settings, settings.path, "data.path")
     test = [] if settings.test_path is None else _files(settings, settings.test_path, "data.test_path")
-    both = [(False, file) for file in learning] + [(True, file) for file in test]
+    if twice := {file.path.resolve() for file in learning} & {file.path.resolve() for file in test}:
+        raise UserError(f"data.test_path: {min(twice)} is among the files of data.path too; test needs rows of its own")
+    both = [(False, *named) for named in _named(learning)] + [(True, *named) for named in _named(test)]
     columns = learning[0].columns
 
     def frames(wanted: list[str]) -> Iterator[Frame]:
-        for _, file in both:
+        for _, _, file in both:
             file.check(wanted)
-        for is_test, file in both:
+        for is_test, name, file in both:
             for row, frame in file.frames(wanted):
-                yield is_test, file.path.name.split(".")[0], Place(str(file.path), row), frame
+                yield is_test, name, Place(str(file.path), row), frame
 
-    first = next(iter(learning[0].frames(list(dict.fromkeys(columns)))))[1]
+    first = next(iter(learning[0].frames([name for name in dict.fromkeys(columns) if name])))[1]
     where = str(learning[0].path) if len(learning) == 1 else f"{settings.path} ({len(learning)} files)"
-    return Source(where, columns, sum(file.most_rows() for _, file in both), first, frames)
+    return Source(where, columns, sum(file.most_rows() for _, _, file in both), first, frames)
+
+
+def _named(files: list[TableFile]) -> list[tuple[str, TableFile]]:
+    """Name the entity that each file is, where no column tells it: by its path, if the file's name is not enough."""
+    stems = [file.stem for file in files]
+    return [(file.stem if stems.count(file.stem) == 1 else str(file.path), file) for file in files]
 
 
 def _files(settings: TableSettings, path: str, setting: str) -> list[TableFile]:
@@ -91,6 +99,7 @@ def read_recording(settings: TableSettings, source: Source, wanted: Wanted) -> R
     """
     others = [*wanted.numbers, *wanted.words]
     named = [name for name in (settings.entity, settings.time) if name is not None]
+    _check_columns(settings, source, [*named, *others])
     channels = channel_names(settings, source, {*others, *named})
     needed = list(dict.fromkeys([*named, *channels, *others]))
     most = source.most_rows
@@ -131,6 +140,7 @@ def read_recording(settings: TableSettings, source: Source, wanted: Wanted) -> R
         {name: codes[:n] for name, codes in code_columns.items()},
         {name: w.words for name, w in words.items()},
         entities.first_test,
+        _notes(settings, source, channels, others),
     )
     in_order(recording, runs, settings.duplicates)
     return recording
@@ -148,28 +158,54 @@ def channel_names(settings: TableSettings, source: Source, taken: set[str]) -> l
         UserError: If a name or pattern finds none, or nothing is left.
     """
     columns = list(dict.fromkeys(source.columns))
+    aside = {*taken, *_roles(settings)}
     if settings.channels is None:
-        aside = taken | {name for name in _aside(settings) if name is not None}
         found = [name for name in columns if name and name not in aside and is_numeric(source.first[name])]
         if not found:
             raise UserError(f"{source.where}: no column of numbers is left for the input; name them with data.channels")
         return found
     chosen: list[str] = []
     for pattern in settings.channels:
-        matching = [pattern] if pattern in columns else [name for name in columns if fnmatchcase(name, pattern)]
+        matching = [name for name in columns if fnmatchcase(name, pattern) and name not in aside]
+        matching = [pattern] if pattern in columns else matching
         if not matching:
-            have = ", ".join(columns[:20]) + (" ..." if len(columns) > 20 else "")
-            raise UserError(
-                f"{source.where}: no column '{pattern}' (data.channels); it has {have}{did_you_mean(pattern, columns)}"
-            )
+            raise _no_column(source, pattern, "data.channels")
         chosen += [name for name in matching if name not in chosen]
     return chosen
 
 
-def _aside(settings: TableSettings) -> list[str | None]:
-    """Name all columns that the settings give another role than input."""
-    named = [settings.class_target, settings.regression_target, settings.split_key]
-    return [*named, settings.entity, settings.time, *(settings.condition or [])]
+def _roles(settings: TableSettings) -> dict[str, str]:
+    """Give all columns that the settings give another role than input, with the setting."""
+    keys = ("class_target", "regression_target", "split_key", "entity", "time")
+    roles = dict.fromkeys(settings.condition or [], "data.condition")
+    return roles | {name: f"data.{key}" for key in keys if (name := getattr(settings, key)) is not None}
+
+
+def _check_columns(settings: TableSettings, source: Source, needed: list[str]) -> None:
+    for name in needed:
+        if name not in source.columns:
+            raise _no_column(source, name, _roles(settings)[name])
+
+
+def _no_column(source: Source, name: str, setting: str) -> UserError:
+    columns = source.columns
+    have = ", ".join(columns[:20]) + (" ..." if len(columns) > 20 else "")
+    return UserError(f"{source.where}: no column '{name}' ({setting}); it has {have}{did_you_mean(name, columns)}")
+
+
+def _notes(settings: TableSettings, source: Source, channels: list[str], others: list[str]) -> list[str]:
+    """Say what of the columns may surprise: those that are not read, and a target that stands in the input."""
+    notes = []
+    aside = {*_roles(settings), *channels, ""}
+    if settings.channels is None and (left := [name for name in source.columns if name not in aside]):
+        said = ", ".join(left[:10]) + (" ..." if len(left) > 10 else "")
+        notes.append(f"{len(left)} columns hold no numbers and are left out of the input: {said}")
+    targets = {settings.class_target, settings.regression_target}
+    if settings.horizon == 0 and (seen := [name for name in channels if name in targets and name in others]):
+        notes.append(
+            f"{', '.join(seen)}: a channel and, with data.horizon=0, the target too; the input holds the answer"
+        )
+    return notes
 
 
 class _Entities:

@@ -1,5 +1,6 @@
 """Which rows of a recording belong to which split, decided before any window is cut."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from tsmtl.data.splitting import draw_by_counts
 
 TRAIN, VAL, TEST, NONE = 0, 1, 2, -1  # places in SPLITS; rows of no split
 FEWEST_ENTITIES = 3  # for one in each split
+FOLDS_READ_NO_TEST_FILES = "data.split: {} would not read the separate test files; take another split"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def cut_into_pieces(
     kept = (label != NONE) & (stop > every)
     unused = int((stop - every)[~kept].sum())
     if unused:
-        recording.notes.append(f"{unused} rows belong to no split (data.gap, data.test_until), and are left out")
+        why = "before a cut, or behind the test split"
+        recording.notes.append(f"{unused} rows belong to no split ({why}), and are left out")
     return Pieces(every[kept], stop[kept], entity[kept], label[kept], rule)
 
 
@@ -88,27 +91,40 @@ def _by_entity(
     rng: np.random.Generator,
 ) -> IntArray:
     """Give the split of each entity."""
-    n = len(recording.entities)
-    labels = np.full(n, TRAIN, dtype=np.int64)
+    labels = np.full(len(recording.entities), TRAIN, dtype=np.int64)
     if recording.first_test is not None:
+        if rule == "group_kfold":
+            raise UserError(FOLDS_READ_NO_TEST_FILES.format(rule))
         labels[recording.first_test :] = TEST
     needed = settings.n_folds if rule == "group_kfold" else FEWEST_ENTITIES - (recording.first_test is not None)
-    learning = np.flatnonzero(labels == TRAIN)
+    learning = _by_name(recording, np.flatnonzero(labels == TRAIN))
     if len(learning) < needed:
         raise UserError(
             f"{recording.where}: data.split={rule} needs {needed} entities at least, there are {len(learning)}; name "
             "their column with data.entity, or take data.split=time"
         )
     if rule == "group_kfold":
-        folds = _folds(counts, settings.n_folds, rng)
-        labels[folds == _fold(settings)] = TEST
+        folds = _folds(counts[learning], settings.n_folds, rng)
+        labels[learning[folds == _fold(settings)]] = TEST
     elif recording.first_test is None:
-        labels[draw_by_counts(counts, settings.test_fraction, rng)] = TEST
-    learning = np.flatnonzero(labels == TRAIN)
+        labels[learning[draw_by_counts(counts[learning], settings.test_fraction, rng)]] = TEST
+    learning = _by_name(recording, np.flatnonzero(labels == TRAIN))
     if len(learning) < 2:
-        raise UserError(f"{recording.where}: one entity is left for train and val; take a smaller data.test_fraction")
+        mend = "data.n_folds" if rule == "group_kfold" else "data.test_fraction"
+        less = "greater" if rule == "group_kfold" else "smaller"
+        raise UserError(f"{recording.where}: one entity is left for train and val; take a {less} {mend}")
     labels[learning[draw_by_counts(counts[learning], settings.val_fraction, rng)]] = VAL
     return labels
+
+
+def _by_name(recording: Recording, entities: IntArray) -> IntArray:
+    """Give entities in the order of their names, 9 before 10: the order of rows in a file must not move a draw."""
+
+    def name(entity: int) -> tuple[list[str | int], str]:
+        text = recording.entities[entity]
+        return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", text))], text
+
+    return np.array(sorted(entities.tolist(), key=name), dtype=np.int64)
 
 
 def _folds(counts: npt.NDArray[np.float64], n_folds: int, rng: np.random.Generator) -> IntArray:
@@ -150,7 +166,7 @@ def _as_given(
     if VAL in labels:
         return edges, labels
     entity = np.searchsorted(recording.bounds, edges, side="right") - 1
-    learning = np.unique(entity[labels == TRAIN])
+    learning = _by_name(recording, np.unique(entity[labels == TRAIN]))
     if len(learning) < 2:
         raise UserError(
             f"{recording.where}: column '{settings.split_key}' names no val split, and train has one entity, of which "
@@ -164,10 +180,11 @@ def _as_given(
 
 def _by_time(recording: Recording, settings: TableSettings, rule: str) -> tuple[IntArray, IntArray]:
     """Cut all entities at the same moments: the rows before which the split changes, and the split from there on."""
-    if recording.times is None and len(recording.entities) > 1:
+    n = len(recording.entities) if recording.first_test is None else recording.first_test
+    if recording.times is None and n > 1:
         raise UserError(f"data.time: data.split={rule} of several entities needs the column of times")
     if recording.first_test is not None and rule == "time_kfold":
-        raise UserError("data.split: time_kfold would not read data.test_path; take one of the two")
+        raise UserError(FOLDS_READ_NO_TEST_FILES.format(rule))
     gap = duration(settings.gap, "data.gap", recording.dates)
     cuts = _moments(recording, settings, rule, gap)
     edges, labels = [], []
@@ -178,6 +195,8 @@ def _by_time(recording: Recording, settings: TableSettings, rule: str) -> tuple[
             continue
         times = _times(recording, first, stop)
         for label, begin, end in cuts:
+            if end <= begin:  # a gap longer than the split
+                continue
             edges += [first + int(np.searchsorted(times, begin)), first + int(np.searchsorted(times, end))]
             labels += [label, NONE]
     order = np.argsort(np.array(edges), kind="stable")

@@ -12,7 +12,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.instances import FloatArray
 from tsmtl.data.recording import Codes, Recording
-from tsmtl.data.targets import class_target
+from tsmtl.data.targets import MISSING, class_target
 from tsmtl.data.window_targets import binned, classes_of_windows, numbers_of_windows
 from tsmtl.data.windows import Windows
 
@@ -75,11 +75,11 @@ def class_column(settings: TableSettings, recording: Recording) -> ClassColumn:
         if how == "mode":
             return ClassColumn(key, names, how, binned(numbers, bounds).astype(np.int16), None, bounds)
         return ClassColumn(key, names, how, None, numbers, bounds)
-    if key in recording.numbers:  # the largest class id
+    if number_column_needed(settings):  # the largest class id
         numbers = recording.numbers[key]
         target = class_target(key, np.unique(numbers[~np.isnan(numbers)]), recording.where)
         levels = [float(name) for name in target.names]
-        return ClassColumn(key, target.names, how, None, np.where(numbers < 0, np.nan, numbers), levels[1:])
+        return ClassColumn(key, target.names, how, None, np.where(numbers == MISSING, np.nan, numbers), levels[1:])
     words = recording.words[key]
     if not words:
         raise UserError(f"{recording.where}: column '{key}' is empty; task cls needs it")

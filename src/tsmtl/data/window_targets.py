@@ -45,7 +45,7 @@ def classes_of_windows(codes: Codes, windows: Windows, how: str, n_classes: int)
         n_classes: K.
     """
     out = np.empty(len(windows), dtype=np.int32)
-    for rows in _blocks(windows, how):
+    for rows in _blocks(windows, how, n_classes):
         first, length = windows.target_rows(rows)
         if how == "last":
             out[rows] = codes[first + length - 1 if windows.horizon else _ends(windows, rows)]
@@ -86,9 +86,9 @@ def _gathered(column: npt.NDArray[Any], windows: Windows, rows: IntArray) -> npt
     return np.asarray(found)
 
 
-def _blocks(windows: Windows, how: str) -> list[IntArray]:
+def _blocks(windows: Windows, how: str, n_classes: int = 1) -> list[IntArray]:
     wide = how not in ("last", "first", "change")
-    size = max(1, BLOCK_VALUES // 16 // ((windows.horizon or windows.window) if wide else 1))
+    size = max(1, BLOCK_VALUES // 16 // (max(n_classes, windows.horizon or windows.window) if wide else 1))
     return [np.arange(at, min(at + size, len(windows))) for at in range(0, len(windows), size)]
 
 
