@@ -7,9 +7,11 @@ import torch
 
 from tsmtl.config.data_settings import DataSettings, NpzSettings
 from tsmtl.config.errors import UserError
+from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.features import Features
 from tsmtl.data.instances import BLOCK_VALUES, SPLITS, Bundle, ClassTarget, FloatArray, IntArray
 from tsmtl.data.preparation import InputPreparation
+from tsmtl.data.row_space import on_disk
 from tsmtl.data.windows import Windows
 from tsmtl.tasks.task import Task
 from tsmtl.training.batches import Split, TensorSplit
@@ -55,7 +57,7 @@ def make_splits(
 
     An input that is no array stays where it is; that of a batch is read and prepared when it is its turn.
     """
-    block = settings.shuffle_block if isinstance(settings, NpzSettings) else None
+    block = settings.shuffle_block if isinstance(settings, NpzSettings | TableSettings) else None
     return splits_of_rows(bundle, {name: bundle.splits[name] for name in SPLITS}, preparation, tasks, device, block)
 
 
@@ -69,7 +71,9 @@ def splits_of_rows(
 ) -> dict[str, Split]:
     """Put some instances on the device; see :func:`make_splits`."""
     x = bundle.instances.x
-    if not isinstance(x, Windows) or not preparation.by_channel or _any_missing(x.values):
+    if isinstance(x, Windows) and not on_disk(x.values):
+        shuffle_block = None  # memory knows no neighbours
+    if not isinstance(x, Windows) or on_disk(x.values) or not preparation.by_channel or _any_missing(x.values):
         return {name: _split(bundle, r, preparation, tasks, device, shuffle_block) for name, r in rows.items()}
     targets = {task: values.to(device) for task, values in _targets(bundle, None, tasks).items()}
     preparation.scale_in_place(x.values)

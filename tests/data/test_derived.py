@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsmtl.data.derived import derive, derived_channels
+from tsmtl.data.row_space import RowSpace
 
 ENTRIES = [{"ema": 0.3}, {"difference": 2}, {"rolling_mean": 3}, {"rolling_sd": 3}, "age"]
 VALUE = st.one_of(st.just(np.nan), st.floats(-1e3, 1e3, width=32))
@@ -44,7 +45,7 @@ def pieces(draw):
 def test_derived_channels_are_those_of_a_plain_loop_within_each_piece(case):
     values, start, stop, birth = case
     kinds = derived_channels(ENTRIES, ["u", "v"])
-    found = derive(values, ["u", "v"], kinds, start, stop, birth)
+    found = derive(values, ["u", "v"], kinds, start, stop, birth, RowSpace())
     expected = np.zeros((len(values), 2 + 4 * 2 + 1))
     expected[:, :2] = values
     for a, b, born in zip(start, stop, birth, strict=True):
@@ -63,13 +64,13 @@ def test_derived_channels_are_those_of_a_plain_loop_within_each_piece(case):
 def test_later_rows_and_other_pieces_change_nothing(case, data):
     values, start, stop, birth = case
     kinds = derived_channels(ENTRIES, ["u", "v"])
-    before = derive(values, ["u", "v"], kinds, start, stop, birth)
+    before = derive(values, ["u", "v"], kinds, start, stop, birth, RowSpace())
     piece = data.draw(st.integers(0, len(start) - 1))
     row = data.draw(st.integers(int(start[piece]), int(stop[piece]) - 1))
     changed = values.copy()
     changed[row + 1 :] = -7e5
     changed[: start[piece]] = 3e5
-    after = derive(changed, ["u", "v"], kinds, start, stop, birth)
+    after = derive(changed, ["u", "v"], kinds, start, stop, birth, RowSpace())
     np.testing.assert_array_equal(after[start[piece] : row + 1], before[start[piece] : row + 1])
 
 
@@ -80,7 +81,7 @@ def test_a_large_offset_costs_the_rolling_sd_no_digits():
     for offset in (0, 2**20):
         x = noise + np.float32(offset)
         x[:5] += 2**21  # a jump that leaves the window again
-        found = derive(x[:, None], ["u"], kinds, np.array([0]), np.array([5000]), np.array([0]))[:, 1]
+        found = derive(x[:, None], ["u"], kinds, np.array([0]), np.array([5000]), np.array([0]), RowSpace())[:, 1]
         wanted = [np.std(noise[t - 19 : t + 1]) for t in range(100, 5000)]
         np.testing.assert_allclose(found[100:], wanted, atol=1e-3)
 

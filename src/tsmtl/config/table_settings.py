@@ -72,6 +72,12 @@ class TableSettings(FileSettings):
     condition_clusters: Annotated[int, Ge(2)] | None = Field(
         description="conditions found by k-means in these columns; null: each combination of values is one"
     )
+    spill_folder: Text | None = Field(
+        description="keeps the rows in a file there instead of in memory; null: in memory"
+    )
+    shuffle_block: Count | None = Field(
+        description="with spill_folder: neighbouring windows that stay together in the random order of an epoch"
+    )
     derive: list[Derived] = Field(
         description="further channels from each entity's past: age, {ema: 0.05}, {difference: 1}, {rolling_mean: 10}, "
         "{rolling_sd: 10}"

@@ -9,6 +9,7 @@ import polars as pl
 from tsmtl.config.errors import UserError
 from tsmtl.config.words import did_you_mean
 from tsmtl.data.instances import FloatArray, IntArray
+from tsmtl.data.row_space import RowSpace
 
 SHORT = {"difference": "diff", "rolling_mean": "mean", "rolling_sd": "sd"}  # in the names of channels
 
@@ -77,7 +78,13 @@ def derived_channels(entries: list[Any], channels: list[str]) -> list[Derived]:
 
 
 def derive(
-    values: FloatArray, channels: list[str], derived: list[Derived], start: IntArray, stop: IntArray, birth: IntArray
+    values: FloatArray,
+    channels: list[str],
+    derived: list[Derived],
+    start: IntArray,
+    stop: IntArray,
+    birth: IntArray,
+    space: RowSpace,
 ) -> FloatArray:
     """Give the channels of a recording with the derived ones behind them.
 
@@ -88,12 +95,13 @@ def derive(
         start: (P,) first row of each piece: no value of another piece has a part in what is derived.
         stop: (P,) row behind its last.
         birth: (P,) first row of its entity, from which its age is counted.
+        space: Where the result goes.
 
     Returns:
         (R, C'), 0 in rows of no piece; NaN where all values that have a part in it are missing, of differences one.
     """
     names = [*channels, *(name for kind in derived for name in kind.names)]
-    out = np.zeros((len(values), len(names)), dtype=np.float32)
+    out = space.array(len(values), len(names))
     out[:, : len(channels)] = values
     piece = np.full(len(values), -1, dtype=np.int32)
     for number, (a, b) in enumerate(zip(start, stop, strict=True)):
@@ -101,6 +109,7 @@ def derive(
     place = len(channels)
     for kind in derived:
         if kind.kind == "age":
+            out[:, place] = 0
             for a, b, born in zip(start, stop, birth, strict=True):
                 out[a:b, place] = np.arange(a - born, b - born)
             place += 1

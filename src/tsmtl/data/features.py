@@ -8,6 +8,7 @@ import numpy as np
 from tsmtl.data.conditions import ConditionColumns, Conditions
 from tsmtl.data.derived import Derived, derive
 from tsmtl.data.instances import BLOCK_VALUES, FloatArray, IntArray
+from tsmtl.data.row_space import RowSpace
 from tsmtl.data.windows import Windows
 
 
@@ -23,6 +24,7 @@ class RowContext:
         derived: What is to be derived.
         clusters: The setting ``condition_clusters``.
         seed: The setting ``seed``.
+        space: Where new rows go.
     """
 
     start: IntArray
@@ -32,6 +34,7 @@ class RowContext:
     derived: list[Derived] = field(default_factory=list)
     clusters: int | None = None
     seed: int = 0
+    space: RowSpace = field(default_factory=RowSpace)
 
     @property
     def anything(self) -> bool:
@@ -81,7 +84,7 @@ class Features:
         """Give the recording (R, C') that windows are read from."""
         if self.conditions is not None:
             assert context.condition is not None
-            scaled = np.empty_like(values)
+            scaled = context.space.array(*values.shape)
             size = max(1, BLOCK_VALUES // max(1, values.shape[1]))
             for at in range(0, len(values), size):
                 rows = np.arange(at, min(at + size, len(values)))
@@ -89,7 +92,7 @@ class Features:
             values = scaled
         if not self.derived:
             return values
-        return derive(values, self.channels, self.derived, context.start, context.stop, context.birth)
+        return derive(values, self.channels, self.derived, context.start, context.stop, context.birth, context.space)
 
     def state(self) -> dict[str, Any]:
         """Give plain values for a checkpoint."""

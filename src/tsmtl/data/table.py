@@ -14,6 +14,7 @@ from tsmtl.data.features import RowContext
 from tsmtl.data.instances import SPLITS, ClassTarget, Instances, IntArray, NumberTarget, Target
 from tsmtl.data.overlap import split_facts
 from tsmtl.data.recording import Recording, cuts_at_gaps
+from tsmtl.data.row_space import RowSpace
 from tsmtl.data.table_reading import Source, Wanted, read_recording, source_of_files
 from tsmtl.data.table_splitting import TEST, Pieces, cut_into_pieces
 from tsmtl.data.table_targets import ClassColumn, class_column, number_column_needed
@@ -191,8 +192,12 @@ def rows_by_split(windows: Windows, split_of: IntArray) -> dict[str, IntArray]:
     found: dict[str, IntArray] = {}
     for place, name in enumerate(SPLITS):
         pieces = np.flatnonzero(split_of == place)
-        runs = [np.arange(first[p], windows.ends[p], dtype=kind) for p in pieces]
-        found[name] = np.concatenate(runs) if runs else np.empty(0, dtype=kind)
+        found[name] = rows = np.empty(int(windows.count[pieces].sum()), dtype=kind)
+        at = 0
+        for piece in pieces:
+            count = int(windows.count[piece])
+            rows[at : at + count] = np.arange(first[piece], first[piece] + count, dtype=kind)
+            at += count
     return found
 
 
@@ -207,7 +212,8 @@ def _context(settings: TableSettings, recording: Recording, pieces: Pieces) -> R
         columns = ConditionColumns(settings.condition, None, texts)
     derived = derived_channels(settings.derive, recording.channels)
     birth = recording.bounds[pieces.entity]
-    return RowContext(pieces.start, pieces.stop, birth, columns, derived, settings.condition_clusters, settings.seed)
+    how = (columns, derived, settings.condition_clusters, settings.seed, RowSpace(settings.spill_folder))
+    return RowContext(pieces.start, pieces.stop, birth, *how)
 
 
 def _strata(settings: TableSettings, recording: Recording, classes: ClassColumn | None) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.config.words import did_you_mean
 from tsmtl.data.recording import Recording, in_order
+from tsmtl.data.row_space import RowSpace
 from tsmtl.data.table_cells import Place, Times, Words, is_numeric, numbers
 from tsmtl.data.table_files import TableFile, table_files
 
@@ -103,7 +104,7 @@ def read_recording(settings: TableSettings, source: Source, wanted: Wanted) -> R
     channels = channel_names(settings, source, {*others, *named})
     needed = list(dict.fromkeys([*named, *channels, *others]))
     most = source.most_rows
-    values = np.empty((most, len(channels)), dtype=np.float32)
+    values = RowSpace(settings.spill_folder).array(most, len(channels))
     runs: list[tuple[int, int]] = []
     number_columns = {name: np.empty(most, dtype=np.float32) for name in dict.fromkeys(wanted.numbers)}
     code_columns = {name: np.empty(most, dtype=np.int16) for name in dict.fromkeys(wanted.words)}

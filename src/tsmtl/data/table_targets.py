@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.instances import FloatArray
-from tsmtl.data.recording import Codes, Recording
+from tsmtl.data.recording import ROWS, Codes, Recording
 from tsmtl.data.targets import MISSING, class_target
 from tsmtl.data.window_targets import binned, classes_of_windows, numbers_of_windows
 from tsmtl.data.windows import Windows
@@ -86,7 +86,12 @@ def class_column(settings: TableSettings, recording: Recording) -> ClassColumn:
     whole = _whole_numbers(words)
     target = class_target(key, np.array(words) if whole is None else whole, recording.where)
     ids = np.append(target.ids, -1).astype(np.int16)  # the last one is that of -1, an empty cell
-    return ClassColumn(key, target.names, how, ids[recording.codes[key]], None, [])
+    codes = recording.codes[key]
+    if key in (settings.split_key, *(settings.condition or [])):  # which read the words themselves
+        codes = codes.copy()
+    for at in range(0, len(codes), ROWS):
+        codes[at : at + ROWS] = ids[codes[at : at + ROWS]]
+    return ClassColumn(key, target.names, how, codes, None, [])
 
 
 def _whole_numbers(words: list[str]) -> npt.NDArray[Any] | None:

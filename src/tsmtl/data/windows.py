@@ -93,7 +93,7 @@ class Windows:
         """
         reach = self.window + (self.horizon if horizon else 0)
         runs: list[IntArray] = []
-        for some in np.array_split(rows, max(1, len(rows) // 2**20)):
+        for some in np.array_split(rows, max(1, len(rows) // 2**17)):
             first, floor = self.first_rows(some)
             begin, end = floor if back else np.maximum(first, floor), first + reach
             order = np.argsort(begin, kind="stable")
