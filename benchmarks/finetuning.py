@@ -17,7 +17,7 @@ SETTINGS = {
         *("data=synthetic", "data.n_instances=300", "data.noise=1.0", "conv_channels=[32,64,32]", "lr=1e-3"),
         "batch_size=16",
     ],
-    "hydraulic": ["experiment=hydraulic"],
+    "hydraulic": ["experiment=hydraulic", "data.class_target=cooler", "data.scale=standard"],
 }
 MODELS = {"synthetic": ("lstm_fcn", "lstm_fcn_multi"), "hydraulic": ("cnn1d", "cnn1d")}  # of one task, of both
 COLUMNS = (("cls", "accuracy"), ("cls", "macro_f1"), ("reg", "rmse"), ("reg", "r2"))

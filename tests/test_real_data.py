@@ -26,9 +26,9 @@ def test_hydraulic_in_20_epochs_beats_majority_class_and_train_mean(tsmtl_train,
     test = data["fold"] == 0
     spread = np.sqrt(np.mean((data["y_reg"][test] - data["y_reg"][~test].mean()) ** 2))
     metrics = metrics_of(run_folder())
-    assert shares(data["cooler"][test]) < 0.7
+    assert shares(data["valve"][test]) < 0.6
     assert metrics["cls"]["accuracy"] > 0.9
-    assert metrics["reg"]["rmse"] < 0.8 * spread
+    assert metrics["reg"]["rmse"] < 0.5 * spread
 
 
 @public_data("har")

@@ -141,7 +141,11 @@ def _decoded(task: Task, output: Tensor) -> Tensor:
         return output.double().softmax(dim=1).float()
     scale, shift = (torch.tensor(numbers, dtype=torch.float64) for numbers in (task.scale, task.shift))
     values = output.double() * scale + shift
-    return ((values.exp() - 1) if task.transform == "log1p" else values).float()  # ONNX has no expm1
+    if task.transform == "log1p":
+        values = values.exp() - 1  # ONNX has no expm1
+    if task.clip is not None:
+        values = values.clamp(*task.clip)
+    return values.float()
 
 
 def onnx_model(predictor: Predictor) -> onnx.ModelProto:

@@ -56,9 +56,10 @@ def test_a_number_is_clipped_then_transformed_then_scaled_by_hand():
     values = np.array([[-7.0], [0.0], [math.e**2 - 1], [1e6], [np.nan]], dtype=np.float32)
     scaled = task.scaled(values)  # the logarithms are 0, 0, 2 and 3
     np.testing.assert_allclose(scaled[:, 0], [-4, -4, 0, 2, np.nan], atol=1e-6)
-    decoded = task.decode(np.array([[-4.0], [0.0], [4.0]], dtype=np.float32))
+    decoded = task.decode(np.array([[-9.0], [-4.0], [0.0], [4.0], [1e4]], dtype=np.float32))
     assert isinstance(decoded, NumberPrediction)
-    np.testing.assert_allclose(decoded.values[:, 0], [0, math.e**2 - 1, math.e**4 - 1], rtol=1e-6)  # not clipped
+    high = math.e**3 - 1  # logarithms -2.5, 0, 2, 4 and 5002: the first and the last two lie outside of the range
+    np.testing.assert_allclose(decoded.values[:, 0], [0, 0, math.e**2 - 1, high, high], rtol=1e-6, atol=1e-6)
 
 
 @given(arrays.arrays(np.float32, (5, 1), elements=st.floats(-0.5, 1e6, width=32)))

@@ -24,7 +24,7 @@ class DataSettings(Section):
         description="scaling of the input, fitted on the train split"
     )
     clip_target: Range | None = Field(
-        description="[low, high] that the number is clipped to for training; adds metrics against the clipped truth"
+        description="[low, high]: range that the number and its predictions are clipped to; adds metrics against it"
     )
     transform_target: Literal["none", "log1p"] = Field(
         description="function of the number, once clipped, that is trained on; predictions are turned back"

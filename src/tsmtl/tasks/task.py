@@ -62,7 +62,8 @@ class Task:
         unit: Unit of a regression, or None.
         shift: (D,) and ``scale`` (D,): a number is trained on as ``(transformed(y) - shift) / scale``.
         scale: See ``shift``.
-        clip: Range that a number is clipped to before the transform, either end may be None; or None.
+        clip: Range that a number is clipped to before the transform, and a prediction after its inverse; either end
+            may be None; or None.
         transform: ``log1p`` or ``none``.
         metrics: Names of metrics of a regression beside the usual ones.
     """
@@ -101,6 +102,8 @@ class Task:
             with np.errstate(over="ignore"):  # what is beyond single precision is infinite
                 if self.transform == "log1p":
                     values = np.expm1(values)
+                if self.clip is not None:  # a model that has learnt numbers of a range says no others
+                    values = np.clip(values, *self.clip)
                 return NumberPrediction(values.astype(np.float32))
         logits = output.astype(np.float64)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
