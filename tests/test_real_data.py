@@ -53,6 +53,23 @@ def test_gas_drift_in_12_epochs_beats_majority_class_and_train_mean_on_later_bat
     assert metrics["reg"]["rmse"] < 0.8 * spread
 
 
+@public_data("cmapss")
+def test_cmapss_in_5_epochs_beats_majority_class_and_train_mean_on_unseen_engines(tsmtl_train, run_folder):
+    fewer = ("data.stride=5", "trainer.epoch_fraction=1.0", "hidden_size=32", "num_epochs=5", "lr=5e-3")
+    answer = tsmtl_train("experiment=cmapss", *fewer, "device=cpu")
+    assert answer.code == 0, answer.err
+    life = np.loadtxt(DATA / "cmapss" / "RUL_FD001.txt.gz")
+    cycles = np.loadtxt(DATA / "cmapss" / "train_FD001.txt.gz", usecols=(0, 1))
+    ends = np.array([cycles[cycles[:, 0] == engine, 1].max() for engine in cycles[:, 0]])
+    mean = np.minimum(ends - cycles[:, 1], 125)[cycles[:, 1] >= 30].mean()  # of all windows
+    capped, own = (np.sqrt(np.mean((true - mean) ** 2)) for true in (np.minimum(life, 125), life))
+    metrics = metrics_of(run_folder())
+    assert metrics["cls"]["accuracy"] > shares(np.digitize(life, [30, 80])) + 0.2
+    assert metrics["reg"]["rmse_capped"] < 0.5 * capped
+    assert metrics["reg"]["rmse_capped"] < metrics["reg"]["rmse"] < 0.5 * own
+    assert metrics["reg"]["phm08"] > 0
+
+
 @pytest.mark.parametrize(
     ("name", "task", "model", "settings"),
     [
