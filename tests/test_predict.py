@@ -249,7 +249,7 @@ WRONG = {  # what is made of the file, the case of the model, what the line says
         "csv",
         csv_text(*STEPS, "r,0,0"),
         "cnn1d",
-        ": instance r has 1 time steps; the model was trained with 12 and reads no other length",
+        ": instance r has 1 time steps; the model was trained with 12 time steps and reads no other length",
     ),
     "infinite value in csv": ("csv", csv_text(*STEPS, "r,0,inf"), "gru", ": instance r, channel sensor_b, time step 0"),
     "empty ts": ("ts", "", "gru", ": no line @data; the header is all there is"),
@@ -259,7 +259,7 @@ WRONG = {  # what is made of the file, the case of the model, what the line says
         "ts",
         "@data\n1,2:3,4\n",
         "cnn1d",
-        ": instance 0 has 2 time steps; the model was trained with 12 and reads no other length",
+        ": instance 0 has 2 time steps; the model was trained with 12 time steps and reads no other length",
     ),
     "series for vectors": ("ts", "@data\n1,2:3,4\n", "fc", ": holds series, the model reads vectors (N, E); give"),
 }
