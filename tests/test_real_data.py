@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from tests.conftest import DATA, public_data
@@ -67,7 +68,12 @@ def test_cmapss_in_5_epochs_beats_majority_class_and_train_mean_on_unseen_engine
     assert metrics["cls"]["accuracy"] > shares(np.digitize(life, [30, 80])) + 0.2
     assert metrics["reg"]["rmse_capped"] < 0.5 * capped
     assert metrics["reg"]["rmse_capped"] < metrics["reg"]["rmse"] < 0.5 * own
-    assert metrics["reg"]["phm08"] > 0
+    rows = pl.read_csv(run_folder() / "predictions_test.csv")
+    test = np.loadtxt(DATA / "cmapss" / "test_FD001.txt.gz", usecols=(0, 1))
+    assert rows["time"].to_list() == [test[test[:, 0] == engine, 1].max() for engine in range(1, 101)]
+    error = rows["reg_predicted"].to_numpy() - np.minimum(life, 125)
+    score = sum(np.exp(d / 10) - 1 if d > 0 else np.exp(-d / 13) - 1 for d in error)
+    assert metrics["reg"]["phm08"] == pytest.approx(score, rel=1e-4)
 
 
 @pytest.mark.parametrize(
