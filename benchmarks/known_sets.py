@@ -1,6 +1,6 @@
 """Accuracy on the public sets by their shipped experiments, over folds or seeds; the test split is read once a run.
 
-Usage: python benchmarks/known_sets.py [--sets hydraulic har gas_drift] [--folder outputs/known_sets] [--seeds 5]
+Usage: python benchmarks/known_sets.py [--sets hydraulic har ...] [--folder outputs/known_sets] [--seeds 5]
 
 Every run goes through ``tsmtl.train`` in a folder of its own with resume=true: after a kill the same command goes on.
 Prints a Markdown table: mean and standard deviation (n - 1) over the runs, and the mean seconds of a training.
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import tsmtl
@@ -93,6 +94,21 @@ def gas_drift(folder: Path, n_seeds: int) -> Result:
     return Result(f"{n_seeds} seeds", seconds(results), rows)
 
 
+def cmapss(subset: str, folder: Path, n_seeds: int) -> Result:
+    """Remaining life and health of the engines of a subset; the seed also draws other engines for validation."""
+    results = [
+        train(folder, "cmapss", f"data.subset={subset}", f"seed={seed}", f"data.seed={seed}") for seed in range(n_seeds)
+    ]
+    tests: list[Metrics] = [result.test for result in results]
+    rows = [
+        Row("remaining life, RMSE against 125 at most", column(tests, "reg", "rmse_capped"), " cycles"),
+        Row("remaining life, RMSE against the file", column(tests, "reg", "rmse"), " cycles"),
+        Row("remaining life, PHM08 against 125 at most", column(tests, "reg", "phm08")),
+        Row("health, accuracy", column(tests, "cls", "accuracy")),
+    ]
+    return Result(f"{n_seeds} seeds", seconds(results), rows)
+
+
 def evaluated(result: tsmtl.TrainingResult, *settings: str) -> Metrics:
     """Give the metrics by task that ``tsmtl-evaluate`` gives of a run's checkpoint."""
     output = result.folder / "_".join(["metrics", *settings, ".json"])
@@ -102,7 +118,13 @@ def evaluated(result: tsmtl.TrainingResult, *settings: str) -> Metrics:
     return metrics
 
 
-EXPERIMENTS: dict[str, Callable[[Path, int], Result]] = {"hydraulic": hydraulic, "har": har, "gas_drift": gas_drift}
+EXPERIMENTS: dict[str, Callable[[Path, int], Result]] = {
+    "hydraulic": hydraulic,
+    "har": har,
+    "gas_drift": gas_drift,
+    "cmapss_FD001": partial(cmapss, "FD001"),
+    "cmapss_FD002": partial(cmapss, "FD002"),
+}
 
 
 def main() -> None:

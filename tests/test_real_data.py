@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from tests.conftest import DATA, public_data
@@ -51,6 +52,28 @@ def test_gas_drift_in_12_epochs_beats_majority_class_and_train_mean_on_later_bat
     metrics = metrics_of(run_folder())
     assert metrics["cls"]["accuracy"] > np.mean(data["y_cls"][test] == majority) + 0.3
     assert metrics["reg"]["rmse"] < 0.8 * spread
+
+
+@public_data("cmapss")
+def test_cmapss_in_5_epochs_beats_majority_class_and_train_mean_on_unseen_engines(tsmtl_train, run_folder):
+    fewer = ("data.stride=5", "trainer.epoch_fraction=1.0", "hidden_size=32", "num_epochs=5", "lr=5e-3")
+    answer = tsmtl_train("experiment=cmapss", *fewer, "device=cpu")
+    assert answer.code == 0, answer.err
+    life = np.loadtxt(DATA / "cmapss" / "RUL_FD001.txt.gz")
+    cycles = np.loadtxt(DATA / "cmapss" / "train_FD001.txt.gz", usecols=(0, 1))
+    ends = np.array([cycles[cycles[:, 0] == engine, 1].max() for engine in cycles[:, 0]])
+    mean = np.minimum(ends - cycles[:, 1], 125)[cycles[:, 1] >= 30].mean()  # of all windows
+    capped, own = (np.sqrt(np.mean((true - mean) ** 2)) for true in (np.minimum(life, 125), life))
+    metrics = metrics_of(run_folder())
+    assert metrics["cls"]["accuracy"] > shares(np.digitize(life, [30, 80])) + 0.2
+    assert metrics["reg"]["rmse_capped"] < 0.5 * capped
+    assert metrics["reg"]["rmse_capped"] < metrics["reg"]["rmse"] < 0.5 * own
+    rows = pl.read_csv(run_folder() / "predictions_test.csv")
+    test = np.loadtxt(DATA / "cmapss" / "test_FD001.txt.gz", usecols=(0, 1))
+    assert rows["time"].to_list() == [test[test[:, 0] == engine, 1].max() for engine in range(1, 101)]
+    error = rows["reg_predicted"].to_numpy() - np.minimum(life, 125)
+    score = sum(np.exp(d / 10) - 1 if d > 0 else np.exp(-d / 13) - 1 for d in error)
+    assert metrics["reg"]["phm08"] == pytest.approx(score, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from tsmtl.config.location import config_dir
 from tsmtl.config.schema import Settings, check
 from tsmtl.data.instances import Bundle, NumberTarget
 from tsmtl.data.loading import load_bundle
+from tsmtl.data.windows import Windows
+from tsmtl.splits import with_features
 
 ROOT = Path(os.environ.get("TSMTL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -206,3 +208,45 @@ def test_gas_drift_is_split_by_batch(overrides, expected):
     assert sum(len(r) for r in bundle.splits.values()) == 6697
     if overrides:
         assert len(bundle.splits["val"]) == sum(rows[batch] for batch in expected["val"])
+
+
+@cache
+def engines() -> tuple[Bundle, Bundle, np.ndarray]:
+    """FD002 as experiment=cmapss has it, before and after its features, and the rows of its files."""
+    before = known_set("cmapss", "experiment=cmapss", "data.subset=FD002")
+    rows = [np.loadtxt(ROOT / "cmapss" / f"{part}_FD002.txt.gz") for part in ("train", "test")]
+    rows[1][:, 0] += rows[0][-1, 0]  # engines of the two files are others
+    return before, with_features(before)[0], np.concatenate(rows)
+
+
+def test_cmapss_has_mean_0_and_sd_1_in_each_of_six_conditions_of_train():
+    _, after, rows = engines()
+    windows = after.instances.x
+    assert isinstance(windows, Windows)
+    ends = windows.first_rows(after.splits["train"])[0] + 29
+    train = np.isin(rows[:, 0], rows[ends, 0])
+    height = np.round(rows[:, 2])  # thousands of feet: it alone tells the conditions apart
+    assert set(height) == {0, 10, 20, 25, 35, 42}
+    for condition in set(height):
+        values = windows.values[train & (height == condition), :14].astype(np.float64)
+        np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(values.std(axis=0), 1, atol=1e-5)
+
+
+def test_cmapss_derived_channels_begin_at_an_engines_first_row_and_its_splits_share_none():
+    before, after, rows = engines()
+    windows = after.instances.x
+    assert isinstance(windows, Windows)
+    ends = {name: windows.first_rows(chosen)[0] + 29 for name, chosen in after.splits.items()}
+    of = {name: set(rows[end, 0]) for name, end in ends.items()}
+    assert [len(of[name]) for name in ("train", "val", "test")] == [208, 52, 259]
+    assert len(set.union(*of.values())) == 260 + 259
+    for engine in [min(of["train"]), min(of["val"]), *sorted(of["test"])[:3]]:
+        own = np.flatnonzero(rows[:, 0] == engine)
+        sensors, mean, age = np.split(windows.values[own].astype(np.float64), [14, 28], axis=1)
+        np.testing.assert_array_equal(age[:, 0], np.arange(len(own)))
+        expected = sensors[0]
+        for now, found in zip(sensors, mean, strict=True):
+            expected = 0.05 * now + 0.95 * expected
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert before.instances.channels == after.instances.channels[:14]
