@@ -9,7 +9,7 @@ from tsmtl.config.data_settings import DataSettings, NpzSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.features import Features
-from tsmtl.data.instances import BLOCK_VALUES, SPLITS, Bundle, ClassTarget, FloatArray, IntArray
+from tsmtl.data.instances import BLOCK_VALUES, SPLITS, Bundle, ClassTarget, FloatArray, IntArray, Target
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.data.row_space import on_disk
 from tsmtl.data.windows import Windows
@@ -75,11 +75,12 @@ def splits_of_rows(
         shuffle_block = None  # memory knows no neighbours
     if not isinstance(x, Windows) or on_disk(x.values) or not preparation.by_channel or _any_missing(x.values):
         return {name: _split(bundle, r, preparation, tasks, device, shuffle_block) for name, r in rows.items()}
-    targets = {task: values.to(device) for task, values in _targets(bundle, None, tasks).items()}
+    targets = {name: _of_all(bundle.instances.targets[name]).to(device) for name in tasks}
+    scaled = {name: task.scaled_tensor for name, task in tasks.items() if task.kind == "reg"}
     preparation.scale_in_place(x.values)
     values = torch.from_numpy(x.values).to(device)
     x.values.flags.writeable = False  # scaled twice would be wrong
-    return {name: WindowSplit(values, x, r, targets) for name, r in rows.items()}
+    return {name: WindowSplit(values, x, r, targets, scaled) for name, r in rows.items()}
 
 
 def _split(
@@ -100,24 +101,18 @@ def _split(
     return TensorSplit(x, targets, None if lengths is None else torch.from_numpy(lengths))
 
 
-def _targets(bundle: Bundle, rows: IntArray | None, tasks: dict[str, Task]) -> dict[str, torch.Tensor]:
-    """Give class ids and scaled numbers of some instances, or of all."""
+def _of_all(target: Target) -> torch.Tensor:
+    return torch.from_numpy(target.ids if isinstance(target, ClassTarget) else target.values)
+
+
+def _targets(bundle: Bundle, rows: IntArray, tasks: dict[str, Task]) -> dict[str, torch.Tensor]:
+    """Give class ids and scaled numbers of some instances."""
     found = {}
-    for task in tasks:
-        target = bundle.instances.targets[task]
-        if isinstance(target, ClassTarget):
-            found[task] = torch.from_numpy(target.ids if rows is None else target.ids[rows])
-        else:
-            values = target.values if rows is None else target.values[rows]
-            found[task] = torch.from_numpy(_scaled(tasks[task], values))
+    for name, task in tasks.items():
+        target = bundle.instances.targets[name]
+        values = target.ids[rows] if isinstance(target, ClassTarget) else task.scaled(target.values[rows])
+        found[name] = torch.from_numpy(values)
     return found
-
-
-def _scaled(task: Task, values: FloatArray) -> FloatArray:
-    out = np.empty_like(values)
-    for at in range(0, len(values), BLOCK_VALUES):
-        out[at : at + BLOCK_VALUES] = task.scaled(values[at : at + BLOCK_VALUES])
-    return out
 
 
 def _any_missing(values: FloatArray) -> bool:

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -112,3 +113,13 @@ def test_no_scaling_leaves_the_numbers_as_they_are():
     assert (shift, scale) == ((0.0, 0.0), (1.0, 1.0))
     plain = Task("reg", "reg", "wear", 2, shift=shift, scale=scale)
     np.testing.assert_array_equal(plain.scaled(values), values)
+
+
+@given(
+    values=arrays.arrays(np.float32, (7, 2), elements=st.floats(-0.5, 1000, width=32) | st.just(float("nan"))),
+    clip=st.sampled_from([None, (0.0, 125.0), (None, 50.0), (1.0, None)]),
+    transform=st.sampled_from(["none", "log1p"]),
+)
+def test_numbers_are_scaled_on_the_device_as_they_are_in_memory(values, clip, transform):
+    task = Task("reg", "reg", "wear", 2, shift=(3.0, -1.5), scale=(7.0, 0.3), clip=clip, transform=transform)
+    np.testing.assert_allclose(task.scaled_tensor(torch.from_numpy(values)).numpy(), task.scaled(values), rtol=1e-6)

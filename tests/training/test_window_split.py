@@ -37,7 +37,7 @@ def test_batches_are_those_of_windows_prepared_when_they_are_read(case, random):
     read = read_split(windows, rows, preparation)
     values = windows.values.copy()
     preparation.scale_in_place(values)
-    held = WindowSplit(torch.from_numpy(values), windows, rows, targets)
+    held = WindowSplit(torch.from_numpy(values), windows, rows, targets, {"reg": lambda numbers: numbers})
     assert len(held) == len(read) == 5
     for chosen in (torch.tensor([3, 0, 3]), torch.arange(5)):
         (x, none, y), (wanted, _, wanted_y) = held.batch(chosen), read.batch(chosen)
@@ -70,7 +70,7 @@ def test_missing_values_are_filled_in_each_window_from_its_own_rows_alone(missin
 def test_a_window_split_holds_no_copy_of_the_recording():
     windows = made(Case([(0, 50, False)], window=40, stride=1, horizon=0, pad=False))
     values = torch.from_numpy(windows.values)
-    split = WindowSplit(values, windows, np.arange(11), targets_of(windows))
+    split = WindowSplit(values, windows, np.arange(11), targets_of(windows), {"reg": lambda numbers: numbers})
     values[0, 0] = 77
     assert split.batch(torch.tensor([0]))[0][0, 0, 0] == 77
     held = sum(t.nelement() for t in vars(split).values() if isinstance(t, torch.Tensor) and t is not values)

@@ -192,11 +192,12 @@ def rows_by_split(windows: Windows, split_of: IntArray) -> dict[str, IntArray]:
     found: dict[str, IntArray] = {}
     for place, name in enumerate(SPLITS):
         pieces = np.flatnonzero(split_of == place)
-        found[name] = rows = np.empty(int(windows.count[pieces].sum()), dtype=kind)
+        rows: IntArray = np.empty(int(windows.count[pieces].sum()), dtype=kind)
+        found[name] = rows
         at = 0
         for piece in pieces:
             count = int(windows.count[piece])
-            rows[at : at + count] = np.arange(first[piece], first[piece] + count, dtype=kind)
+            rows[at : at + count] = np.arange(first[piece], first[piece] + count)
             at += count
     return found
 

@@ -14,7 +14,7 @@ from tsmtl.data.files import existing_file
 
 TEXTS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
 PARQUET = (".parquet", ".pq")
-ROWS = 2**17  # of a Parquet file at a time
+ROWS = 2**15  # of a Parquet file at a time
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)  # polars panics at damaged pages
 SEPARATORS = {"tab": "\t", "\\t": "\t"}
 

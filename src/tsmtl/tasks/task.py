@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -94,6 +95,16 @@ class Task:
         """Give numbers (N, D) as they are trained on."""
         scaled = (self.transformed(values) - np.array(self.shift)) / np.array(self.scale)
         return np.asarray(scaled, dtype=np.float32)
+
+    def scaled_tensor(self, values: Tensor) -> Tensor:
+        """Give numbers (N, D) as :meth:`scaled` does, on the device where they are."""
+        exact = values.double()
+        if self.clip is not None:
+            exact = exact.clamp(*self.clip)
+        if self.transform == "log1p":
+            exact = exact.log1p()
+        shift, scale = (exact.new_tensor(numbers) for numbers in (self.shift, self.scale))
+        return ((exact - shift) / scale).float()
 
     def decode(self, output: FloatArray) -> ClassPrediction | NumberPrediction:
         """Turn outputs, (N, K) logits or (N, D) scaled numbers, into predictions."""

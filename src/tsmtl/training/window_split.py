@@ -1,5 +1,7 @@
 """Windows of a recording as a split: the recording lies on the device once, batches are gathered from it."""
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor
 
@@ -15,11 +17,19 @@ class WindowSplit:
         values: (R, C) the recording, prepared, on the device; all splits share it.
         windows: Where windows lie in it.
         rows: (N,) the windows of this split.
-        targets: By task, of all windows: (all,) class ids or (all, D) scaled numbers, on the device; shared too.
+        targets: By task, of all windows: (all,) class ids or (all, D) numbers, on the device; shared too.
+        scaled: By task, for numbers: how they are scaled, which is done to those of a batch alone.
     """
 
-    def __init__(self, values: Tensor, windows: Windows, rows: IntArray, targets: dict[str, Tensor]) -> None:
-        self._values, self._all_targets = values, targets
+    def __init__(
+        self,
+        values: Tensor,
+        windows: Windows,
+        rows: IntArray,
+        targets: dict[str, Tensor],
+        scaled: Mapping[str, Callable[[Tensor], Tensor]],
+    ) -> None:
+        self._values, self._all_targets, self._scaled = values, targets, scaled
         self._steps = torch.arange(windows.window, device=values.device)
         self._stride, self._padded = windows.stride, windows.padded
         self._rows = torch.from_numpy(rows).to(values.device)
@@ -60,4 +70,4 @@ class WindowSplit:
 
     def _targets_of(self, chosen: Tensor) -> dict[str, Tensor]:
         found = {task: values.index_select(0, chosen) for task, values in self._all_targets.items()}
-        return {task: t if t.is_floating_point() else t.long() for task, t in found.items()}
+        return {task: self._scaled[task](t) if task in self._scaled else t.long() for task, t in found.items()}
