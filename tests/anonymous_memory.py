@@ -1,4 +1,4 @@
-"""A process that trains on a folder of .npy files and prints how much anonymous memory that took, in MiB.
+"""A process that trains on a folder of files and prints how much anonymous memory that took, in MiB.
 
 Usage: python anonymous_memory.py FOLDER SETTING ...    FOLDER holds small/ and large/, alike but for their length
 
@@ -10,9 +10,10 @@ import sys
 import threading
 from pathlib import Path
 
-import tsmtl.data.instances
 import tsmtl.run
+from tsmtl import splits
 from tsmtl.config.python_call import settings_and_folder
+from tsmtl.data import conditions, features, instances, preparation, windows
 
 
 def anonymous() -> int:
@@ -24,7 +25,8 @@ def anonymous() -> int:
 def main() -> None:
     """Train on the small folder, which loads all that a run loads; then on the large one, watched."""
     folder, *settings = sys.argv[1:]
-    tsmtl.data.instances.BLOCK_VALUES = 2**18
+    for module in (instances, preparation, windows, features, conditions, splits):
+        module.BLOCK_VALUES = 2**18
     tsmtl.run.draw_run = lambda *given: None
     os.chdir(folder)
     tsmtl.run.run_training(*settings_and_folder([*settings, "data.path=small", "hydra.run.dir=run_small"]))
