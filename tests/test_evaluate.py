@@ -238,7 +238,16 @@ def test_help_has_every_setting():
 
 
 def test_what_the_model_has_fitted_is_no_setting_of_an_evaluation():
-    fitted = {"scale", "clip_target", "transform_target", "scale_target", "regression_metrics", "missing", "source"}
+    fitted = {
+        "scale",
+        "input_limit",
+        "clip_target",
+        "transform_target",
+        "scale_target",
+        "regression_metrics",
+        "missing",
+        "source",
+    }
     assert not (fitted | {"augment"}) & set(evaluate_data_settings().model_fields)
 
 

@@ -69,14 +69,14 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...], str, str]] = {
 FIXED = ["gru-flatten", "cnn1d-flatten", "shuffle", "cnn1d-per-step"]
 
 
-def preparation_of(method: str, missing: str) -> InputPreparation:
+def preparation_of(method: str, missing: str, limit: float | None = None) -> InputPreparation:
     """Fit on channels of different sizes, the second far from 0 and the third constant."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(50, C, T)) * np.array([2.0, 30.0, 0.0])[:, None] + np.array([5.0, -1000.0, 7.0])[:, None]
-    return InputPreparation.fit(x.astype(np.float32), None, np.arange(50), method, missing)
+    return InputPreparation.fit(x.astype(np.float32), None, np.arange(50), method, missing, limit)
 
 
-def store(path: Path, case: str, nan_padding: bool = False) -> Path:
+def store(path: Path, case: str, nan_padding: bool = False, limit: float | None = None) -> Path:
     """Write the checkpoint of a case: drawn weights, and batch norms that have seen data."""
     backbone, arguments, names, method, missing = CASES[case]
     vectors = backbone == "fc"
@@ -101,7 +101,7 @@ def store(path: Path, case: str, nan_padding: bool = False) -> Path:
             "channels": ["speed", "torque", "on"],
             "seq_len": steps,
             "nan_padding": nan_padding,
-            "preparation": preparation_of(method, missing).state(),
+            "preparation": preparation_of(method, missing, limit).state(),
         },
         "tasks": {name: task.state() for name, task in tasks.items()},
         "state": model.state_dict(),
@@ -192,12 +192,13 @@ def test_the_graph_prepares_input_as_training_did(method, missing, vectors):
         np.testing.assert_allclose(prepared.numpy(), preparation.apply(x), rtol=1e-6, atol=1e-12)
 
 
-@pytest.mark.parametrize("case", ["lstm-one-way", "cnn1d-max"])  # data.missing=error
+@pytest.mark.parametrize("limit", [None, 0.5])  # what is cut to it was a number
+@pytest.mark.parametrize("case", ["gru-flatten", "cnn1d-max"])  # data.missing=error
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_an_instance_that_the_model_cannot_read_gets_nan_and_its_neighbours_their_numbers(
-    tsmtl_export, tmp_path, case, value
+    tsmtl_export, tmp_path, case, value, limit
 ):
-    checkpoint = store(tmp_path / "best_model.pt", case)
+    checkpoint = store(tmp_path / "best_model.pt", case, limit=limit)
     answer = tsmtl_export(f"checkpoint={checkpoint}", "output=model.onnx")
     assert "an instance with NaN gets NaN (data.missing=error)" in answer.out
     whole = draw(5, T, "error")

@@ -132,10 +132,11 @@ def _number_task(name: str, target: NumberTarget, data: DataSettings, bundle: Bu
 
 
 def fit_preparation(settings: Settings, bundle: Bundle) -> InputPreparation:
-    """Learn filling and scaling of the input from the train split."""
+    """Learn filling and scaling of the input from the train split; what is cut is a setting."""
     data, instances = settings.data, bundle.instances
     missing = data.missing if isinstance(data, RecordedSettings) else "error"  # a simulation misses nothing
-    return InputPreparation.fit(instances.x, instances.lengths, bundle.splits["train"], data.scale, missing)
+    train = bundle.splits["train"]
+    return InputPreparation.fit(instances.x, instances.lengths, train, data.scale, missing, data.input_limit)
 
 
 def truth_of(bundle: Bundle, split: str) -> dict[str, npt.NDArray[np.generic]]:

@@ -37,7 +37,7 @@ EXPECTED_WARNINGS: tuple[tuple[type[Warning], str], ...] = (
 
 
 class PreparationGraph(nn.Module):
-    """Fills and scales raw input as :class:`InputPreparation` does where all steps are valid.
+    """Fills, scales and cuts raw input as :class:`InputPreparation` does where all steps are valid.
 
     Args:
         preparation: What to repeat.
@@ -52,7 +52,7 @@ class PreparationGraph(nn.Module):
 
     def __init__(self, preparation: InputPreparation, vectors: bool, nan_padding: bool) -> None:
         super().__init__()
-        self.method, self.missing = preparation.method, preparation.missing
+        self.method, self.missing, self.limit = preparation.method, preparation.missing, preparation.limit
         self.vectors, self.nan_padding = vectors, nan_padding
         for name in ("mean", "shift", "scale"):
             values = preparation.over_steps(getattr(preparation, name))  # (C, 1), or (C, T) where steps have their own
@@ -73,6 +73,8 @@ class PreparationGraph(nn.Module):
             values = centred / torch.where(constant, torch.ones_like(sd), sd)
         else:
             values = (values - self.shift) / self.scale
+        if self.limit is not None:  # what is not finite stays so, and is answered with NaN
+            values = torch.where(values.isfinite(), values.clamp(-self.limit, self.limit), values)
         return (values[:, :, 0] if self.vectors else values).float()
 
     def _filled(self, values: Tensor) -> Tensor:

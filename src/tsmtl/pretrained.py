@@ -75,6 +75,7 @@ class Pretrained:
         preparation = self.content["input"]["preparation"]
         data = {
             "scale": preparation["method"],
+            "input_limit": self.preparation.limit,
             "missing": preparation["missing"],
             "nan_padding": self.content["input"]["nan_padding"],
         }

@@ -152,6 +152,8 @@ def test_all_problems_are_reported_at_once(compose):
         (["data.clip_target=[3,3]"], "data.clip_target: the first number must be less than the second (got [3, 3])"),
         (["data.clip_target=[null,null]"], "data.clip_target: [null, null] clips nothing; give one end at least"),
         (["data.clip_target=[0]"], "data.clip_target: must be [a number or null, a number or null] or null (got [0])"),
+        (["data.input_limit=0"], "data.input_limit: must be a number, greater than 0 or null (got 0)"),
+        (["data.input_limit=5", "data.scale=none"], "data.input_limit: counts in units of data.scale, and scale=none"),
         (["data.regression_metrics=[phm]"], "data.regression_metrics: must be a list, each phm08 (got ['phm'])"),
         (["trainer.monitor=val/reg/rmse_capped"], "trainer.monitor: val/reg/rmse_capped needs data.clip_target"),
         (["trainer.monitor=val/reg/phm08"], "trainer.monitor: must be one of val/loss"),

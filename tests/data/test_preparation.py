@@ -103,6 +103,42 @@ def test_minmax_does_not_clip_what_lies_outside_the_train_range():
     np.testing.assert_allclose(fit(x, "minmax", rows=np.array([0])).apply(x)[1, 0], [-0.5, 2.0], atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("standard", [[-1, 1, -1, 1], [1.5, -1.5, 1.5, 0]]),
+        ("minmax", [[0, 1, 0, 1], [1.5, -1.5, 1.5, 0.5]]),
+    ],
+)
+def test_scaled_values_beyond_the_limit_are_cut_to_it(method, expected):
+    # By hand: the train values 0 and 4 have mean 2 and sd 2, and the range 4; 100, -100 and 1e30 are beyond.
+    x = np.array([[[0, 4, 0, 4]], [[100, -100, 1e30, 2]]], dtype=np.float32)
+    train = np.array([0])
+    preparation = InputPreparation.fit(x, None, train, method, "error", 1.5)
+    np.testing.assert_allclose(preparation.apply(x)[:, 0], expected, atol=1e-7)
+    rows = x[:, 0, :].reshape(-1, 1).copy()  # the same as a recording (R, C)
+    preparation.scale_in_place(rows)
+    np.testing.assert_allclose(rows[:, 0], np.ravel(expected), atol=1e-7)
+    assert as_bytes(preparation) == as_bytes(fit(x, method, rows=train)), "a limit moves no statistic"
+
+
+def test_a_limit_cuts_series_scaled_by_themselves_and_leaves_padding_at_zero():
+    # By hand: 1 2 3 4 has mean 2.5 and sd sqrt(1.25), so that its ends are 1.34 sd away.
+    x = np.array([[[1, 2, 3, 4, 9]]], dtype=np.float32)
+    preparation = InputPreparation.fit(x, None, np.array([0]), "per_instance", "error", 1.25)
+    inner = 0.5 / np.sqrt(1.25)
+    np.testing.assert_allclose(preparation.apply(x, np.array([4]))[0, 0], [-1.25, -inner, inner, 1.25, 0], atol=1e-6)
+
+
+def test_a_limit_comes_back_from_its_state_and_older_states_have_none():
+    x = series((5, 2, 6))
+    preparation = InputPreparation.fit(x, None, np.arange(5), "standard", "error", 0.5)
+    state = json.loads(json.dumps(preparation.state()))
+    assert InputPreparation.from_state(state).apply(x).tobytes() == preparation.apply(x).tobytes()
+    del state["limit"]
+    assert InputPreparation.from_state(state).apply(x).tobytes() == fit(x, "standard").apply(x).tobytes()
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("junk", [0.0, 1e9, NAN, np.inf])
 def test_padding_does_not_enter_the_statistics_and_becomes_zero(method, junk):

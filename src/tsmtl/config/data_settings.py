@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tsmtl.config.augment_settings import Change
+from tsmtl.config.augment_settings import Change, Positive
 from tsmtl.config.section import Count, Section, Text
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -22,6 +22,9 @@ class DataSettings(Section):
     seed: Annotated[int, Field(ge=0)] = Field(description="of random splits and simulations; not the run's seed")
     scale: Literal["none", "standard", "standard_per_step", "minmax", "per_instance"] = Field(
         description="scaling of the input, fitted on the train split"
+    )
+    input_limit: Positive | None = Field(
+        description="scaled input beyond this many units (sd, of standard) is cut to it, in training and prediction"
     )
     clip_target: Range | None = Field(
         description="[low, high]: range that the number and its predictions are clipped to; adds metrics against it"

@@ -181,6 +181,12 @@ def _clip_target(data: DataSettings) -> list[str]:
     return []
 
 
+def _limit_has_a_unit(data: DataSettings) -> list[str]:
+    if data.scale == "none" and data.input_limit is not None:
+        return ["data.input_limit: counts in units of data.scale, and scale=none has none; take null"]
+    return []
+
+
 def monitors(task: TaskSettings, data: DataSettings) -> dict[str, bool]:
     """Map every value that ``trainer.monitor`` may take with these tasks and data to whether higher is better."""
     numbers = metrics_of_numbers(data.clip_target is not None, data.regression_metrics)
@@ -245,6 +251,7 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (table_splits, ("data",)),
     (table_reading, ("data",)),
     (_clip_target, ("data",)),
+    (_limit_has_a_unit, ("data",)),
     (_monitor, ("task", "data", "trainer")),
     (_weights, ("task", "data", "trainer")),
     (_changes_stand_once, ("data",)),

@@ -16,7 +16,7 @@ PER_STEP = "standard_per_step"
 
 @dataclass(frozen=True)
 class InputPreparation:
-    """Fill missing values, then scale each channel: ``(x - shift) / scale``.
+    """Fill missing values, then scale each channel: ``(x - shift) / scale``; cut what is wild.
 
     Attributes:
         method: ``none``, ``standard`` (mean 0, sd 1 on train), ``standard_per_step`` (the same for each time step by
@@ -27,6 +27,7 @@ class InputPreparation:
         mean: (C,) train mean.
         shift: (C,) subtracted, or (C, T) of ``standard_per_step``.
         scale: (C,) or (C, T) divided by; 1 where what it scales is constant.
+        limit: Scaled values beyond ``[-limit, limit]`` are cut to it; None: none is. The statistics know of no limit.
     """
 
     method: str
@@ -34,9 +35,18 @@ class InputPreparation:
     mean: Double
     shift: Double
     scale: Double
+    limit: float | None = None
 
     @classmethod
-    def fit(cls, x: Rows, lengths: IntArray | None, rows: IntArray, method: str, missing: str) -> "InputPreparation":
+    def fit(
+        cls,
+        x: Rows,
+        lengths: IntArray | None,
+        rows: IntArray,
+        method: str,
+        missing: str,
+        limit: float | None = None,
+    ) -> "InputPreparation":
         """Learn the statistics from the train rows.
 
         Args:
@@ -45,6 +55,7 @@ class InputPreparation:
             rows: The train rows.
             method: Kind of scaling.
             missing: What becomes of missing values.
+            limit: Where scaled values are cut.
         """
         c = x.shape[1]
         count, total = np.zeros(c), np.zeros(c)
@@ -67,7 +78,7 @@ class InputPreparation:
         elif method == "minmax":
             shift, scale = low, high - low
         scale = np.where(scale > 1e-12 * np.maximum(np.abs(shift), 1e-300), scale, 1.0)
-        return cls(method, missing, mean, shift, scale)
+        return cls(method, missing, mean, shift, scale, limit)
 
     @property
     def by_channel(self) -> bool:
@@ -79,7 +90,7 @@ class InputPreparation:
         size = max(1, BLOCK_VALUES // values.shape[1])
         for at in range(0, len(values), size):
             rows = values[at : at + size]
-            rows[:] = (rows.astype(np.float64) - self.shift) / self.scale
+            rows[:] = self._cut((rows.astype(np.float64) - self.shift) / self.scale)
 
     @property
     def seq_len(self) -> int | None:
@@ -115,9 +126,13 @@ class InputPreparation:
             values = (kept - mean) / np.where(sd > 1e-12 * np.maximum(np.abs(mean), 1e-300), sd, 1.0)
         else:
             values = (values - self.over_steps(self.shift)) / self.over_steps(self.scale)
+        values = self._cut(values)
         if inside is not None:
             values = np.where(inside, values, 0.0)
         return (values[:, :, 0] if vectors else values).astype(np.float32)
+
+    def _cut(self, values: Double) -> Double:
+        return values if self.limit is None else values.clip(-self.limit, self.limit)
 
     def _fill(self, values: Double, gaps: npt.NDArray[np.bool_], lengths: IntArray | None, interpolate: bool) -> None:
         for row, channel in np.argwhere(gaps.any(axis=2)):
@@ -132,13 +147,13 @@ class InputPreparation:
     def state(self) -> dict[str, Any]:
         """Give plain values for a checkpoint."""
         lists = {name: getattr(self, name).tolist() for name in ("mean", "shift", "scale")}
-        return {"method": self.method, "missing": self.missing, **lists}
+        return {"method": self.method, "missing": self.missing, "limit": self.limit, **lists}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "InputPreparation":
         """Make the preparation that :meth:`state` described."""
-        arrays = [np.array(state[name], dtype=np.float64) for name in ("mean", "shift", "scale")]
-        return cls(state["method"], state["missing"], *arrays)
+        mean, shift, scale = (np.array(state[name], dtype=np.float64) for name in ("mean", "shift", "scale"))
+        return cls(state["method"], state["missing"], mean, shift, scale, state.get("limit"))  # older states have none
 
 
 def _by_step(x: Rows, lengths: IntArray | None, rows: IntArray, mean: Double, sd: Double) -> tuple[Double, Double]:
