@@ -172,5 +172,5 @@ def test_files_that_are_not_the_sets_are_refused_with_the_place(folder, refuses,
 
 
 def test_a_set_that_is_not_there_is_named_with_its_public_name_and_the_settings(tmp_path, refuses):
-    with refuses("data.path: there is no train_FD004.txt or train_FD004.txt.gz in", "NASA", "data.path", "TSMTL_DATA"):
+    with refuses("data.path: there is no train_FD004.txt or train_FD004.txt.gz in", "data.path", "TSMTL_DATA", "NASA"):
         loaded(tmp_path, subset="FD004")

@@ -58,7 +58,10 @@ def test_a_set_that_is_not_there_names_the_settings_that_lead_to_it(name, tmp_pa
     monkeypatch.setenv("TSMTL_DATA", str(tmp_path))
     settings = compose_settings(f"data={name}", *(["task=cls", "model=lstm"] if name == "har" else []))
     with refuses(
-        f"data.path: there is no file {tmp_path / name}", "set data.path to your copy, or TSMTL_DATA (data.root)"
+        f"data.path: there is no file {tmp_path / name}",
+        "set data.path to your copy, or TSMTL_DATA (data.root)",
+        "published as: ",
+        "UCI Machine Learning Repository",
     ):
         load_bundle(settings.data, settings.tasks)
 

@@ -9,6 +9,7 @@ import polars as pl
 from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import CmapssSettings
 from tsmtl.data.csv_rows import WHITESPACE, CsvRows
+from tsmtl.data.files import where_to_get
 from tsmtl.data.instances import Instances
 from tsmtl.data.table import instances_of
 from tsmtl.data.table_cells import Place, numbers
@@ -16,10 +17,6 @@ from tsmtl.data.table_reading import Frame, Source, source_of_files
 
 COLUMNS = ["engine", "cycle", *(f"setting_{i}" for i in (1, 2, 3)), *(f"s{i}" for i in range(1, 22))]
 LIFE = "remaining_life"
-WHERE_FROM = (
-    "the Turbofan Engine Degradation Simulation Data Set of the NASA Prognostics Data Repository "
-    "(Saxena et al. 2008) holds it"
-)
 
 
 def load_cmapss(settings: CmapssSettings, tasks: dict[str, str]) -> Instances:
@@ -68,10 +65,7 @@ def _file(folder: Path, name: str) -> Path:
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path
-    raise UserError(
-        f"data.path: there is no {name} or {name}.gz in {folder}; {WHERE_FROM}: set data.path to its folder, or "
-        "TSMTL_DATA (data.root) to the folder with the public data sets"
-    )
+    raise UserError(f"data.path: there is no {name} or {name}.gz in {folder}; {where_to_get('cmapss')}")
 
 
 def _rows(path: Path) -> pl.DataFrame:
