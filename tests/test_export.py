@@ -173,12 +173,15 @@ def test_a_trained_model_exports(tsmtl_train, tsmtl_export, tmp_path, monkeypatc
     assert_equals_torch(tmp_path / "run" / "model.onnx", predictor, x)
 
 
-@pytest.mark.parametrize("vectors", [False, True])
+METHODS = ["none", "standard", "minmax", "per_instance"]
+
+
 @pytest.mark.parametrize("missing", ["interpolate", "mean"])
-@pytest.mark.parametrize("method", ["none", "standard", "standard_per_step", "minmax", "per_instance"])
+@pytest.mark.parametrize(
+    ("method", "vectors"),
+    [("standard_per_step", False), *((m, v) for m in METHODS for v in (False, True))],  # vectors have no steps
+)
 def test_the_graph_prepares_input_as_training_did(method, missing, vectors):
-    if vectors and method == "standard_per_step":
-        pytest.skip("vectors have no steps")
     preparation = preparation_of(method, missing)
     for steps in (1, 2, T) if method != "standard_per_step" else (T,):
         x = draw(30, steps, missing)

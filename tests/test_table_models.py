@@ -134,3 +134,67 @@ def test_anonymous_memory_of_rows_in_a_file_is_that_of_blocks(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 40, "MiB, of rows of 64"
+
+
+def test_the_last_window_of_an_entity_is_that_of_its_last_part_that_has_one(tsmtl_train, tsmtl_predict, tmp_path):
+    pause = pl.when((pl.col("time") >= 37) & pl.col("machine").is_in(["m1", "m5"])).then(100).otherwise(0)
+    table = divided().with_columns(time=pl.col("time") + pause)
+    path = written(table, tmp_path / "plant.csv")
+    gaps = ["data.max_gap=5", "data.short=drop", "data.test_windows=last"]
+    assert tsmtl_train(*TABLE, *gaps, f"data.path={path}", "hydra.run.dir=run").code == 0
+    assert [(row["entity"], row["time"]) for row in rows_of(tmp_path / "run/predictions_test.csv")] == [("m5", "36")]
+    answer = tsmtl_predict("checkpoint=run/best_model.pt", f"data.path={path}", "output=now.csv", "data.windows=last")
+    assert answer.code == 0, answer.err
+    found = {row["entity"]: row["time"] for row in rows_of(tmp_path / "now.csv")}
+    assert found == {f"m{i}": "36" if i in (1, 5) else "39" for i in range(6)}
+
+
+def test_a_model_whose_rows_lay_in_a_file_predicts_where_that_folder_is_not(tsmtl_train, tsmtl_predict, tmp_path):
+    path = written(divided(), tmp_path / "plant.csv")
+    (tmp_path / "room").mkdir()
+    assert tsmtl_train(*TABLE, f"data.path={path}", "hydra.run.dir=run", "data.spill_folder=room").code == 0
+    (tmp_path / "room").rmdir()  # the file in it had no name
+    answer = tsmtl_predict("checkpoint=run/best_model.pt", f"data.path={path}", "output=now.csv")
+    assert answer.code == 0, answer.err
+
+
+def test_rows_without_times_are_named_by_their_number(tsmtl_train, tmp_path):
+    path = written(divided(), tmp_path / "plant.csv")
+    assert tsmtl_train(*TABLE, "data.time=null", f"data.path={path}", "hydra.run.dir=run").code == 0
+    rows = rows_of(tmp_path / "run/predictions_test.csv")
+    assert [row["row"] for row in rows] == [str(i) for i in range(4, 40)]
+
+
+def test_a_column_of_numbers_with_one_text_is_refused_and_not_left_out(tsmtl_train, tmp_path):
+    table = divided().with_columns(b=pl.col("b").cast(pl.String))
+    table[17, "b"] = "err"
+    path = written(table, tmp_path / "plant.csv")
+    answer = tsmtl_train(*TABLE, "data.channels=null", f"data.path={path}")
+    assert answer.code == 2
+    assert answer.lines == [
+        f"tsmtl-train: {path}: row 19, column 'b': 'err' is not a number; a missing value is an empty cell"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("[state]", "data.condition: 'state' is a target, or the split; the input would tell the answer"),
+        ("[b]", "data.condition: b have "),
+    ],
+)
+def test_what_is_no_operating_condition_is_refused(tsmtl_train, tmp_path, condition, said):
+    path = written(divided(), tmp_path / "plant.csv")
+    answer = tsmtl_train(*TABLE, f"data.condition={condition}", f"data.path={path}")
+    assert answer.code == 2
+    assert len(answer.lines) == 1
+    assert answer.lines[0].startswith(f"tsmtl-train: {said}")
+
+
+def test_a_condition_written_as_1_and_as_1_0_is_the_same(tsmtl_train, tmp_path):
+    histories = []
+    for name, gear in (("whole", pl.col("gear")), ("decimal", pl.col("gear").cast(pl.Float64).cast(pl.String))):
+        path = written(divided().with_columns(gear=gear), tmp_path / f"{name}.csv")
+        assert tsmtl_train(*TABLE, *FEATURES, f"data.path={path}", f"hydra.run.dir={name}").code == 0
+        histories.append([row["val/loss"] for row in rows_of(tmp_path / name / "metrics.csv")])
+    assert histories[0] == histories[1]

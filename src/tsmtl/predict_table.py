@@ -46,7 +46,7 @@ def new_rows(predictor: Predictor, path: str, tasks: dict[str, str], replaced: d
     if not trained_on_table(predictor):
         source = predictor.settings["data"]["source"]
         raise UserError(f"{path}: the model was trained on data.source={source}, not on a table")
-    known = {"path": path, "test_path": None, "root": None, "max_gap": predictor.settings["data"]["max_gap"]}
+    known = {"path": path, "test_path": None, "root": None, "spill_folder": None}  # of this machine, not of the model
     settings = cast(TableSettings, data_of_checkpoint(predictor.settings, {**known, **replaced}, "the checkpoint"))
     if not tasks:
         settings = settings.model_copy(update={"horizon": 0})  # nothing behind the last row is needed

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.data.tables import rows_read, source_of
+from tests.data.tables import PLANT, plant, rows_read, source_of
 from tsmtl.config.errors import UserError
 from tsmtl.data.instances import SPLITS, Instances
 from tsmtl.data.table import instances_of
@@ -309,3 +309,13 @@ def test_a_given_column_of_folds_and_words(split, refuses):
     with refuses("column 'k' is empty (entity 'b', time 1)"):
         empty = pl.when((pl.col("unit") == "b") & (pl.col("t") == 1)).then(None).otherwise(pl.col("k"))
         split(words.with_columns(k=empty), split_key="k")
+
+
+def test_two_folds_of_train_that_follow_one_another_are_one_piece(settings_of):
+    frame = plant(entities=2, rows=30).with_columns(fold=pl.col("time") // 10)
+    lengths = []
+    for val_fold in (1, None):
+        settings = settings_of("table", **{**PLANT, "window": 8}, split_key="fold", test_fold=2, val_fold=val_fold)
+        given_rows = instances_of(settings, TASKS, source_of(frame)).given or {}
+        lengths.append({name: len(rows) for name, rows in given_rows.items()})
+    assert lengths == [{"train": 6, "val": 6, "test": 6}, {"train": 13, "val": 13, "test": 6}]

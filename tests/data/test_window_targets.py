@@ -64,3 +64,8 @@ def test_blocks_of_windows_give_what_one_block_gives(monkeypatch):
 def test_a_bound_belongs_to_the_bin_above_it():
     values = np.array([29.999, 30, 79.9, 80, np.nan, -1e9, 1e9], dtype=np.float32)
     assert binned(values, [30, 80]).tolist() == [0, 1, 1, 2, -1, 0, 2]
+
+
+def test_a_number_on_a_bound_belongs_to_the_bin_above_it_in_single_precision_too():
+    tenths = np.array([0.0, 0.1, 0.2, 0.3, 0.6, 0.7, 0.8, 0.9, np.nan], dtype=np.float32)
+    assert binned(tenths, [0.1, 0.7]).tolist() == [0, 1, 1, 1, 1, 2, 2, 2, -1]

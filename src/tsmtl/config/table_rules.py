@@ -82,6 +82,9 @@ def table_reading(data: DataSettings) -> list[str]:
         problems.append(f"data.separator: must be one character, tab or whitespace (got {data.separator!r})")
     if data.time_format is not None and data.time is None:
         problems.append("data.time_format: there is no column of times; name it with data.time")
+    for name in data.condition or []:
+        if name in (data.class_target, data.regression_target, data.split_key):
+            problems.append(f"data.condition: '{name}' is a target, or the split; the input would tell the answer")
     if data.condition_clusters is not None and data.condition is None:
         problems.append("data.condition: condition_clusters needs the columns of the operating condition")
     if isinstance(data, CmapssSettings):

@@ -11,6 +11,7 @@ from tsmtl.data.instances import BLOCK_VALUES, FloatArray, IntArray
 from tsmtl.data.kmeans import kmeans, nearest
 
 Double = npt.NDArray[np.float64]
+FEWEST_ROWS = 2  # of each combination of values, on average
 Runs = IntArray  # (runs, 2) first row and end
 
 
@@ -73,6 +74,12 @@ class Conditions:
         if clusters is None:
             keys = _combinations(columns, rows)
             found = sorted(set(keys))
+            if len(found) * FEWEST_ROWS > len(keys):
+                said = f"{', '.join(columns.names)} have {len(found)} combinations of values in {len(keys)} train rows"
+                raise UserError(
+                    f"data.condition: {said}, too few rows of each to scale by; data.condition_clusters=6, say, finds "
+                    "six conditions in them"
+                )
             unfitted = cls(columns.names, None, np.zeros(0), np.ones(0), [list(key) for key in found], nothing, nothing)
         else:
             assert columns.numbers is not None

@@ -96,7 +96,9 @@ def _instances(
     test = given["test"]
     ends = windows.first_rows(test)[0] + windows.window - 1
     places = {"entity": np.array(recording.entities)[pieces.entity[windows.piece_of(test)]]}
-    if recording.times is not None:
+    if recording.times is None:
+        places["row"] = ends - recording.bounds[pieces.entity[windows.piece_of(test)]]  # from 0, of its entity
+    else:
         places["time"] = times_of_rows(recording, ends)
     recording.times = None  # the largest array beside the input
     context = _context(settings, recording, pieces)
@@ -139,22 +141,17 @@ def columns_wanted(settings: TableSettings, tasks: dict[str, str]) -> Wanted:
 def windows_of(settings: TableSettings, recording: Recording, pieces: Pieces) -> tuple[Windows, Pieces]:
     """Cut the pieces of a recording into windows, and give the pieces that windows are cut from."""
     last_only = (pieces.split == TEST) & (settings.test_windows == "last")
+    how = (settings.window, settings.stride, settings.horizon, settings.short == "pad")
+    count, offset = cut(pieces.start, pieces.stop, *how, last_only)
     not_last = 0
-    if settings.test_windows == "last":  # of an entity, not of each of its pieces
-        later = np.append((pieces.entity[1:] == pieces.entity[:-1]) & (pieces.split[1:] == TEST), False)
-        use = ~(last_only & later)
-        not_last = int((pieces.stop - pieces.start)[~use].sum())
+    if settings.test_windows == "last":  # of an entity, not of each of its pieces: of the last one that gives any
+        giving = np.flatnonzero(last_only & (count > 0))
+        later = np.zeros(len(giving), dtype=bool)
+        later[:-1] = pieces.entity[giving][1:] == pieces.entity[giving][:-1]
+        not_last = int((pieces.stop - pieces.start)[giving[later]].sum())
+        use = np.delete(np.arange(len(count)), giving[later])
         pieces = Pieces(pieces.start[use], pieces.stop[use], pieces.entity[use], pieces.split[use], pieces.rule)
-        last_only = last_only[use]
-    count, offset = cut(
-        pieces.start,
-        pieces.stop,
-        settings.window,
-        settings.stride,
-        settings.horizon,
-        settings.short == "pad",
-        last_only,
-    )
+        last_only, count, offset = last_only[use], count[use], offset[use]
     lengths = pieces.stop - pieces.start
     needs = settings.window + settings.horizon
     padded, dropped = offset < 0, count == 0

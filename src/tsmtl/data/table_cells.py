@@ -27,9 +27,10 @@ class Place:
 
 
 def is_numeric(column: pl.Series) -> bool:
-    """Say whether a column holds numbers: by its type, or of text by what its cells hold."""
+    """Say whether a column holds numbers: by its type, or of text by what most of its cells hold."""
     if column.dtype == pl.String:
-        return column.cast(pl.Float64, strict=False).null_count() == column.null_count() < len(column)
+        filled = len(column) - column.null_count()
+        return 2 * (len(column) - column.cast(pl.Float64, strict=False).null_count()) > filled
     return column.dtype.is_numeric() or column.dtype == pl.Boolean
 
 
@@ -178,7 +179,7 @@ class Words:
         Raises:
             UserError: If there are too many different ones for a column of classes.
         """
-        texts = column.cast(pl.String)
+        texts = column.cast(pl.String).str.replace(r"^(-?\d+)\.0+$", "$1")  # 2.0 is 2, in numbers and as text
         if column.dtype.is_float():  # class 2 may be stored as 2.0
             column = column.fill_nan(None)
             whole = (column.round() == column) & column.is_finite()

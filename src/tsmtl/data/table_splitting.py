@@ -164,7 +164,7 @@ def _as_given(
     if recording.first_test is not None:
         labels[edges >= recording.bounds[recording.first_test]] = TEST
     if VAL in labels:
-        return edges, labels
+        return _changes(recording, edges, labels)
     entity = np.searchsorted(recording.bounds, edges, side="right") - 1
     learning = _by_name(recording, np.unique(entity[labels == TRAIN]))
     if len(learning) < 2:
@@ -175,7 +175,13 @@ def _as_given(
     val = learning[draw_by_counts(counts[learning], settings.val_fraction, rng)]
     both = np.isin(entity, val)
     labels[both & (labels == TRAIN)] = VAL
-    return edges, labels
+    return _changes(recording, edges, labels)
+
+
+def _changes(recording: Recording, edges: IntArray, labels: IntArray) -> tuple[IntArray, IntArray]:
+    """Leave edges out behind which the split is the same: two folds of train, say."""
+    kept = np.append(True, labels[1:] != labels[:-1]) | np.isin(edges, recording.bounds)
+    return edges[kept], labels[kept]
 
 
 def _by_time(recording: Recording, settings: TableSettings, rule: str) -> tuple[IntArray, IntArray]:

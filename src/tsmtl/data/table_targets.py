@@ -87,7 +87,7 @@ def class_column(settings: TableSettings, recording: Recording) -> ClassColumn:
     target = class_target(key, np.array(words) if whole is None else whole, recording.where)
     ids = np.append(target.ids, -1).astype(np.int16)  # the last one is that of -1, an empty cell
     codes = recording.codes[key]
-    if key in (settings.split_key, *(settings.condition or [])):  # which read the words themselves
+    if key == settings.split_key:  # which reads the words itself
         codes = codes.copy()
     for at in range(0, len(codes), ROWS):
         codes[at : at + ROWS] = ids[codes[at : at + ROWS]]

@@ -94,4 +94,5 @@ def _blocks(windows: Windows, how: str, n_classes: int = 1) -> list[IntArray]:
 
 def binned(values: FloatArray, bounds: list[float]) -> Codes:
     """Number the bins of values, NaN as -1; a bound belongs to the bin above it."""
-    return np.where(np.isnan(values), -1, np.searchsorted(np.array(bounds), values, side="right")).astype(np.int32)
+    places = np.searchsorted(np.array(bounds, dtype=values.dtype), values, side="right")  # 0.7 is 0.7 in one precision
+    return np.where(np.isnan(values), -1, places).astype(np.int32)
