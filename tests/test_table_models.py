@@ -198,3 +198,13 @@ def test_a_condition_written_as_1_and_as_1_0_is_the_same(tsmtl_train, tmp_path):
         assert tsmtl_train(*TABLE, *FEATURES, f"data.path={path}", f"hydra.run.dir={name}").code == 0
         histories.append([row["val/loss"] for row in rows_of(tmp_path / name / "metrics.csv")])
     assert histories[0] == histories[1]
+
+
+def test_times_that_double_precision_cannot_tell_apart_are_refused(tsmtl_train, tmp_path):
+    path = written(
+        divided().with_columns(time=1_700_000_000_000_000_000 + 100 * pl.col("time")), tmp_path / "plant.csv"
+    )
+    answer = tsmtl_train(*TABLE, f"data.path={path}")
+    assert answer.code == 2
+    assert len(answer.lines) == 1
+    assert answer.lines[0].startswith(f"tsmtl-train: {path}: row 2, column 'time': 1700000000000000000 is beyond 2^53")

@@ -59,7 +59,7 @@ def table_splits(data: DataSettings) -> list[str]:
         problems.append("data.split_key: test_fold and val_fold need the name of the column of fold ids")
     for key in ("val_from", "test_from", "test_until"):
         if getattr(data, key) is not None and data.split != "time":
-            problems.append(f"data.{key}: is read by split=time alone (got split={data.split})")
+            problems.append(f"data.{key}: is read by split=time alone (got split={data.split}); take split=time")
     if data.gap != 0 and data.split not in ("time", "time_kfold"):
         problems.append(f"data.gap: is read by split=time and time_kfold alone (got split={data.split})")
     if data.test_path is not None or isinstance(data, CmapssSettings):

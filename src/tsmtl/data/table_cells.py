@@ -9,6 +9,7 @@ import polars as pl
 from tsmtl.config.errors import UserError, first_line
 from tsmtl.data.instances import FloatArray
 
+EXACT = 2**53  # whole numbers up to here are exact in double precision
 MOST_WORDS = 10_000  # different words in a column of classes
 _ISO = r"^\d{4}-\d{2}-\d{2}"
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
@@ -119,6 +120,12 @@ class Times:
         if not np.isfinite(found).all():
             at = int(np.argmin(np.isfinite(found)))
             raise UserError(f"{place.of(at, self.name)} is no finite time")
+        if (np.abs(found) > EXACT).any():
+            at = int(np.argmax(np.abs(found) > EXACT))
+            raise UserError(
+                f"{place.of(at, self.name)}: {column[at]} is beyond 2^53, where double precision loses the last digits; "
+                "give times in larger units, or as dates"
+            )
         return found
 
     def _parsed(self, column: pl.Series, place: Place) -> pl.Series:
