@@ -123,8 +123,8 @@ class Times:
         if (np.abs(found) > EXACT).any():
             at = int(np.argmax(np.abs(found) > EXACT))
             raise UserError(
-                f"{place.of(at, self.name)}: {column[at]} is beyond 2^53, where double precision loses the last digits; "
-                "give times in larger units, or as dates"
+                f"{place.of(at, self.name)}: {column[at]} is beyond 2^53, where double precision loses the last "
+                "digits; give times in larger units, or as dates"
             )
         return found
 
