@@ -37,6 +37,7 @@ from tsmtl.training.batches import Split
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.loop import Fit
 from tsmtl.training.seeding import seed_everything
+from tsmtl.training.watch import Watch
 from tsmtl.training_run import Training
 
 log = logging.getLogger(__name__)
@@ -67,12 +68,13 @@ class TrainingResult:
         }
 
 
-def run_training(asked: Settings, folder: Path) -> TrainingResult:
+def run_training(asked: Settings, folder: Path, watch: Watch | None = None) -> TrainingResult:
     """Train, test and report; or go on with what the folder holds, if ``resume`` is true.
 
     Args:
         asked: Checked settings; a fine-tuning takes its architecture from the checkpoint.
         folder: The run folder; made here, if the data and the model pass.
+        watch: Is told of the run's start and of every epoch.
 
     Raises:
         UserError: If the data cannot be used, or contradicts the settings; nothing is written.
@@ -113,7 +115,8 @@ def run_training(asked: Settings, folder: Path) -> TrainingResult:
         if pretrained is not None and parts.load_report is not None:
             say_what_was_loaded(parts.load_report, pretrained.overruled(asked))
         about = about_model(settings, parts.bundle, parts.features, parts.preparation, parts.tasks, data)
-        result = training.run(folder, best_path, about, {"settings": asked.flat, "data": data, "pretrained": start})
+        identity = {"settings": asked.flat, "data": data, "pretrained": start}
+        result = training.run(folder, best_path, about, identity, watch or Watch())
         return _test_and_report(settings, parts, result, folder, best_path, data, began)
 
 

@@ -24,6 +24,7 @@ from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
 from tsmtl.training.optimizers import build_optimizer
 from tsmtl.training.schedule import Schedule
+from tsmtl.training.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Training:
             row |= {f"val/{name}/{metric}": value for metric, value in metrics.items()}
         return row
 
-    def run(self, folder: Path, best_path: Path, about: dict[str, Any], identity: dict[str, Any]) -> Fit:
+    def run(self, folder: Path, best_path: Path, about: dict[str, Any], identity: dict[str, Any], watch: Watch) -> Fit:
         """Train to the end; ends with the weights of the last epoch in the model.
 
         Args:
@@ -88,6 +89,7 @@ class Training:
             best_path: Where the best checkpoint goes.
             about: What a checkpoint says beside weights, epoch and score.
             identity: What the state must say for another process to go on from it.
+            watch: Is told of the start and of every epoch.
 
         Raises:
             NotFiniteError: If the loss stops being finite; the best checkpoint so far stays.
@@ -110,6 +112,7 @@ class Training:
         def on_epoch(row: Row) -> None:
             history.write(row)
             best.tick()
+            watch.epoch_ends(row)
 
         def keep() -> None:
             best.finish()  # first: what the state calls the best is then on disk
@@ -132,6 +135,7 @@ class Training:
         try:
             with Interruption() as stop:
                 keep()
+                watch.starts(identity["data"], num_epochs, len(result.history))
                 fit(
                     parts.model,
                     parts.criterion,
