@@ -8,7 +8,17 @@ import pytest
 from tests.conftest import ROOT
 
 SOURCE = ROOT / "src" / "tsmtl"
-RANKS = {"config": 0, "storage": 0, "data": 1, "models": 1, "tasks": 1, "checkpoint": 1, "training": 2, "report": 2}
+RANKS = {
+    "config": 0,
+    "storage": 0,
+    "data": 1,
+    "models": 1,
+    "tasks": 1,
+    "checkpoint": 1,
+    "training": 2,
+    "report": 2,
+    "sweep": 3,
+}
 FILES = sorted(SOURCE.rglob("*.py"))
 NAMES = [str(f.relative_to(SOURCE)) for f in FILES]
 

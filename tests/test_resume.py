@@ -93,11 +93,12 @@ def start(tmp_path: Path, *settings: str) -> "subprocess.Popen[str]":
     )
 
 
-def wait_for(process: "subprocess.Popen[str]", path: Path, rows: int) -> None:
+def wait_for(process: "subprocess.Popen[str]", path: Path, rows: int, pattern: str = "") -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
-        if path.exists() and len(path.read_text().splitlines()) > rows:
-            return
+        for file in path.glob(pattern) if pattern else [path]:
+            if file.exists() and len(file.read_text().splitlines()) > rows:
+                return
         time.sleep(0.05)
     raise AssertionError(process.communicate(timeout=5))
 
@@ -341,13 +342,16 @@ def test_an_interrupted_sweep_says_how_it_goes_on(tmp_path):
     settings = [*CNN, "num_epochs=100000", "alpha=0.2,0.8", "hydra.sweep.dir=sweep"]
     process = start(tmp_path, "-m", *settings)
     try:
-        wait_for(process, tmp_path / "sweep/0_cnn1d_multi/metrics.csv", rows=2)
+        wait_for(process, tmp_path, rows=2, pattern="sweep/alpha=0.2-*/metrics.csv")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
     finally:
         process.kill()
     assert process.returncode == 143
-    assert err.splitlines()[-1].endswith(f"give the same command hydra.sweep.dir={tmp_path / 'sweep'} resume=true")
+    said = f"terminated after 0 jobs; to go on, give the same command hydra.sweep.dir={tmp_path / 'sweep'}"
+    assert err.splitlines()[-1] == f"tsmtl-train: {said}"
+    assert {json.loads(p.read_text())["status"] for p in tmp_path.glob("sweep/*/job.json")} == {"cut"}
+    assert len(list(tmp_path.glob("sweep/*/last.pt"))) >= 1
 
 
 def test_a_checkpoint_is_written_while_another_process_asks_for_its_place(compose, tmp_path):

@@ -1,7 +1,5 @@
 """The pretraining of a fine-tuning in the same job: found where an earlier job has made it, or made now."""
 
-import hashlib
-import json
 import logging
 import sys
 from collections.abc import Callable
@@ -13,6 +11,7 @@ from filelock import FileLock, Timeout
 import tsmtl
 from tsmtl.checkpoint.last import NAME, read_last
 from tsmtl.config.errors import Interrupted, UserError
+from tsmtl.config.identity import sha256_of_values, without_places
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import Bundle
@@ -20,7 +19,7 @@ from tsmtl.data.loading import load_bundle
 from tsmtl.data.preparation import PER_STEP
 from tsmtl.models.backbone import Backbone
 from tsmtl.pretrained import Pretrained, read_pretrained
-from tsmtl.resume import PLACES, SUMMARY, finished_summary, sha256_of
+from tsmtl.resume import SUMMARY, finished_summary, sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -125,15 +124,8 @@ def _clear_damage(own: Path) -> None:
 
 def identity(settings: Settings, bundle: Bundle) -> str:
     """Name a pretraining by all that decides its result: 16 hexadecimal digits of settings, data and code."""
-    decides = _without_places(settings.flat)
     code = {name: _source(name) for name in settings.run.plugins}
-    said = json.dumps([tsmtl.__version__, decides, data_hash(bundle), code], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
-
-
-def _without_places(flat: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    kept = {key: value for key, value in flat.items() if prefix + key not in PLACES}
-    return {k: _without_places(v, f"{prefix}{k}.") if isinstance(v, dict) else v for k, v in kept.items()}
+    return sha256_of_values(tsmtl.__version__, without_places(settings.flat), data_hash(bundle), code)[:16]
 
 
 def _source(module: str) -> str:

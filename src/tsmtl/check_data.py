@@ -41,7 +41,7 @@ def check_data(own: "CheckDataSettings", settings: "Settings", words: list[str])
     if own.picture is not None or own.page is not None:
         from tsmtl.report.data_page import DataPage, write_data_page
         from tsmtl.report.data_picture import draw_instances
-        from tsmtl.report.pictures import style
+        from tsmtl.report.drawing import style
         from tsmtl.storage.whole import whole_file
 
         with style():

@@ -16,7 +16,8 @@ from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.data.sharing import leak_lines
 from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.report.pictures import draw_confusion, draw_curves, draw_predicted_against_true, style
+from tsmtl.report.drawing import style
+from tsmtl.report.pictures import draw_confusion, draw_curves, draw_predicted_against_true
 from tsmtl.tasks.metrics import confusion_matrix, regression_metrics_per_output
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.loop import Fit

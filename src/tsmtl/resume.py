@@ -12,17 +12,11 @@ from filelock import FileLock, Timeout
 
 from tsmtl.checkpoint.last import NAME, read_last
 from tsmtl.config.errors import UserError
+from tsmtl.config.identity import PLACES
 from tsmtl.config.schema import Settings
 
 SUMMARY = "summary.json"  # written last: a run that has it is finished
 LOCK = "run.lock"  # there while a process is at it
-# Where things lie and on what they run; data and pretrained checkpoint are compared by their content.
-PLACES = frozenset(
-    {
-        *("resume", "device", "pretrained_path", "pretrain.folder"),
-        *("data.path", "data.root", "data.folder", "data.download", "data.spill_folder"),
-    }
-)
 _UNSET = object()
 
 

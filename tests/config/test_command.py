@@ -123,8 +123,8 @@ def test_every_job_of_a_sweep_is_checked_before_one_trains(tsmtl_train, tmp_path
     answer = tsmtl_train("-m", "model=lstm,gru", "lr=1e-3,-1", "num_epochs=1")
     assert answer.code == 2
     assert [line.partition(": must")[0] for line in answer.lines] == [
-        "tsmtl-train: job 1 (model=lstm lr=-1 num_epochs=1): lr",
-        "tsmtl-train: job 3 (model=gru lr=-1 num_epochs=1): lr",
+        "tsmtl-train: job 1 (model=lstm lr=-1): lr",
+        "tsmtl-train: job 3 (model=gru lr=-1): lr",
     ]
     assert list(tmp_path.iterdir()) == []
 

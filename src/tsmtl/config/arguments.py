@@ -83,7 +83,16 @@ def _register_experiment(path: str) -> str:
     _keys_to_choices(node)
     name = "user_" + re.sub(r"\W", "_", str(file.resolve()))  # a shipped experiment of the same name would win
     ConfigStore.instance().store(group="experiment", name=name, package="_global_", node=node)
+    _experiment_files[name] = path
     return name
+
+
+_experiment_files: dict[str, str] = {}
+
+
+def experiment_as_typed(name: str) -> str:
+    """Give what the user typed for an experiment's name: his file, where it is one."""
+    return _experiment_files.get(name, name)
 
 
 def _keys_to_choices(node: "DictConfig") -> None:
@@ -121,6 +130,11 @@ def hydra_line(error: Exception) -> str:
         options = list(error.options or [])
         if group and options:
             return f"{group}: must be one of {', '.join(options)} (got '{choice}'){did_you_mean(choice, options)}"
+    if match := re.search(r"Could not override '(hydra\.launcher\.\w+)'", str(error)):
+        from tsmtl.config.launcher_settings import LauncherSettings
+
+        known = [f"hydra.launcher.{key}" for key in LauncherSettings.model_fields]
+        return f"{match[1]}: unknown setting{did_you_mean(match[1], known) or '; there are ' + ', '.join(known)}"
     if "HydraConfig was not set" in str(error):
         return "settings: ${hydra:...} is for Hydra's own settings; without best_model_path the run folder is taken"
     return first_line(error)

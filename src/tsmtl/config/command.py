@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsmtl.config.answer import answer, leave
 from tsmtl.config.arguments import GROUPS, hydra_line, plain_settings, prepare_arguments, typed_keys
-from tsmtl.config.errors import Interrupted, UserError, first_line
+from tsmtl.config.errors import Interrupted, UserError, first_line, reason_of
 from tsmtl.config.location import config_dir
 from tsmtl.config.logs import FILE_NAME, close_logs, set_up_logs
 
@@ -50,10 +50,10 @@ def _run_through_hydra(name: str, job: "Callable[[Settings, Path], Any]") -> Non
         main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
         main(_guarded(name, job))()
     except UserError:
-        _remove_sweep()
+        forget_sweep()
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # hydra raises plain ValueErrors too
-        _remove_sweep()
+        forget_sweep()
         raise UserError(hydra_line(error)) from error
     except BrokenPipeError:
         raise
@@ -106,11 +106,8 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
         except BrokenPipeError:  # the reader of the summary, such as head, has seen enough
             raise
         except Exception as error:
-            if isinstance(error, OSError) and error.filename:
-                log.error("the run failed: cannot write %s (%s)", error.filename, error.strerror, exc_info=error)
-            else:
-                reason = f"{type(error).__name__}: {first_line(error)}"
-                log.error("the run failed: %s; the traceback is in %s", reason, folder / FILE_NAME, exc_info=error)
+            hint = "" if isinstance(error, OSError) else f"; the traceback is in {folder / FILE_NAME}"
+            log.error("the run failed: %s%s", reason_of(error), hint, exc_info=error)
             if sweeping:
                 raise
             sys.exit(1)
@@ -121,12 +118,14 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
 _sweep: list[tuple[Path, bool]] = []  # of this process, which runs one command
 
 
-def expect_sweep(folder: Path, own_layout: bool) -> None:
+def expect_sweep(config: "DictConfig") -> None:
     """Note the folder that a sweep is about to write to; a refused sweep leaves nothing in it."""
-    _sweep.append((folder, own_layout))
+    typed = typed_keys(list(config.hydra.overrides.hydra))
+    _sweep.append((Path(str(config.hydra.sweep.dir)), "hydra.sweep.dir" not in typed))
 
 
-def _remove_sweep() -> None:
+def forget_sweep() -> None:
+    """Remove what Hydra made for a sweep that does nothing."""
     while _sweep:
         remove_traces(*_sweep.pop())
 

@@ -55,3 +55,10 @@ def raise_interrupted(signum: int, frame: object) -> None:
 def first_line(error: BaseException) -> str:
     """Give the first line of what an exception says, or its type."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def reason_of(error: Exception) -> str:
+    """Say in one line why a run failed."""
+    if isinstance(error, OSError) and error.filename:
+        return f"cannot write {error.filename} ({error.strerror})"
+    return f"{type(error).__name__}: {first_line(error)}"

@@ -32,16 +32,22 @@ class _RunLog(logging.FileHandler):
             super().handleError(record)
 
 
-def set_up_logs(folder: Path | None) -> None:
+def set_up_logs(folder: Path | None, console: bool = True) -> None:
     """Send records to stderr and, where there is a run folder, to ``train.log`` in it; its first record makes it.
 
     Handlers of an earlier run in this process are closed and replaced; a host's own handlers stay.
+
+    Args:
+        folder: The run folder, or None.
+        console: Whether stderr gets them; a job of a sweep leaves the terminal to the sweep.
     """
     root = logging.getLogger()
     close_logs()
-    console = logging.StreamHandler(sys.stderr)
-    console.setFormatter(OneLineFormatter())
-    handlers: list[logging.Handler] = [console]
+    handlers: list[logging.Handler] = []
+    if console:
+        terminal = logging.StreamHandler(sys.stderr)
+        terminal.setFormatter(OneLineFormatter())
+        handlers.append(terminal)
     if folder is not None:
         file = _RunLog(folder / FILE_NAME, delay=True, encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from tsmtl.data.description import ChannelStatistics
 from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, Target
-from tsmtl.report.pictures import BLUE, DPI, GREY, dress, plain
+from tsmtl.report.drawing import BLUE, DPI, GREY, dress, plain
 
 A_SPLIT = 2  # instances
 MOST_TRACES = 32  # channels that can be told apart in one panel

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -140,7 +141,7 @@ def fit(
         bar.update()
         on_step()
 
-    with bar, logging_redirect_tqdm():
+    with bar, nullcontext() if bar.disable else logging_redirect_tqdm():
         for epoch in range(done + 1, num_epochs + 1):
             if best.exhausted:
                 break

@@ -1,0 +1,25 @@
+"""What makes two runs the same: the settings that decide the result."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# Where things lie and on what they run; data and pretrained checkpoint are compared by their content.
+PLACES = frozenset(
+    {
+        *("resume", "device", "pretrained_path", "pretrain.folder"),
+        *("data.path", "data.root", "data.folder", "data.download", "data.spill_folder"),
+    }
+)
+
+
+def without_places(flat: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give flat settings less those that only say where things lie."""
+    kept = {key: value for key, value in flat.items() if prefix + key not in PLACES}
+    return {k: without_places(v, f"{prefix}{k}.") if isinstance(v, dict) else v for k, v in kept.items()}
+
+
+def sha256_of_values(*values: Any) -> str:
+    """Give the SHA-256 of plain values, 64 hexadecimal digits; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

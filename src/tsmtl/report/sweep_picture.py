@@ -1,0 +1,135 @@
+"""The picture of a sweep: its score against each setting, and against all of them together."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from tsmtl.report.drawing import BLUE, DPI, ORANGE, dress, plain, style
+
+Points = Sequence[tuple[Sequence[str], float]]
+MOST_SETTINGS = 8
+WIDE = 10.0  # largest over smallest value from which an axis is logarithmic
+
+
+def draw_sweep(path: Path, keys: Sequence[str], points: Points, score: str, higher_is_better: bool) -> None:
+    """Draw a panel for each setting, and one for all: a heat map of two, parallel coordinates of more.
+
+    Args:
+        path: The file.
+        keys: The settings that were swept, the seed aside.
+        points: Values of the settings, as typed, and score of each job.
+        score: Name of the score.
+        higher_is_better: Which way.
+    """
+    points = [point for point in points if math.isfinite(point[1])]
+    keys, together = keys[:MOST_SETTINGS], len(keys) > 1
+    panels = len(keys) + together
+    columns = min(panels, 3)
+    rows = -(-panels // columns)
+    with style():
+        figure = Figure(figsize=(4.6 * columns, 3.6 * rows), layout="constrained")
+        axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+        for i, key in enumerate(keys):
+            _against(axes[i], key, [(values[i], y) for values, y in points], score, higher_is_better)
+        if together and len(keys) == 2:
+            _heat_map(figure, axes[2], keys, points, score)
+        elif together:
+            _parallel(figure, axes[len(keys)], keys, points, score)
+        for ax in axes[panels:]:
+            ax.set_visible(False)
+        figure.savefig(path, dpi=DPI)
+
+
+def _numbers(values: Sequence[str]) -> list[float] | None:
+    """Give the values as numbers; None where any is none."""
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def _in_order(values: Sequence[str]) -> list[str]:
+    """Give the different values, numbers by size, others as they came."""
+    different = list(dict.fromkeys(values))
+    numbers = _numbers(different)
+    return different if numbers is None else [v for _, v in sorted(zip(numbers, different, strict=True))]
+
+
+def _is_wide(numbers: Sequence[float]) -> bool:
+    return min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE
+
+
+def _against(ax: Axes, key: str, points: Sequence[tuple[str, float]], score: str, higher_is_better: bool) -> None:
+    numbers = _numbers([x for x, _ in points])
+    names = _in_order([x for x, _ in points])
+    places = [float(names.index(x)) for x, _ in points] if numbers is None else numbers
+    scores = [y for _, y in points]
+    ax.scatter(places, scores, s=22, alpha=0.6, color=BLUE, linewidths=0, label="a job")
+    levels = sorted(set(places))
+    means = [float(np.mean([y for x, y in zip(places, scores, strict=True) if x == level])) for level in levels]
+    if len(levels) < len(places):
+        line = "-" if numbers is not None else ""  # nothing lies between two names
+        ax.plot(levels, means, line, marker="_", markersize=14, color=BLUE, linewidth=1, label="mean")
+    best = int(np.argmax(scores) if higher_is_better else np.argmin(scores))
+    ax.scatter(places[best], scores[best], s=60, facecolors="none", edgecolors=ORANGE, linewidths=2, label="best")
+    if numbers is None:
+        ax.set_xticks(range(len(names)), [plain(name) for name in names], rotation=20 if len(names) > 3 else 0)
+    elif _is_wide(numbers):
+        ax.set_xscale("log")
+    dress(ax, key, key, score)
+    ax.legend(frameon=False, fontsize=8)
+
+
+def _heat_map(figure: Figure, ax: Axes, keys: Sequence[str], points: Points, score: str) -> None:
+    across, up = (_in_order([values[i] for values, _ in points]) for i in range(2))
+    means = np.full((len(up), len(across)), np.nan)
+    for row, column in np.ndindex(means.shape):
+        found = [y for values, y in points if values[0] == across[column] and values[1] == up[row]]
+        means[row, column] = np.mean(found) if found else np.nan
+    image = ax.imshow(means, cmap="viridis", origin="lower", aspect="auto")
+    middle = (np.nanmin(means) + np.nanmax(means)) / 2
+    if means.size <= 64:
+        for row, column in np.ndindex(means.shape):
+            if not math.isnan(means[row, column]):
+                colour = "white" if means[row, column] < middle else "black"
+                ax.text(column, row, f"{means[row, column]:.3g}", ha="center", va="center", color=colour, fontsize=8)
+    ax.set_xticks(range(len(across)), [plain(v) for v in across], rotation=20 if len(across) > 3 else 0)
+    ax.set_yticks(range(len(up)), [plain(v) for v in up])
+    dress(ax, "both, mean of the jobs", keys[0], keys[1], grid=False)
+    figure.colorbar(image, ax=ax, label=plain(score))
+
+
+def _parallel(figure: Figure, ax: Axes, keys: Sequence[str], points: Points, score: str) -> None:
+    colours = Normalize(min(y for _, y in points), max(y for _, y in points))
+    cmap = matplotlib.colormaps["viridis"]
+    heights = [_heights([values[i] for values, _ in points]) for i in range(len(keys))]
+    for n, (_, y) in enumerate(points):
+        ax.plot(range(len(keys)), [h[n] for h in heights], color=cmap(colours(y)), alpha=0.7, linewidth=1)
+    for i in range(len(keys)):
+        names = _in_order([values[i] for values, _ in points])
+        ends = (names[0], names[-1]) if len(names) > 1 else (names[0], "")
+        ax.annotate(plain(ends[0]), (i, -0.04), ha="center", va="top", fontsize=8)
+        ax.annotate(plain(ends[1]), (i, 1.04), ha="center", va="bottom", fontsize=8)
+        ax.axvline(i, color="black", linewidth=0.6)
+    ax.set_xticks(range(len(keys)), [plain(key) for key in keys], rotation=20)
+    ax.set_yticks([])
+    ax.set_ylim(-0.14, 1.14)
+    dress(ax, "all settings, a line for each job", "", "", grid=False)
+    figure.colorbar(matplotlib.cm.ScalarMappable(colours, cmap), ax=ax, label=plain(score))
+
+
+def _heights(values: Sequence[str]) -> list[float]:
+    """Place values between 0 and 1: numbers by size, on a logarithm where they are wide, others in their order."""
+    numbers, names = _numbers(values), _in_order(values)
+    if numbers is None:
+        return [names.index(value) / max(1, len(names) - 1) for value in values]
+    scaled = [math.log(number) for number in numbers] if _is_wide(numbers) else numbers
+    low, high = min(scaled), max(scaled)
+    return [(number - low) / (high - low) if high > low else 0.5 for number in scaled]

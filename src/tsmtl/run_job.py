@@ -1,0 +1,89 @@
+"""One job of a sweep, in whichever process and on whichever machine: a run that keeps a record of how it ended."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tsmtl.config.errors import Interrupted, UserError, reason_of
+from tsmtl.config.logs import close_logs, set_up_logs
+from tsmtl.resume import LOCK
+from tsmtl.run import run_training
+from tsmtl.sweep.job import Job, Outcome
+from tsmtl.sweep.record import JobRecord, read_record, record_of
+from tsmtl.training.loop import Row
+from tsmtl.training.watch import Watch
+
+log = logging.getLogger(__name__)
+PATIENCE = 30.0  # seconds for a process of an earlier sweep that is dying in the same folder
+
+
+def run_job(job: Job, tell: Callable[[dict[str, Any]], None] = lambda event: None) -> Outcome:
+    """Run a job, or go on with it, in its folder.
+
+    Args:
+        job: With a folder.
+        tell: Is told of the start and of every epoch, in plain values.
+
+    Returns:
+        How it ended; its folder says so too. Nothing but a death of the process leaves this function otherwise.
+    """
+    assert job.folder is not None, "a job runs in its folder"
+    before = read_record(job.folder)
+    watch = _JobWatch(replace(record_of(job), data=None if before is None else before.data), tell)
+    try:
+        watch.record.write()
+        set_up_logs(job.folder, console=False)
+        outcome = _outcome(job, job.folder, watch)
+        watch.record.ended(outcome).write()
+    except OSError as error:  # a full disk cannot keep how the job ended, but the sweep is told
+        return Outcome("failed", reason_of(error))
+    finally:
+        close_logs()
+    return outcome
+
+
+def _outcome(job: Job, folder: Path, watch: "_JobWatch") -> Outcome:
+    try:
+        _wait_for_the_dying(folder)
+        settings = job.settings()
+        run_training(replace(settings, run=settings.run.model_copy(update={"resume": True})), folder, watch)
+    except Interrupted as stop:
+        return Outcome("cut", stop.word)
+    except UserError as error:
+        return Outcome("failed", "; ".join(error.lines))
+    except Exception as error:
+        log.error("the run failed: %s", reason_of(error), exc_info=error)
+        return Outcome("failed", reason_of(error))
+    return Outcome("done")
+
+
+def _wait_for_the_dying(folder: Path) -> None:
+    if not (folder / LOCK).exists():
+        return
+    try:
+        with FileLock(folder / LOCK).acquire(timeout=PATIENCE):
+            pass
+    except Timeout:
+        log.warning("another process is at it in %s", folder)  # the run refuses it by name
+
+
+class _JobWatch(Watch):
+    """Keeps the record of a run under way, and tells the sweep of it."""
+
+    def __init__(self, record: JobRecord, tell: Callable[[dict[str, Any]], None]) -> None:
+        self.record, self.tell = record, tell
+        self.epochs = 0
+
+    def starts(self, data: str, epochs: int, done: int) -> None:
+        """Note the data that the run has read."""
+        self.record, self.epochs = replace(self.record, data=data), epochs
+        self.record.write()
+        self.tell({"event": "starts", "epochs": epochs, "done": done})
+
+    def epoch_ends(self, row: Row) -> None:
+        """Tell how far the run is."""
+        self.tell({"event": "epoch", "epoch": int(row["epoch"]), "score": row[self.record.monitor]})

@@ -1,0 +1,1 @@
+"""Sweeps: the jobs of one command, their order, their processes, and what came of them."""

@@ -1,0 +1,93 @@
+"""From the overrides of a sweep to its jobs, all checked before the first one runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hydra.errors import HydraException
+from hydra.types import HydraContext
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from tsmtl.config.arguments import GROUPS, experiment_as_typed, hydra_line, plain_settings, typed_keys
+from tsmtl.config.errors import UserError
+from tsmtl.config.schema import check
+from tsmtl.sweep.job import Job
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Composes the settings of jobs as the command line would.
+
+    Attributes:
+        context: Hydra's own.
+        master: The config of the sweep.
+    """
+
+    context: HydraContext
+    master: DictConfig
+
+    def job(self, number: int, overrides: Sequence[str], swept: dict[str, str]) -> Job:
+        """Compose and check one job.
+
+        Args:
+            number: What ``hydra.job.num`` stands for.
+            overrides: Its arguments, as Hydra takes them.
+            swept: Those that tell it from other jobs.
+
+        Raises:
+            UserError: If its settings are refused.
+        """
+        config = self.context.config_loader.load_sweep_config(self.master, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+        choices = {k: str(v) for k, v in config.hydra.runtime.choices.items() if k in GROUPS and k != "experiment"}
+        flat, typed = plain_settings(config), typed_keys(list(overrides))
+        check(flat, typed, choices)
+        return Job(swept, flat, typed, choices, str(config.hydra.sweep.subdir))
+
+    def jobs(self, job_overrides: Sequence[Sequence[str]]) -> list[Job]:
+        """Compose and check all jobs of a grid, in order.
+
+        Raises:
+            UserError: With a line for every problem of every job.
+        """
+        swept = _swept(job_overrides)
+        jobs: list[Job] = []
+        problems: list[str] = []
+        for number, overrides in enumerate(job_overrides):
+            values = {key: value for key, value in _values(overrides).items() if key in swept}
+            try:
+                jobs.append(self.job(number, overrides, values))
+            except (HydraException, OmegaConfBaseException, ValueError) as error:
+                name = " ".join(f"{key}={value}" for key, value in values.items())
+                lines = error.lines if isinstance(error, UserError) else [hydra_line(error)]
+                problems += [f"job {number}{f' ({name})' if name else ''}: {line}" for line in lines]
+        problems += _shared_checkpoints(jobs)
+        if problems:
+            raise UserError(problems)
+        return jobs
+
+
+def _values(overrides: Sequence[str]) -> dict[str, str]:
+    pairs = (override.lstrip("+").partition("=") for override in overrides)
+    return {key: experiment_as_typed(value) if key == "experiment" else value for key, _, value in pairs}
+
+
+def _swept(job_overrides: Sequence[Sequence[str]]) -> set[str]:
+    """Give the keys whose values differ between jobs; ``hydra.*`` aside."""
+    seen: dict[str, set[str]] = {}
+    for overrides in job_overrides:
+        for key, value in _values(overrides).items():
+            seen.setdefault(key, set()).add(value)
+    return {key for key, values in seen.items() if len(values) > 1 and not key.startswith("hydra.")}
+
+
+def _shared_checkpoints(jobs: Sequence[Job]) -> list[str]:
+    """Refuse a ``best_model_path`` that several jobs would overwrite."""
+    paths = [path for job in jobs if isinstance(path := job.flat.get("best_model_path"), str) and "{job}" not in path]
+    twice = sorted({path for path in paths if paths.count(path) > 1})
+    return [
+        f"best_model_path: {paths.count(path)} jobs would overwrite each other's {path}; {{job}} in it stands for the "
+        "name of each job's folder, and without it each run folder gets its own"
+        for path in twice
+    ]

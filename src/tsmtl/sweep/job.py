@@ -1,0 +1,90 @@
+"""One job of a sweep: checked settings, and the folder that is its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tsmtl.config.identity import PLACES, sha256_of_values, without_places
+from tsmtl.config.schema import Settings, check
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that a sweep asks for.
+
+    Attributes:
+        swept: The settings that tell it from the other jobs, as typed: value by key.
+        flat: All settings, as composed.
+        typed: Keys that the user gave.
+        choices: Chosen file of each config group.
+        subdir: Name of its folder, ``{settings}`` and ``{hash}`` not yet filled in.
+        folder: Its run folder; None while it has none.
+        search: What a search asks of it; see :mod:`tsmtl.sweep.search`.
+    """
+
+    swept: Mapping[str, str]
+    flat: Mapping[str, Any]
+    typed: frozenset[str]
+    choices: Mapping[str, str]
+    subdir: str = "{settings}-{hash}"
+    folder: Path | None = None
+    search: Mapping[str, Any] | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        """How it is called in messages: the settings that tell it from the others."""
+        return " ".join(f"{key}={value}" for key, value in self.swept.items()) or "the one job"
+
+    @property
+    def key(self) -> str:
+        """Hash of the settings that decide its result; where they are the same, so is the job.
+
+        Of data and pretrained checkpoints in several places each place is a job of its own.
+        """
+        places = {k: v for k, v in self.swept.items() if k in PLACES}
+        return sha256_of_values(without_places(self.flat), places)
+
+    def settings(self) -> Settings:
+        """Check the settings, those that name the job's folder filled in.
+
+        Raises:
+            UserError: If they are refused.
+        """
+        flat, path = dict(self.flat), self.flat.get("best_model_path")
+        if isinstance(path, str) and self.folder is not None:
+            flat["best_model_path"] = path.replace("{job}", self.folder.name)
+        return check(flat, self.typed, self.choices)
+
+    def message(self) -> dict[str, Any]:
+        """Give plain values for another process."""
+        return {
+            "swept": dict(self.swept),
+            "flat": dict(self.flat),
+            "typed": sorted(self.typed),
+            "choices": dict(self.choices),
+            "subdir": self.subdir,
+            "folder": None if self.folder is None else str(self.folder),
+            "search": None if self.search is None else dict(self.search),
+        }
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> "Job":
+        """Make the job that :meth:`message` described."""
+        folder = message["folder"]
+        told = {**message, "typed": frozenset(message["typed"]), "folder": None if folder is None else Path(folder)}
+        return cls(**told)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        status: ``done``, ``failed`` (its own error, which would come again), ``killed`` (from outside), ``cut`` (a
+            signal asked the sweep to end) or ``pruned`` (a search saw no use in it).
+        reason: One line; empty for ``done``.
+    """
+
+    status: str
+    reason: str = ""

@@ -1,0 +1,157 @@
+"""A sweep from its checked jobs to its results: what is left is run, what was done before stays."""
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from tsmtl.config.command import forget_sweep
+from tsmtl.config.errors import Interrupted, SweepError, UserError
+from tsmtl.config.launcher_settings import LauncherSettings
+from tsmtl.config.logs import set_up_logs
+from tsmtl.report.sweep_table import lines_of
+from tsmtl.sweep.job import Job, Outcome
+from tsmtl.sweep.plan import Planned, plan
+from tsmtl.sweep.pool import Follower, Pool
+from tsmtl.sweep.progress import Progress
+from tsmtl.sweep.record import read_record, record_of
+from tsmtl.sweep.results import results_of
+from tsmtl.sweep.summary import conclude
+
+log = logging.getLogger(__name__)
+LOCK = "sweep.lock"
+
+
+class Runner(Protocol):
+    """Runs jobs somewhere: :class:`tsmtl.sweep.pool.Pool` on this machine, others on a cluster."""
+
+    def run(self, jobs: Iterator[Job], follower: Follower) -> None:
+        """Run all jobs, asking for the next one when there is room, and tell the follower."""
+
+
+def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, runner: Runner | None = None) -> None:
+    """Run the jobs of a sweep that are not done, show and write its results.
+
+    Args:
+        jobs: Checked, without folders.
+        settings: The launcher's.
+        folder: The sweep's folder.
+        runner: Where they run; None for processes of this machine.
+
+    Raises:
+        UserError: If another process is at this sweep.
+        SweepError: If a job failed, now or before; the others are done.
+        Interrupted: If a signal came; says how to go on.
+    """
+    if settings.dry_run:
+        _show(plan(jobs, folder))
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_with(folder):
+        set_up_logs(folder)
+        planned = plan(jobs, folder)
+        to_run = [one.job for one in planned if is_left(one, settings.retry_failed)]
+        _say_what_is_left(planned, len(to_run), folder)
+        runner = runner or Pool(settings.n_jobs, len(jobs), any(job.flat.get("device") == "cuda" for job in jobs))
+        try:
+            outcomes = run_jobs(runner, iter(to_run), len(to_run), folder)
+        finally:
+            conclude(folder, results_of(folder))
+        before = {one.job.key: Outcome(one.status, one.reason) for one in planned}
+        bad = [(one.job.name, outcomes.get(one.job.key, before[one.job.key])) for one in planned]
+        fail_for([(name, outcome) for name, outcome in bad if outcome.status != "done"], len(planned))
+
+
+def fail_for(bad: Sequence[tuple[str, Outcome]], total: int) -> None:
+    """End the command for the jobs that are not done.
+
+    Raises:
+        SweepError: If there are any.
+    """
+    if bad:
+        said = "; ".join(f"job ({name}): {outcome.reason}" for name, outcome in bad)
+        raise SweepError(f"{len(bad)} of {total} jobs failed: {said}")
+
+
+def is_left(one: Planned, retry_failed: bool) -> bool:
+    """Say whether a job is to be run: it is new or cut, or failed and asked for again."""
+    return one.status in ("new", "cut") or (one.status == "failed" and retry_failed)
+
+
+def _say_what_is_left(planned: Sequence[Planned], to_run: int, folder: Path) -> None:
+    counts = {status: sum(one.status == status for one in planned) for status in ("done", "cut", "failed")}
+    if any(counts.values()):
+        said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        hint = "; hydra.launcher.retry_failed=true tries failed ones again" if counts["failed"] else ""
+        log.info("%s holds %s of %d jobs; %d to run%s", folder, said, len(planned), to_run, hint)
+
+
+def _show(planned: Sequence[Planned]) -> None:
+    forget_sweep()
+    names = {"new": "to run", "cut": "to go on", "done": "done", "failed": "failed"}
+    rows = [{"job": one.job.name, "state": names[one.status], "": one.reason} for one in planned]
+    sys.stdout.write("\n".join([*lines_of(rows, most=len(rows)), ""]))
+
+
+def run_jobs(runner: Runner, jobs: Iterator[Job], total: int | None, folder: Path) -> dict[str, Outcome]:
+    """Run jobs and give their outcomes by key.
+
+    Args:
+        runner: Where they run.
+        jobs: With folders.
+        total: How many there are, or None.
+        folder: The sweep's folder.
+
+    Raises:
+        Interrupted: If a signal came; says how to go on.
+    """
+    progress = Progress(total)
+    try:
+        with logging_redirect_tqdm():
+            runner.run(jobs, _Recorder(progress))
+    except KeyboardInterrupt as stop:
+        signum = stop.signum if isinstance(stop, Interrupted) else signal.SIGINT
+        said = f"{Interrupted(signum).word} after {len(progress.outcomes)} jobs"
+        raise Interrupted(
+            signum, f"{said}; to go on, give the same command hydra.sweep.dir={folder.absolute()}"
+        ) from stop
+    finally:
+        progress.close()
+    return progress.outcomes
+
+
+class _Recorder:
+    """Writes the end of a job whose process could not, before anybody else hears of it."""
+
+    def __init__(self, then: Follower) -> None:
+        self.started, self.event, self._then = then.started, then.event, then
+
+    def ended(self, job: Job, slot: int, outcome: Outcome) -> None:
+        if outcome.status == "killed" and job.folder is not None:
+            (read_record(job.folder) or record_of(job)).ended(outcome).write()
+        self._then.ended(job, slot, outcome)
+
+
+@contextmanager
+def alone_with(folder: Path) -> Iterator[None]:
+    """Keep a second process out of a sweep's folder.
+
+    Raises:
+        UserError: If another process is at it.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(f"hydra.sweep.dir: another process is at the sweep in {folder}; name another folder") from error
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,118 @@
+"""One process of a sweep, from the side of the sweep."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tsmtl.sweep.job import Job
+
+Event = dict[str, Any]
+OUTPUT = "output.log"  # in a job's folder: what the run, or a plugin, printed
+STOPPING = 60.0  # seconds that a job gets to write its state
+
+
+class WorkerProcess:
+    """A process that runs ``tsmtl.sweep_worker``.
+
+    Args:
+        slot: Its place in the sweep; with several GPUs, the one that it uses.
+        events: Where what it says goes, with itself; None when it has died.
+
+    Attributes:
+        job: What it is doing, or None.
+        ready: Whether it has started.
+    """
+
+    def __init__(self, slot: int, events: "queue.Queue[tuple[WorkerProcess, Event | None]]") -> None:
+        self.slot, self.ready = slot, False
+        self.job: Job | None = None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        # A waiting OpenMP thread soon gives its core back; see tsmtl.train.
+        environment = {"GOMP_SPINCOUNT": "1000", **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tsmtl.sweep_worker", str(slot)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment,
+            start_new_session=True,  # Ctrl-C comes to the sweep, which asks its processes to end
+            text=True,
+            encoding="utf-8",
+        )
+        self._reader = threading.Thread(target=self._read, args=(events,), daemon=True)
+        self._reader.start()
+
+    def _read(self, events: "queue.Queue[tuple[WorkerProcess, Event | None]]") -> None:
+        assert self._process.stdout is not None, "asked for above"
+        with self._process.stdout as lines:
+            for line in lines:
+                self.ready = True
+                events.put((self, json.loads(line)))
+        self._process.wait()
+        events.put((self, None))
+
+    def give(self, job: Job, threads: int) -> None:
+        """Give it a job."""
+        self.job = job
+        self._send({"job": job.message(), "threads": threads})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None, "asked for above"
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:  # it has died, and its end is on the way through the queue
+            return
+
+    def finished(self) -> Job:
+        """Take back the job that it was doing."""
+        job, self.job = self.job, None
+        assert job is not None, "only a job ends"
+        return job
+
+    def close(self) -> None:
+        """Let it end; there is nothing more to do."""
+        assert self._process.stdin is not None, "asked for above"
+        with suppress(BrokenPipeError):  # it has died
+            self._process.stdin.close()
+        self._reader.join()
+        self._errors.close()
+
+    def stop(self) -> None:
+        """Ask it to end; a job under way writes its state first."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL if self.job is None else signal.SIGTERM)
+
+    def wait(self) -> None:
+        """Wait until it has ended, but not for ever."""
+        try:
+            self._process.wait(STOPPING)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self.close()
+
+    def cause_of_death(self) -> str:
+        """Say in one line why it ended."""
+        code = self._process.wait()
+        if code == -signal.SIGKILL:
+            return "killed by SIGKILL, as the kernel does when memory runs out"
+        said = f"killed by {signal.Signals(-code).name}" if code < 0 else f"its process ended with exit code {code}"
+        return f"{said} ({last})" if (last := self._last_words()) else said
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        text = self._errors.read()
+        output = None if self.job is None or self.job.folder is None else Path(self.job.folder) / OUTPUT
+        if output is not None and output.exists():
+            text += output.read_bytes()
+        lines = [line.strip() for line in text.decode(errors="replace").splitlines() if line.strip()]
+        fatal = [line for line in lines if line.startswith("Fatal Python error")]
+        return (fatal or lines or [""])[-1]

@@ -1,0 +1,111 @@
+"""A process that runs jobs of a sweep, one after another: ``python -m tsmtl.sweep_worker SLOT``.
+
+The sweep starts it, sends it a job a line on standard input, and reads a line for each thing that happens to the job
+from its standard output, all JSON.
+"""
+
+import faulthandler
+import gc
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from tsmtl.config.errors import Interrupted, raise_interrupted
+from tsmtl.run_job import run_job
+from tsmtl.sweep.job import Job
+from tsmtl.sweep.process import OUTPUT
+
+
+def main() -> None:
+    """Run jobs until the sweep closes the line, or a signal comes; a sweep that dies takes its workers along."""
+    signal.signal(signal.SIGTERM, raise_interrupted)
+    faulthandler.enable()
+    tell = _line_of_our_own()
+    if devices := torch.cuda.device_count():
+        torch.cuda.set_device(int(sys.argv[1]) % devices)
+    inbox = _Inbox()
+    tell({"event": "ready", "gpus": devices})
+    try:
+        while (message := inbox.next()) is not None:
+            torch.set_num_threads(min(message["threads"], torch.get_num_threads()))
+            job = Job.from_message(message["job"])
+            with _printing_to(job):
+                outcome = run_job(job, tell)
+            inbox.busy = False
+            gc.collect()
+            tell({"event": "ended", "status": outcome.status, "reason": outcome.reason})
+            if outcome.status == "cut":
+                break
+    except Interrupted:  # between two jobs: nothing is lost
+        return
+
+
+def _line_of_our_own() -> Callable[[dict[str, Any]], None]:
+    """Keep standard output for messages; what a plugin prints goes to standard error."""
+    line = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def tell(message: dict[str, Any]) -> None:
+        line.write(json.dumps(message) + "\n")
+        line.flush()
+
+    return tell
+
+
+@contextmanager
+def _printing_to(job: Job) -> Iterator[None]:
+    """Keep what the run, a plugin or a library prints in the job's folder; no file where that is nothing."""
+    assert job.folder is not None, "a job runs in its folder"
+    job.folder.mkdir(parents=True, exist_ok=True)
+    path, before = job.folder / OUTPUT, os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(before, 1)
+        os.dup2(before, 2)
+        os.close(before)
+        if not path.stat().st_size:
+            path.unlink()
+
+
+class _Inbox:
+    """Jobs from the sweep, read by a thread of its own, which also sees a sweep that has died.
+
+    Attributes:
+        busy: Whether a job is being done.
+    """
+
+    def __init__(self) -> None:
+        self.busy = False
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next(self) -> Any:
+        """Wait for a job; None when there are no more."""
+        line = self._lines.get()
+        return None if line is None else json.loads(line)
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            self.busy = True
+            self._lines.put(line)
+        if self.busy:  # the sweep has died: end as it did, with files whole and the last state on disk
+            os._exit(1)
+        self._lines.put(None)
+
+
+if __name__ == "__main__":
+    main()
