@@ -58,7 +58,8 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, runner
         planned = plan(jobs, folder)
         to_run = [one.job for one in planned if is_left(one, settings.retry_failed)]
         _say_what_is_left(planned, len(to_run), folder)
-        runner = runner or Pool(settings.n_jobs, len(jobs), any(job.flat.get("device") == "cuda" for job in jobs))
+        gpu = any(job.flat.get("device") == "cuda" for job in jobs)
+        runner = runner or Pool(settings.n_jobs, len(jobs), len(to_run), gpu)
         try:
             outcomes = run_jobs(runner, iter(to_run), len(to_run), folder)
         finally:

@@ -32,14 +32,15 @@ class Pool:
 
     Args:
         n_jobs: Processes; None: one per GPU, where there are any and the jobs may use them, or else one per core.
-        most: Most jobs that there will be, or None. What is left of them does not count: how the cores are divided
-            must not depend on what was done before, since sums over threads differ in the last bit.
+        most: Jobs that the sweep has, or None; fewer than processes share the cores. What is left of them does not
+            count: sums over other numbers of threads differ in the last bit.
+        left: Jobs that are to run, or None.
         gpu: Whether jobs may use a GPU.
     """
 
-    def __init__(self, n_jobs: int | None, most: int | None, gpu: bool) -> None:
+    def __init__(self, n_jobs: int | None, most: int | None, left: int | None, gpu: bool) -> None:
         self.cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-        self.most = most
+        self.most, self.left = most, left
         self.slots = n_jobs if n_jobs is not None or _may_have(gpu) else self.cores
         self._events: queue.Queue[tuple[WorkerProcess, Event | None]] = queue.Queue()
         self._workers: dict[int, WorkerProcess] = {}
@@ -63,29 +64,34 @@ class Pool:
             worker.close()
 
     def _run(self, jobs: Iterator[Job], follower: Follower) -> None:
-        job = next(jobs, None)
-        for slot in range(0 if job is None else self._bounded(self.slots or 1)):
+        more = self.left != 0
+        for slot in range(self._processes() if more else 0):
             self._start(slot)
-        while job is not None or any(worker.job for worker in self._workers.values()):
+        while more or any(worker.job for worker in self._workers.values()):
             worker, event = self._events.get()
             if event is None:
-                self._dead(worker, follower, go_on=job is not None)
+                self._dead(worker, follower, go_on=more)
                 continue
             if event["event"] == "ready" and self.slots is None:
-                self.slots = self._bounded(event["gpus"] or self.cores)
-                for slot in range(1, self.slots):
+                self.slots = event["gpus"] or self.cores
+                for slot in range(1, self._processes()):
                     self._start(slot)
             elif event["event"] == "ended":
                 follower.ended(worker.finished(), worker.slot, Outcome(event["status"], event["reason"]))
             elif event["event"] != "ready" and worker.job is not None:
                 follower.event(worker.job, worker.slot, event)
-            if job is not None and worker.job is None:
-                worker.give(job, threads=max(1, self.cores // self._bounded(self.slots or 1)))
-                follower.started(job, worker.slot)
+            if worker.job is None and more:
                 job = next(jobs, None)
+                more = job is not None
+                if job is not None:
+                    worker.give(job, self._threads())
+                    follower.started(job, worker.slot)
 
-    def _bounded(self, slots: int) -> int:
-        return slots if self.most is None else min(slots, self.most)
+    def _processes(self) -> int:
+        return min(self.slots or 1, *(n for n in (self.most, self.left) if n is not None), sys.maxsize)
+
+    def _threads(self) -> int:
+        return max(1, self.cores // min(self.slots or 1, self.most or sys.maxsize))
 
     def _start(self, slot: int) -> None:
         self._workers[slot] = WorkerProcess(slot, self._events)
