@@ -5,12 +5,16 @@ Hydra finds launchers in this namespace alone, and imports them at every start: 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from tsmtl.sweep.job import Job
+    from tsmtl.sweep.launch import Runner
 
 
 class TsmtlLauncher(Launcher):
@@ -29,6 +33,21 @@ class TsmtlLauncher(Launcher):
 
         self.hydra_context, self.config = hydra_context, config
         expect_sweep(config)
+
+    def make_runner(self, example: "Job", most: int) -> "Runner":
+        """Make what runs the jobs of a search.
+
+        Args:
+            example: One of them.
+            most: Their number at most.
+
+        Raises:
+            UserError: If the launcher's settings are refused.
+        """
+        from tsmtl.config.launcher_settings import launcher_settings
+        from tsmtl.sweep.pool import Pool
+
+        return Pool(launcher_settings(self.settings).n_jobs, most, None, example.flat.get("device") == "cuda")
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Check all jobs, then run those that are left.

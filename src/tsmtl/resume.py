@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,11 @@ from filelock import FileLock, Timeout
 
 from tsmtl.checkpoint.last import NAME, read_last
 from tsmtl.config.errors import UserError
-from tsmtl.config.identity import PLACES
+from tsmtl.config.identity import PLACES, UNSET, differences
 from tsmtl.config.schema import Settings
 
 SUMMARY = "summary.json"  # written last: a run that has it is finished
 LOCK = "run.lock"  # there while a process is at it
-_UNSET = object()
 
 
 def saved_state(settings: Settings, folder: Path) -> dict[str, Any] | None:
@@ -135,20 +134,8 @@ def alone_in(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """List the dotted keys whose values differ, with both values."""
-    found: list[tuple[str, Any, Any]] = []
-    for key in dict.fromkeys([*ours, *theirs]):
-        a, b = ours.get(key, _UNSET), theirs.get(key, _UNSET)
-        if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found += differences(a, b, f"{prefix}{key}.")
-        elif a != b:
-            found.append((prefix + str(key), a, b))
-    return found
-
-
 def _shown(value: Any) -> str:
-    if value is _UNSET:
+    if value is UNSET:
         return "not set"
     return "null" if value is None else str(value)
 

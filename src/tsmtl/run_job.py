@@ -1,7 +1,7 @@
 """One job of a sweep, in whichever process and on whichever machine: a run that keeps a record of how it ended."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from tsmtl.config.errors import Interrupted, UserError, reason_of
 from tsmtl.config.logs import close_logs, set_up_logs
 from tsmtl.resume import LOCK
 from tsmtl.run import run_training
-from tsmtl.sweep.job import Job, Outcome
+from tsmtl.sweep.job import Job, Outcome, Pruned
 from tsmtl.sweep.record import JobRecord, read_record, record_of
 from tsmtl.training.loop import Row
 from tsmtl.training.watch import Watch
@@ -33,7 +33,8 @@ def run_job(job: Job, tell: Callable[[dict[str, Any]], None] = lambda event: Non
     """
     assert job.folder is not None, "a job runs in its folder"
     before = read_record(job.folder)
-    watch = _JobWatch(replace(record_of(job), data=None if before is None else before.data), tell)
+    record = replace(record_of(job), data=None if before is None else before.data)
+    watch = _JobWatch(record, tell, job.search)
     try:
         watch.record.write()
         set_up_logs(job.folder, console=False)
@@ -53,6 +54,8 @@ def _outcome(job: Job, folder: Path, watch: "_JobWatch") -> Outcome:
         run_training(replace(settings, run=settings.run.model_copy(update={"resume": True})), folder, watch)
     except Interrupted as stop:
         return Outcome("cut", stop.word)
+    except Pruned as reason:
+        return Outcome("pruned", str(reason))
     except UserError as error:
         return Outcome("failed", "; ".join(error.lines))
     except Exception as error:
@@ -74,16 +77,24 @@ def _wait_for_the_dying(folder: Path) -> None:
 class _JobWatch(Watch):
     """Keeps the record of a run under way, and tells the sweep of it."""
 
-    def __init__(self, record: JobRecord, tell: Callable[[dict[str, Any]], None]) -> None:
-        self.record, self.tell = record, tell
-        self.epochs = 0
+    def __init__(
+        self, record: JobRecord, tell: Callable[[dict[str, Any]], None], search: Mapping[str, Any] | None
+    ) -> None:
+        self.record, self.tell, self.reporter = record, tell, None
+        if search is not None and "study" in search:
+            from tsmtl.sweep.pruning import Reporter  # of an extra
+
+            self.reporter = Reporter(search)
 
     def starts(self, data: str, epochs: int, done: int) -> None:
         """Note the data that the run has read."""
-        self.record, self.epochs = replace(self.record, data=data), epochs
+        self.record = replace(self.record, data=data)
         self.record.write()
         self.tell({"event": "starts", "epochs": epochs, "done": done})
 
     def epoch_ends(self, row: Row) -> None:
         """Tell how far the run is."""
-        self.tell({"event": "epoch", "epoch": int(row["epoch"]), "score": row[self.record.monitor]})
+        epoch, score = int(row["epoch"]), row[self.record.monitor]
+        self.tell({"event": "epoch", "epoch": epoch, "score": score})
+        if self.reporter is not None:
+            self.reporter.report(epoch, score)

@@ -130,11 +130,8 @@ def hydra_line(error: Exception) -> str:
         options = list(error.options or [])
         if group and options:
             return f"{group}: must be one of {', '.join(options)} (got '{choice}'){did_you_mean(choice, options)}"
-    if match := re.search(r"Could not override '(hydra\.launcher\.\w+)'", str(error)):
-        from tsmtl.config.launcher_settings import LauncherSettings
-
-        known = [f"hydra.launcher.{key}" for key in LauncherSettings.model_fields]
-        return f"{match[1]}: unknown setting{did_you_mean(match[1], known) or '; there are ' + ', '.join(known)}"
+    if match := re.search(r"Could not override '(hydra\.(launcher|sweeper)\.)(\w+)'", str(error)):
+        return f"{match[1]}{match[3]}: unknown setting; tsmtl-train --help lists those of {match[1][:-1]}"
     if "HydraConfig was not set" in str(error):
         return "settings: ${hydra:...} is for Hydra's own settings; without best_model_path the run folder is taken"
     return first_line(error)

@@ -13,6 +13,8 @@ PLACES = frozenset(
     }
 )
 
+UNSET = object()  # what a setting is where the other side alone has it
+
 
 def without_places(flat: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Give flat settings less those that only say where things lie."""
@@ -23,3 +25,15 @@ def without_places(flat: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def sha256_of_values(*values: Any) -> str:
     """Give the SHA-256 of plain values, 64 hexadecimal digits; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """List the dotted keys whose values differ, with both values."""
+    found: list[tuple[str, Any, Any]] = []
+    for key in dict.fromkeys([*ours, *theirs]):
+        a, b = ours.get(key, UNSET), theirs.get(key, UNSET)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found.append((prefix + str(key), a, b))
+    return found

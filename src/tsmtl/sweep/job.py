@@ -88,3 +88,7 @@ class Outcome:
 
     status: str
     reason: str = ""
+
+
+class Pruned(Exception):  # noqa: N818  # no error: the trial has shown what it could
+    """A search saw no use in going on with a job."""

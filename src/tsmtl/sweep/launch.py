@@ -3,7 +3,7 @@
 import logging
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -82,7 +82,7 @@ def fail_for(bad: Sequence[tuple[str, Outcome]], total: int) -> None:
 
 def is_left(one: Planned, retry_failed: bool) -> bool:
     """Say whether a job is to be run: it is new or cut, or failed and asked for again."""
-    return one.status in ("new", "cut") or (one.status == "failed" and retry_failed)
+    return one.status in ("new", "cut", "pruned") or (one.status == "failed" and retry_failed)
 
 
 def _say_what_is_left(planned: Sequence[Planned], to_run: int, folder: Path) -> None:
@@ -95,12 +95,18 @@ def _say_what_is_left(planned: Sequence[Planned], to_run: int, folder: Path) -> 
 
 def _show(planned: Sequence[Planned]) -> None:
     forget_sweep()
-    names = {"new": "to run", "cut": "to go on", "done": "done", "failed": "failed"}
+    names = {"new": "to run", "cut": "to go on", "pruned": "to go on", "done": "done", "failed": "failed"}
     rows = [{"job": one.job.name, "state": names[one.status], "": one.reason} for one in planned]
     sys.stdout.write("\n".join([*lines_of(rows, most=len(rows)), ""]))
 
 
-def run_jobs(runner: Runner, jobs: Iterator[Job], total: int | None, folder: Path) -> dict[str, Outcome]:
+def run_jobs(
+    runner: Runner,
+    jobs: Iterator[Job],
+    total: int | None,
+    folder: Path,
+    on_end: Callable[[Job, Outcome], None] = lambda job, outcome: None,
+) -> dict[str, Outcome]:
     """Run jobs and give their outcomes by key.
 
     Args:
@@ -108,6 +114,7 @@ def run_jobs(runner: Runner, jobs: Iterator[Job], total: int | None, folder: Pat
         jobs: With folders.
         total: How many there are, or None.
         folder: The sweep's folder.
+        on_end: Is told of every job's end.
 
     Raises:
         Interrupted: If a signal came; says how to go on.
@@ -115,7 +122,7 @@ def run_jobs(runner: Runner, jobs: Iterator[Job], total: int | None, folder: Pat
     progress = Progress(total)
     try:
         with logging_redirect_tqdm():
-            runner.run(jobs, _Recorder(progress))
+            runner.run(jobs, _Recorder(progress, on_end))
     except KeyboardInterrupt as stop:
         signum = stop.signum if isinstance(stop, Interrupted) else signal.SIGINT
         said = f"{Interrupted(signum).word} after {len(progress.outcomes)} jobs"
@@ -130,13 +137,14 @@ def run_jobs(runner: Runner, jobs: Iterator[Job], total: int | None, folder: Pat
 class _Recorder:
     """Writes the end of a job whose process could not, before anybody else hears of it."""
 
-    def __init__(self, then: Follower) -> None:
-        self.started, self.event, self._then = then.started, then.event, then
+    def __init__(self, then: Follower, on_end: Callable[[Job, Outcome], None]) -> None:
+        self.started, self.event, self._then, self._on_end = then.started, then.event, then, on_end
 
     def ended(self, job: Job, slot: int, outcome: Outcome) -> None:
         if outcome.status == "killed" and job.folder is not None:
             (read_record(job.folder) or record_of(job)).ended(outcome).write()
         self._then.ended(job, slot, outcome)
+        self._on_end(job, outcome)
 
 
 @contextmanager

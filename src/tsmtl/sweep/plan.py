@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tsmtl.config.errors import UserError
 from tsmtl.sweep.job import Job
-from tsmtl.sweep.record import JobRecord, records_in
+from tsmtl.sweep.record import JobRecord, read_record, records_in
 
 log = logging.getLogger(__name__)
 MOST_LETTERS = 100  # of the settings in a folder's name
@@ -21,8 +21,8 @@ class Planned:
 
     Attributes:
         job: The job; its folder is set.
-        status: ``new``, ``cut`` (goes on from its last state), ``done`` or ``failed``.
-        reason: Why it failed before.
+        status: ``new``, ``cut`` (goes on from its last state), ``done``, ``failed`` or ``pruned`` (by a search).
+        reason: Why it failed or was pruned before.
     """
 
     job: Job
@@ -52,12 +52,22 @@ class Plan:
         Args:
             job: Without a folder.
         """
-        for record in self._known.get(job.key, []):
+        folder = self.folder / self._name(job)
+        since = read_record(folder)  # of another process, or made since this plan began
+        known = self._known.setdefault(job.key, [])
+        if since is not None and since.key == job.key and all(record.folder != folder for record in known):
+            known.append(since)
+        for record in known:
+            record = read_record(record.folder) or record
             if record.data is None or record.data == self._data_hash(job):
-                status = "done" if record.done else "failed" if record.status == "failed" else "cut"
+                ended = record.status if record.status in ("failed", "pruned") else "cut"
+                status = "done" if record.done else ended
                 return Planned(replace(job, folder=record.folder), status, record.reason)
             log.info("%s: the data is not what it was in %s; the job is a new one", job.name, record.folder)
-        folder = self._new_folder(job)
+        folder, again = self.folder / self._name(job), 1
+        while folder in self._taken or (folder / "last.pt").exists() or (folder / "summary.json").exists():
+            again += 1
+            folder = self.folder / f"{self._name(job)}_{again}"
         self._taken.add(folder)
         return Planned(replace(job, folder=folder), "new")
 
@@ -75,14 +85,9 @@ class Plan:
                 self._hashes[asked] = None
         return self._hashes[asked]
 
-    def _new_folder(self, job: Job) -> Path:
+    def _name(self, job: Job) -> str:
         said = re.sub(r"[^\w.=+-]+", "-", "_".join(f"{k}={v}" for k, v in job.swept.items()))[:MOST_LETTERS]
-        name = job.subdir.replace("{settings}", said or "job").replace("{hash}", job.key[:8])
-        folder, again = self.folder / name, 1
-        while folder in self._taken or (folder / "last.pt").exists() or (folder / "summary.json").exists():
-            again += 1
-            folder = self.folder / f"{name}_{again}"
-        return folder
+        return job.subdir.replace("{settings}", said or "job").replace("{hash}", job.key[:8])
 
 
 def plan(jobs: Sequence[Job], folder: Path) -> list[Planned]:

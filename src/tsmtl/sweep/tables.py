@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ def write_tables(folder: Path, results: Results) -> None:
         figures = {"score": _cell(job.score), "best_epoch": job.best_epoch, "seconds": _cell(job.seconds)}
         found = {name: _cell(job.metrics.get(name, math.nan)) for name in metrics}
         rows.append({**about, **figures, **found, "reason": "" if job.status == "done" else job.record.reason})
-    _write(folder / JOBS, rows)
+    write_rows(folder / JOBS, rows)
     if results.over_seeds:
-        _write(folder / OVER_SEEDS, [_over_seeds(*group, metrics) for group in results.over_seeds])
+        write_rows(folder / OVER_SEEDS, [_over_seeds(*group, metrics) for group in results.over_seeds])
 
 
 def _over_seeds(values: Mapping[str, str], spreads: Mapping[str, Spread], metrics: list[str]) -> dict[str, Any]:
@@ -45,7 +45,12 @@ def _cell(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.6g}"
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, the first one's keys as the header.
+
+    Raises:
+        OSError: If the disk is full or not writable; the old file stays.
+    """
     text = io.StringIO(newline="")
     if rows:
         writer = csv.DictWriter(text, list(rows[0]))

@@ -1,0 +1,182 @@
+"""A search: trials chosen one by one from what came of those before, up to a number that all processes share."""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.trial import FrozenTrial, TrialState
+
+from tsmtl.config.errors import UserError
+from tsmtl.config.search_settings import SearchSettings
+from tsmtl.sweep.composition import Composer
+from tsmtl.sweep.job import Job, Outcome
+from tsmtl.sweep.plan import Plan
+from tsmtl.sweep.record import read_record
+from tsmtl.sweep.search_space import SearchSpace
+
+log = logging.getLogger(__name__)
+LOCKS = "trials"  # a lock for each trial under way: held by the process that is at it, free when that has died
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass
+class _Trial:
+    """A trial under way: a job for each seed."""
+
+    number: int
+    lock: FileLock
+    jobs: list[Job]
+    outcomes: list[Outcome] = field(default_factory=list)
+    values: list[list[float]] = field(default_factory=list)  # of each seed that is done: a value for each objective
+
+
+class Search:
+    """Gives a runner its jobs, follows them, and tells the study.
+
+    Args:
+        study: Optuna's.
+        space: What is searched.
+        composer: Makes jobs of settings.
+        settings: The sweeper's.
+        folder: The sweep's folder.
+        objectives: The scores, ``val/<task>/<metric>`` or ``val/loss``.
+        reporting: How a job opens the study, to report its epochs; None where no trial is pruned.
+
+    Attributes:
+        failures: Name and outcome of each trial that failed in this process.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: SearchSpace,
+        composer: Composer,
+        settings: SearchSettings,
+        folder: Path,
+        objectives: Sequence[str],
+        reporting: dict[str, Any] | None,
+    ) -> None:
+        self.study, self.space, self.composer, self.settings = study, space, composer, settings
+        self.folder, self.objectives, self.reporting = folder, objectives, reporting
+        self.failures: list[tuple[str, Outcome]] = []
+        self._plan = Plan(folder)
+        self._of_job: dict[str, list[_Trial]] = {}  # by the job's key: two trials may ask for the same settings
+        self._mine: set[int] = set()
+        (folder / LOCKS).mkdir(parents=True, exist_ok=True)
+
+    @property
+    def left(self) -> int:
+        """How many trials are neither finished nor under way."""
+        return self._left(self.study.get_trials(deepcopy=False))
+
+    def _left(self, trials: Sequence[FrozenTrial]) -> int:
+        taken = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
+        return max(0, self.settings.n_trials - taken)
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether trials are left to do for this process: some failed, and others take their place."""
+        return len(self.failures) < self.settings.max_failed and self.left > 0
+
+    def jobs(self) -> Iterator[Job]:
+        """Give jobs, each when it is asked for, until the study has its trials or too many have failed."""
+        while len(self.failures) < self.settings.max_failed and (trial := self._next_trial()) is not None:
+            for job in trial.jobs:
+                placed = self._plan.place(job)
+                if placed.status in ("done", "failed", "pruned"):  # in this folder, by another trial or another sweep
+                    self._take(trial, placed.job, Outcome(placed.status, placed.reason))
+                elif trials := self._of_job.get(job.key):
+                    trials.append(trial)
+                else:
+                    self._of_job[job.key] = [trial]
+                    yield placed.job
+
+    def _next_trial(self) -> _Trial | None:
+        with FileLock(
+            self.folder / LOCKS / "study.lock"
+        ):  # two processes that count the trials must not both ask for the last
+            trials = self.study.get_trials(deepcopy=False)
+            for trial in trials:
+                if trial.state is TrialState.RUNNING and trial.number not in self._mine:
+                    lock = self._lock(trial.number)
+                    if lock is not None and (adopted := self._adopt(trial, lock)) is not None:
+                        return adopted
+            if not self._left(trials):
+                return None
+            asked = self.study.ask(self.space.distributions)
+            lock = self._lock(asked.number)
+            assert lock is not None, "a new trial is nobody else's"
+            return self._trial(asked.number, asked._trial_id, self.space.typed(asked.params), lock)
+
+    def _lock(self, number: int) -> FileLock | None:
+        lock = FileLock(self.folder / LOCKS / f"{number}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return None
+        return lock
+
+    def _adopt(self, trial: FrozenTrial, lock: FileLock) -> _Trial | None:
+        """Go on with a trial whose process has died; one that never got its settings is given up."""
+        if set(trial.params) != set(self.space.distributions):
+            self.study.tell(trial.number, state=TrialState.FAIL)
+            lock.release()
+            return None
+        log.info("trial %d: going on with it", trial.number)
+        return self._trial(trial.number, trial._trial_id, self.space.typed(trial.params), lock)
+
+    def _trial(self, number: int, trial_id: int, typed: dict[str, str], lock: FileLock) -> _Trial:
+        self._mine.add(number)
+        trial = _Trial(number, lock, [])
+        search: dict[str, Any] = {"trial": number}
+        if self.reporting is not None:
+            search |= {"trial_id": trial_id, "study": self.reporting}
+        try:
+            for seed in self.space.seeds:
+                seeds = {key.lstrip("+"): value for key, _, value in (one.partition("=") for one in seed)}
+                job = self.composer.job(number, [*self.space.overrides(typed), *seed], typed | seeds)
+                trial.jobs.append(replace(job, search=search))
+        except UserError as error:
+            trial.jobs = []
+            self._tell(trial, " ".join(f"{k}={v}" for k, v in typed.items()), Outcome("failed", "; ".join(error.lines)))
+        return trial
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """Take note of a job's end."""
+        for trial in self._of_job.pop(job.key):
+            self._take(trial, job, outcome)
+
+    def _take(self, trial: _Trial, job: Job, outcome: Outcome) -> None:
+        trial.outcomes.append(outcome)
+        if outcome.status == "done":
+            values = self._values(job)
+            trial.values.append(values)
+            if not all(map(math.isfinite, values)):
+                trial.outcomes[-1] = Outcome("failed", f"{' or '.join(self.objectives)} is not a number")
+        if len(trial.outcomes) == len(trial.jobs):
+            worst = next((o for o in trial.outcomes if o.status not in ("done", "pruned")), None)
+            pruned = next((o for o in trial.outcomes if o.status == "pruned"), Outcome("done"))
+            self._tell(trial, job.name, worst or pruned)
+
+    def _values(self, job: Job) -> list[float]:
+        record = None if job.folder is None else read_record(job.folder)
+        summary = None if record is None else record.summary()
+        found = {} if summary is None else summary["val"]
+        return [math.nan if found.get(name) is None else float(found[name]) for name in self.objectives]
+
+    def _tell(self, trial: _Trial, name: str, outcome: Outcome) -> None:
+        if outcome.status == "done":
+            n = len(trial.values)
+            self.study.tell(trial.number, [sum(values) / n for values in zip(*trial.values, strict=True)])
+        elif outcome.status == "pruned":
+            self.study.tell(trial.number, state=TrialState.PRUNED)
+        else:
+            self.study.tell(trial.number, state=TrialState.FAIL)
+            self.failures.append((name, outcome))
+        Path(trial.lock.lock_file).unlink(missing_ok=True)  # nobody asks for it again
+        trial.lock.release()

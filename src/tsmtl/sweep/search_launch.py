@@ -1,0 +1,207 @@
+"""A search from the command line to its results."""
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import check_distribution_compatibility
+
+from tsmtl.config.command import forget_sweep
+from tsmtl.config.errors import UserError
+from tsmtl.config.identity import differences, without_places
+from tsmtl.config.logs import set_up_logs
+from tsmtl.config.rules import monitors
+from tsmtl.config.search_settings import SearchSettings
+from tsmtl.config.words import must_be_one_of
+from tsmtl.sweep.composition import Composer
+from tsmtl.sweep.job import Job
+from tsmtl.sweep.launch import Runner, fail_for, run_jobs
+from tsmtl.sweep.pareto import conclude_front
+from tsmtl.sweep.results import SEED, results_of
+from tsmtl.sweep.search import Search
+from tsmtl.sweep.search_space import Dimension, SearchSpace
+from tsmtl.sweep.study import FILES, open_study
+from tsmtl.sweep.summary import conclude
+
+log = logging.getLogger(__name__)
+COMMON = "settings"  # attribute of the study: the settings that all its trials share
+
+
+def launch_search(
+    space: SearchSpace,
+    composer: Composer,
+    settings: SearchSettings,
+    folder: Path,
+    make_runner: Callable[[Job, int], Runner],
+    dry_run: bool,
+) -> None:
+    """Run the trials that the study lacks, show and write its results.
+
+    Args:
+        space: What is searched.
+        composer: Makes jobs of settings.
+        settings: The sweeper's.
+        folder: The sweep's folder.
+        make_runner: Makes what runs jobs, from one of them and their number at most.
+        dry_run: Only say what is left.
+
+    Raises:
+        UserError: If a value of the space is refused, or the folder holds another study; nothing was trained.
+        SweepError: If a trial failed; the others are done.
+        Interrupted: If a signal came; says how to go on.
+    """
+    space, example = checked(space, composer)
+    better = _objectives(settings, example, len(space.seeds))
+    if dry_run and settings.storage in FILES and not (folder / FILES[settings.storage]).exists():
+        _show(settings.n_trials, settings.n_trials)
+        return
+    arguments: dict[str, Any] = {
+        "storage": settings.storage,
+        "folder": str(folder.absolute()),
+        "directions": ["maximize" if higher else "minimize" for higher in better.values()],
+        "sampler": {"name": settings.sampler, "seed": settings.seed},
+        "pruner": {"name": settings.pruner, "warmup": settings.pruner_warmup},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    study = open_study(**arguments)
+    _check_same_search(study, space, example, folder)
+    reporting = arguments if settings.prunes else None
+    search = Search(study, space, composer, settings, folder, list(better), reporting)
+    if dry_run:
+        _show(search.left, settings.n_trials)
+        return
+    set_up_logs(folder)
+    if done := len(study.get_trials(deepcopy=False)):
+        log.info("%s holds %d trials; %d of %d are left", folder, done, search.left, settings.n_trials)
+    try:
+        while True:
+            most = settings.n_trials * len(space.seeds)
+            run_jobs(make_runner(example, most), search.jobs(), None, folder, search.ended)
+            if not search.wants_more:
+                break
+    finally:
+        conclude(folder, results_of(folder))
+        if len(better) > 1:
+            conclude_front(folder, study, better)
+    if len(search.failures) >= settings.max_failed:
+        log.error("hydra.sweeper.max_failed: %d trials failed; the search ends", len(search.failures))
+    fail_for(search.failures, len(study.get_trials(deepcopy=False)))
+
+
+def _show(left: int, total: int) -> None:
+    forget_sweep()
+    sys.stdout.write(f"{left} of {total} trials are left\n")
+
+
+def checked(space: SearchSpace, composer: Composer) -> tuple[SearchSpace, Job]:
+    """Check a space by its ends and its choices, each with the first value of the others.
+
+    Args:
+        space: As typed; an interval of a setting that takes whole numbers alone becomes one of them.
+        composer: Makes jobs of settings.
+
+    Returns:
+        The space, and the job of all first values.
+
+    Raises:
+        UserError: With a line for every value that is refused.
+    """
+    dimensions = [_whole_where_needed(dimension, space, composer) for dimension in space.dimensions]
+    space, problems = replace(space, dimensions=dimensions), dict[str, None]()
+    first = {d.key.lstrip("+"): d.typed(d.corners[0]) for d in dimensions}
+    example: Job | None = None
+    for dimension in dimensions:
+        name = dimension.key.lstrip("+")
+        for corner in dimension.corners:
+            typed = first | {name: dimension.typed(corner)}
+            try:
+                job = composer.job(0, space.overrides(typed), {})
+                example = job if typed == first else example
+            except UserError as error:
+                problems |= dict.fromkeys(f"{name}={typed[name]}: {line}" for line in error.lines)
+    if problems or example is None:
+        raise UserError(problems)
+    return space, example
+
+
+def _whole_where_needed(dimension: Dimension, space: SearchSpace, composer: Composer) -> Dimension:
+    """Turn an interval into one of whole numbers where its setting takes no others; Hydra's grammar cannot tell."""
+    whole = dimension.of_whole_numbers()
+    if whole is None:
+        return dimension
+    name = dimension.key.lstrip("+")
+    others = {d.key.lstrip("+"): d.typed(d.corners[0]) for d in space.dimensions}
+
+    def refused(one: Dimension) -> bool:
+        try:
+            composer.job(0, space.overrides(others | {name: one.typed(one.corners[-1])}), {})
+        except UserError as error:
+            return any(line.startswith(f"{name}: must be a whole number") for line in error.lines)
+        return False
+
+    return whole if refused(dimension) else dimension
+
+
+def _objectives(settings: SearchSettings, example: Job, n_seeds: int) -> dict[str, bool]:
+    """Give the objectives, and whether higher is better.
+
+    Raises:
+        UserError: If a name is no score of these tasks, or does not go with the other settings.
+    """
+    checked = example.settings()
+    known = monitors(checked.task, checked.data)
+    problems = [
+        f"hydra.sweeper.objectives: {must_be_one_of(known, name)}" for name in settings.objectives if name not in known
+    ]
+    if len(settings.objectives) == 1:
+        problems.append("hydra.sweeper.objectives: one alone is trainer.monitor; give that, or two or more here")
+    if settings.prunes and settings.objectives:
+        problems.append("hydra.sweeper.pruner: a trial of several objectives cannot be pruned; take pruner=none")
+    if settings.prunes and n_seeds > 1:
+        problems.append(
+            "hydra.sweeper.pruner: a trial of several seeds cannot be pruned; take pruner=none, or one seed"
+        )
+    if problems:
+        raise UserError(problems)
+    return {name: known[name] for name in settings.objectives or [checked.trainer.monitor]}
+
+
+def _check_same_search(study: optuna.Study, space: SearchSpace, example: Job, folder: Path) -> None:
+    """Check that the study that the folder holds is this one.
+
+    Raises:
+        UserError: If its trials were searched among other values, or had other settings.
+    """
+    searched = {*space.distributions, SEED}
+    common = {key: value for key, value in _flattened(without_places(example.flat)).items() if key not in searched}
+    before = study.user_attrs.get(COMMON)
+    if before is None:
+        study.set_user_attr(COMMON, common)
+        return
+    problems = [
+        f"{key}: {theirs} in the study in {folder}, {ours} here" for key, ours, theirs in differences(common, before)
+    ]
+    for trial in study.get_trials(deepcopy=False):
+        if set(trial.distributions) not in (set(space.distributions), set()):
+            problems.append(f"the study in {folder} searches {', '.join(trial.distributions)}")
+            break
+        for name, distribution in trial.distributions.items():
+            try:
+                check_distribution_compatibility(distribution, space.distributions[name])
+            except ValueError:
+                problems.append(f"{name}: the study in {folder} searches {distribution}")
+        if problems:
+            break
+    if problems:
+        raise UserError([f"{problem}; name another hydra.sweep.dir for another search" for problem in problems])
+
+
+def _flattened(flat: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in flat.items():
+        found |= _flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
