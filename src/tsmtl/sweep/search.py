@@ -18,6 +18,7 @@ from tsmtl.sweep.job import Job, Outcome
 from tsmtl.sweep.plan import Plan
 from tsmtl.sweep.record import read_record
 from tsmtl.sweep.search_space import SearchSpace
+from tsmtl.sweep.study import sampler_of
 
 log = logging.getLogger(__name__)
 LOCKS = "trials"  # a lock for each trial under way: held by the process that is at it, free when that has died
@@ -108,6 +109,7 @@ class Search:
                         return adopted
             if not self._left(trials):
                 return None
+            self.study.sampler = sampler_of(self.settings.sampler, self.settings.seed, len(trials))
             asked = self.study.ask(self.space.distributions)
             lock = self._lock(asked.number)
             assert lock is not None, "a new trial is nobody else's"

@@ -63,8 +63,8 @@ def launch_search(
         "storage": settings.storage,
         "folder": str(folder.absolute()),
         "directions": ["maximize" if higher else "minimize" for higher in better.values()],
-        "sampler": {"name": settings.sampler, "seed": settings.seed},
-        "pruner": {"name": settings.pruner, "warmup": settings.pruner_warmup},
+        "pruner": settings.pruner,
+        "warmup": settings.pruner_warmup,
     }
     folder.mkdir(parents=True, exist_ok=True)
     study = open_study(**arguments)
@@ -122,7 +122,7 @@ def checked(space: SearchSpace, composer: Composer) -> tuple[SearchSpace, Job]:
                 job = composer.job(0, space.overrides(typed), {})
                 example = job if typed == first else example
             except UserError as error:
-                problems |= dict.fromkeys(f"{name}={typed[name]}: {line}" for line in error.lines)
+                problems |= dict.fromkeys(error.lines)
     if problems or example is None:
         raise UserError(problems)
     return space, example
@@ -136,14 +136,12 @@ def _whole_where_needed(dimension: Dimension, space: SearchSpace, composer: Comp
     name = dimension.key.lstrip("+")
     others = {d.key.lstrip("+"): d.typed(d.corners[0]) for d in space.dimensions}
 
-    def refused(one: Dimension) -> bool:
-        try:
-            composer.job(0, space.overrides(others | {name: one.typed(one.corners[-1])}), {})
-        except UserError as error:
-            return any(line.startswith(f"{name}: must be a whole number") for line in error.lines)
-        return False
-
-    return whole if refused(dimension) else dimension
+    try:
+        composer.job(0, space.overrides(others | {name: dimension.typed(dimension.corners[0] + 0.5)}), {})
+    except UserError as error:
+        if any(line.startswith(f"{name}: must be a whole number") for line in error.lines):
+            return whole
+    return dimension
 
 
 def _objectives(settings: SearchSettings, example: Job, n_seeds: int) -> dict[str, bool]:

@@ -1,12 +1,11 @@
 """Optuna's study of a search: in the sweep's folder, or in a database, shared by all processes that search."""
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, OptunaError
+from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,8 +20,8 @@ def open_study(
     storage: str,
     folder: str | Path,
     directions: Sequence[Literal["minimize", "maximize"]],
-    sampler: Mapping[str, Any],
-    pruner: Mapping[str, Any],
+    pruner: str = "none",
+    warmup: int = 1,
 ) -> optuna.Study:
     """Open the study, or begin it.
 
@@ -30,8 +29,8 @@ def open_study(
         storage: ``journal``, ``sqlite`` or the URL of a database.
         folder: The sweep's folder; in a database, its name tells studies apart.
         directions: ``minimize`` or ``maximize`` for each objective.
-        sampler: ``name`` (tpe, random) and ``seed``.
-        pruner: ``name`` (none, median, successive_halving) and ``warmup``, in epochs.
+        pruner: ``none``, ``median`` or ``successive_halving``.
+        warmup: Epochs that no trial is pruned in.
 
     Raises:
         UserError: If the storage cannot be opened, or holds a study of other objectives.
@@ -41,8 +40,7 @@ def open_study(
     try:
         study = optuna.create_study(
             storage=_storage(storage, folder),
-            sampler=_sampler(**sampler),
-            pruner=_pruner(**pruner),
+            pruner=_pruner(pruner, warmup),
             study_name=f"{NAME}: {folder.absolute().name}" if shared else NAME,
             directions=list(directions),
             load_if_exists=True,
@@ -64,10 +62,16 @@ def _storage(storage: str, folder: Path) -> BaseStorage:
     return RDBStorage(f"sqlite:///{folder.absolute() / FILES['sqlite']}" if storage == "sqlite" else storage)
 
 
-def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return optuna.samplers.RandomSampler(seed) if name == "random" else optuna.samplers.TPESampler(seed=seed)
+def sampler_of(name: str, seed: int, trial: int) -> optuna.samplers.BaseSampler:
+    """Make what chooses one trial: with numbers of its own, whichever process asks, and after any restart.
+
+    Args:
+        name: ``tpe`` (Bergstra et al. 2011) or ``random``.
+        seed: The search's.
+        trial: The trial's number.
+    """
+    own = (seed + 0x9E3779B1 * trial) % 2**32
+    return optuna.samplers.RandomSampler(own) if name == "random" else optuna.samplers.TPESampler(seed=own)
 
 
 def _pruner(name: str, warmup: int) -> optuna.pruners.BasePruner:

@@ -1,0 +1,188 @@
+"""Searches with real processes: how many trials there are in the end, and what is chosen among."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from tests.test_train import SMALL, TINY_MODEL
+from tsmtl.config.errors import UserError
+from tsmtl.sweep.search_launch import checked
+from tsmtl.sweep.search_space import search_space
+
+SEARCH = ["-m", "hydra/sweeper=tsmtl_optuna", "hydra.sweep.dir=sweep", "model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL]
+SEARCH += ["num_epochs=2"]
+
+
+def study_of(tmp_path: Path) -> optuna.Study:
+    from tsmtl.sweep.study import open_study
+
+    return open_study("journal", tmp_path / "sweep", ["minimize"])
+
+
+def rows_of(tmp_path: Path, name: str = "results.csv") -> list[dict[str, str]]:
+    with (tmp_path / "sweep" / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def start(tmp_path: Path, *settings: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", "from tsmtl.train import cli; cli()", *SEARCH, *settings]
+    return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_search_killed_goes_on_to_exactly_its_trials_and_two_processes_share_one(tmp_path):
+    space = ["lr=tag(log,interval(1e-4,1e-1))", "output_channels=range(2,9,2)", "hydra.sweeper.n_trials=7"]
+    process = start(tmp_path, *space)
+    journal, until = tmp_path / "sweep/study.journal", time.monotonic() + 60
+    while time.monotonic() < until and len(list(tmp_path.glob("sweep/*/summary.json"))) < 2:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert journal.exists()
+    before = [trial.state for trial in study_of(tmp_path).trials]
+    assert 2 <= before.count(TrialState.COMPLETE) + before.count(TrialState.RUNNING) < 7
+    assert TrialState.RUNNING in before
+
+    both = [start(tmp_path, *space, "hydra.launcher.n_jobs=1") for _ in range(2)]
+    for one in both:
+        assert one.communicate(timeout=120)[1].count("Traceback") == 0
+    assert [one.returncode for one in both] == [0, 0]
+    trials = study_of(tmp_path).trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 7
+    assert {trial.params["output_channels"] for trial in trials} <= {2.0, 4.0, 6.0, 8.0}
+    summaries = [json.loads(p.read_text()) for p in tmp_path.glob("sweep/*/summary.json")]
+    assert len(summaries) == 7
+    assert sorted(s["best"]["score"] for s in summaries) == pytest.approx(sorted(t.value for t in trials))
+    assert len(rows_of(tmp_path)) == 7
+    again = start(tmp_path, *space)
+    again.communicate(timeout=60)
+    assert (again.returncode, len(study_of(tmp_path).trials)) == (0, 7)
+
+
+def test_a_hopeless_trial_is_pruned_before_its_end(tsmtl_train, tmp_path):
+    # The learning rate is all that differs: what does not move cannot come near to what does.
+    settings = ["lr=choice(3e-2,2e-2,1e-2,1e-9,2e-9)", "hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=8"]
+    pruning = ["hydra.sweeper.pruner=median", "hydra.sweeper.pruner_warmup=2", "num_epochs=12", "hydra.sweeper.seed=3"]
+    answer = tsmtl_train(*SEARCH, *settings, *pruning, "hydra.launcher.n_jobs=1")
+    assert answer.code == 0, answer.err
+    trials = study_of(tmp_path).trials
+    assert len(trials) == 8
+    pruned = [trial for trial in trials if trial.state is TrialState.PRUNED]
+    assert pruned
+    assert all(float(trial.params["lr"]) < 1e-3 for trial in pruned)
+    assert all(2 <= max(trial.intermediate_values) <= 12 for trial in pruned)
+    rows = {row["lr"]: row for row in rows_of(tmp_path)}
+    for trial in pruned:
+        row = rows[trial.params["lr"]]
+        assert row["status"] == "pruned"
+        assert row["test/reg/rmse"] == "", "the test split is not read for it"
+
+
+def test_objectives_give_the_front_and_seeds_their_mean(tsmtl_train, tmp_path):
+    settings = ["lr=1e-4,1e-3,1e-2", "seed=0,1", "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler=random"]
+    names = ["val/cls/log_loss", "val/reg/rmse"]
+    answer = tsmtl_train(*SEARCH, *settings, f"hydra.sweeper.objectives=[{','.join(names)}]", "hydra.sweeper.seed=1")
+    assert answer.code == 0, answer.err
+    means: dict[str, list[float]] = {}
+    rows = rows_of(tmp_path)
+    for lr in {row["lr"] for row in rows}:
+        both = [row for row in rows if row["lr"] == lr]
+        assert sorted(row["seed"] for row in both) == ["0", "1"]
+        means[lr] = [sum(float(row[name]) for row in both) / 2 for name in names]
+    beaten = {
+        a for a in means for b in means if b != a and all(y <= x for x, y in zip(means[a], means[b], strict=True))
+    }
+    front = {row["lr"]: [float(row[name]) for name in names] for row in rows_of(tmp_path, "pareto.csv")}
+    assert set(front) == set(means) - beaten
+    for lr, values in front.items():
+        assert values == pytest.approx(means[lr], rel=1e-3)
+    assert (tmp_path / "sweep/pareto.png").stat().st_size > 0
+
+
+def test_failing_trials_are_replaced_until_too_many_have_failed(tsmtl_train, tmp_path):
+    # Each value alone is fine; what contradicts the data is found when the model is built.
+    answer = tsmtl_train(
+        *SEARCH, "input_size=7", "lr=interval(1e-4,1e-2)", "hydra.sweeper.max_failed=2", "hydra.launcher.n_jobs=1"
+    )
+    assert answer.code == 1
+    assert answer.lines[-1].startswith("tsmtl-train: 2 of 2 jobs failed: job (lr=")
+    assert [row["status"] for row in rows_of(tmp_path)] == ["failed", "failed"]
+    assert [trial.state for trial in study_of(tmp_path).trials] == [TrialState.FAIL] * 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "lines"),
+    [
+        (
+            ["lr=interval(1e-5,1)", "output_channels=0,4"],
+            ["output_channels: must be a whole number, at least 1 (got 0)", "lr: must be a number in (0, 0.1] (got 1)"],
+        ),
+        (["lr=1e-3,1e-2", "hydra.sweeper.n_trials=0"], ["hydra.sweeper.n_trials: must be a whole number, at least 1"]),
+        (["lr=1e-3,1e-2", "hydra.sweeper.trials=3"], ["hydra.sweeper.trials: unknown setting"]),
+        (["lr=1e-3,1e-2", "hydra.sweeper.objectives=[val/loss]"], ["hydra.sweeper.objectives: one alone is"]),
+        (
+            ["lr=1e-3,1e-2", "hydra.sweeper.objectives=[val/los,val/reg/rmse]"],
+            ["hydra.sweeper.objectives: must be one of val/loss"],
+        ),
+        (
+            ["lr=1e-3,1e-2", "seed=0,1", "hydra.sweeper.pruner=median"],
+            ["hydra.sweeper.pruner: a trial of several seeds"],
+        ),
+        (
+            ["lr=1e-3,1e-2", "hydra/launcher=basic"],
+            ["hydra/launcher: a search needs one of tsmtl's (got BasicLauncher)"],
+        ),
+        (["lr=1e-3,1e-2", "hydra.sweeper.storage=nodb://x"], ["hydra.sweeper.storage: cannot open nodb://x"]),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused_before_anything_trains(tsmtl_train, tmp_path, settings, lines):
+    answer = tsmtl_train(*SEARCH, *settings)
+    assert answer.code == 2
+    assert len(answer.lines) == len(lines)
+    for said, line in zip(answer.lines, lines, strict=True):
+        assert said.startswith(f"tsmtl-train: {line}"), said
+    assert not list(tmp_path.rglob("summary.json"))
+
+
+def test_a_study_goes_on_with_its_own_settings_alone(tsmtl_train, tmp_path):
+    assert tsmtl_train(*SEARCH, "lr=1e-3,1e-2", "hydra.sweeper.n_trials=1").code == 0
+    dry = tsmtl_train(*SEARCH, "lr=1e-3,1e-2", "hydra.sweeper.n_trials=5", "hydra.launcher.dry_run=true")
+    assert (dry.code, dry.out) == (0, "4 of 5 trials are left\n")
+    answer = tsmtl_train(*SEARCH, "lr=1e-3,1e-2", "num_epochs=3")
+    said = "num_epochs: 2 in the study in sweep, 3 here; name another hydra.sweep.dir for another search"
+    assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {said}"])
+    answer = tsmtl_train(*SEARCH, "lr=1e-3,3e-3")
+    assert answer.code == 2
+    assert answer.lines[0].startswith("tsmtl-train: lr: the study in sweep searches CategoricalDistribution")
+    answer = tsmtl_train(*SEARCH, "lr=1e-3,1e-2", "hydra.sweeper.objectives=[val/loss,val/reg/r2]")
+    assert answer.code == 2
+    assert "sweep is to minimize; name another hydra.sweep.dir for other objectives" in answer.lines[0]
+
+
+def test_an_interval_of_a_setting_of_whole_numbers_is_one_of_whole_numbers():
+    class Composer:
+        def job(self, number, overrides, swept):
+            values = dict(override.split("=") for override in overrides)
+            if not values["++layers"].isdigit():
+                raise UserError(f"layers: must be a whole number (got {values['++layers']})")
+            return tuple(overrides)
+
+    words = OverridesParser.create().parse_overrides(["++layers=interval(2,6)", "++dropout=interval(0,1)"])
+    space, _ = checked(search_space(words), Composer())
+    assert space.distributions == {"layers": IntDistribution(2, 6), "dropout": FloatDistribution(0, 1)}
+
+
+def test_without_optuna_the_install_line_is_given(tsmtl_train, monkeypatch):
+    monkeypatch.setattr("tsmtl.sweep.search_command.find_spec", lambda name: None)
+    answer = tsmtl_train(*SEARCH, "lr=1e-3,1e-2")
+    said = "tsmtl-train: hydra/sweeper: a search needs Optuna; install it with: pip install 'tsmtl[sweep]'"
+    assert (answer.code, answer.lines) == (2, [said])
