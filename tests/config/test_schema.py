@@ -156,6 +156,12 @@ def test_all_problems_are_reported_at_once(compose):
         (["data.input_limit=5", "data.scale=none"], "data.input_limit: counts in units of data.scale, and scale=none"),
         (["data.regression_metrics=[phm]"], "data.regression_metrics: must be a list, each phm08 (got ['phm'])"),
         (["trainer.monitor=val/reg/rmse_capped"], "trainer.monitor: val/reg/rmse_capped needs data.clip_target"),
+        (["trainer.weight_average=1"], "trainer.weight_average: must be a number in (0, 1) or null (got 1)"),
+        (
+            ["trainer.keep=last", "trainer.early_stopping_patience=3"],
+            "trainer.early_stopping_patience: waits for epochs without a better score",
+        ),
+        (["trainer.keep=last", "trainer.schedule=plateau"], "trainer.schedule: waits for epochs without a better"),
         (["trainer.monitor=val/reg/phm08"], "trainer.monitor: must be one of val/loss"),
         (["data=npz", "data.path=a", "data.test_fold=1"], "data.split_key: test_fold and val_fold need the name"),
     ],
