@@ -152,6 +152,7 @@ def test_all_problems_are_reported_at_once(compose):
         (["data.clip_target=[3,3]"], "data.clip_target: the first number must be less than the second (got [3, 3])"),
         (["data.clip_target=[null,null]"], "data.clip_target: [null, null] clips nothing; give one end at least"),
         (["data.clip_target=[0]"], "data.clip_target: must be [a number or null, a number or null] or null (got [0])"),
+        (["data.signed_log=0"], "data.signed_log: must be a number, at least 1e-12 or null (got 0)"),
         (["data.input_limit=0"], "data.input_limit: must be a number, greater than 0 or null (got 0)"),
         (["data.input_limit=5", "data.scale=none"], "data.input_limit: counts in units of data.scale, and scale=none"),
         (["data.regression_metrics=[phm]"], "data.regression_metrics: must be a list, each phm08 (got ['phm'])"),
