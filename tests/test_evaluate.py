@@ -239,6 +239,7 @@ def test_help_has_every_setting():
 
 def test_what_the_model_has_fitted_is_no_setting_of_an_evaluation():
     fitted = {
+        "signed_log",
         "scale",
         "input_limit",
         "clip_target",

@@ -69,11 +69,13 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[str, ...], str, str]] = {
 FIXED = ["gru-flatten", "cnn1d-flatten", "shuffle", "cnn1d-per-step"]
 
 
-def preparation_of(method: str, missing: str, limit: float | None = None) -> InputPreparation:
+def preparation_of(
+    method: str, missing: str, limit: float | None = None, signed_log: float | None = None
+) -> InputPreparation:
     """Fit on channels of different sizes, the second far from 0 and the third constant."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(50, C, T)) * np.array([2.0, 30.0, 0.0])[:, None] + np.array([5.0, -1000.0, 7.0])[:, None]
-    return InputPreparation.fit(x.astype(np.float32), None, np.arange(50), method, missing, limit)
+    return InputPreparation.fit(x.astype(np.float32), None, np.arange(50), method, missing, limit, signed_log)
 
 
 def store(path: Path, case: str, nan_padding: bool = False, limit: float | None = None) -> Path:
@@ -177,12 +179,13 @@ METHODS = ["none", "standard", "minmax", "per_instance"]
 
 
 @pytest.mark.parametrize("missing", ["interpolate", "mean"])
+@pytest.mark.parametrize("signed_log", [None, 0.5])
 @pytest.mark.parametrize(
     ("method", "vectors"),
     [("standard_per_step", False), *((m, v) for m in METHODS for v in (False, True))],  # vectors have no steps
 )
-def test_the_graph_prepares_input_as_training_did(method, missing, vectors):
-    preparation = preparation_of(method, missing)
+def test_the_graph_prepares_input_as_training_did(method, missing, signed_log, vectors):
+    preparation = preparation_of(method, missing, signed_log=signed_log)
     for steps in (1, 2, T) if method != "standard_per_step" else (T,):
         x = draw(30, steps, missing)
         x[0, 1] = -1000.1  # constant, and not 0 in float32 once its mean is taken

@@ -85,6 +85,7 @@ def test_the_architecture_comes_from_the_checkpoint_and_a_typed_contradiction_na
         (["data.n_steps=40"], "data=synthetic: 40 time steps, a/best_model.pt was trained on 32 and reads no other"),
         (["data.scale=minmax"], "data.scale: minmax contradicts a/best_model.pt, where it is standard"),
         (["data.input_limit=3"], "data.input_limit: 3.0 contradicts a/best_model.pt, where it is None"),
+        (["data.signed_log=3"], "data.signed_log: 3.0 contradicts a/best_model.pt, where it is None"),
         (["pretrained_path=none.pt"], "none.pt: there is no such checkpoint"),
     ],
 )
@@ -114,13 +115,13 @@ def test_a_scaling_per_step_is_taken_over_and_reads_no_other_length(tsmtl_train,
 
 def test_fine_tuning_scales_the_input_as_the_pretraining_did(tsmtl_train, tmp_path):
     base = ["model=gru", *TINY_MODEL["gru"], *SMALL]
-    assert tsmtl_train(*base, "task=reg", "data.input_limit=2", "hydra.run.dir=a").code == 0
+    assert tsmtl_train(*base, "task=reg", "data.input_limit=2", "data.signed_log=0.3", "hydra.run.dir=a").code == 0
     tune = [*base, "stage=finetune", "pretrained_path=a/best_model.pt", "data.seed=5"]
     assert tsmtl_train(*tune, "hydra.run.dir=b").code == 0
     scalers = [read_checkpoint(tmp_path / f"{run}/best_model.pt")["input"]["preparation"] for run in "ab"]
     assert scalers[0] == scalers[1]
     assert np.isfinite(scalers[0]["scale"]).all()
-    assert scalers[1]["limit"] == 2
+    assert (scalers[1]["limit"], scalers[1]["signed_log"]) == (2, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +177,10 @@ def test_fine_tuning_scales_the_input_as_the_pretraining_did(tsmtl_train, tmp_pa
         (
             ["experiment=pretrain_finetune", "data.input_limit=3", "pretrain.data.input_limit=5"],
             "data.input_limit: 3 contradicts pretrain.data.input_limit, which is 5",
+        ),
+        (
+            ["experiment=pretrain_finetune", "data.signed_log=3", "pretrain.data.signed_log=5"],
+            "data.signed_log: 3 contradicts pretrain.data.signed_log, which is 5",
         ),
         (["pretrained_path=a.pt"], "stage: train would not read pretrained_path; take stage=finetune"),
         (["freeze=true"], "freeze: true trains the heads on a loaded backbone alone; it needs stage=finetune"),

@@ -133,6 +133,27 @@ def test_the_monitored_metric_chooses_the_best_epoch(tsmtl_train, tmp_path, moni
     assert best["epoch"] == 1 + int(pick(values))
 
 
+def test_averaged_weights_are_validated_saved_and_tested(tsmtl_train, tsmtl_evaluate, tmp_path):
+    """An average that hardly counts the past is that of the last step."""
+    for name, decay in (("none", "null"), ("short", "1e-9"), ("long", "0.99")):
+        arguments = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL, "num_epochs=6", "trainer.keep=last"]
+        answer = tsmtl_train(*arguments, f"trainer.weight_average={decay}", f"hydra.run.dir={name}")
+        assert answer.code == 0, answer.err
+    none, short, long = (rows_of(tmp_path / name / "metrics.csv") for name in ("none", "short", "long"))
+    trained, validated = ([float(row[f"{split}/loss"]) for row in none] for split in ("train", "val"))
+    assert [float(row["train/loss"]) for row in short] == pytest.approx(trained, rel=1e-4)
+    assert [float(row["val/loss"]) for row in short] == pytest.approx(validated, rel=1e-4)
+    assert [float(row["train/loss"]) for row in long] == trained
+    assert float(long[-1]["val/loss"]) != pytest.approx(validated[-1], rel=1e-3)
+    summary = summary_of(tmp_path / "long")
+    score = pytest.approx(float(long[-1]["val/loss"]), rel=1e-5)
+    assert summary["best"] == {"epoch": 6, "monitor": "val/loss", "score": score}
+    for split, theirs in (("val", summary["val"]["val/reg/rmse"]), ("test", summary["test"]["reg"]["rmse"])):
+        assert tsmtl_evaluate("checkpoint=long/best_model.pt", f"split={split}", f"output={split}.json").code == 0
+        found = json.loads((tmp_path / f"{split}.json").read_text())["metrics"]
+        assert found["reg"]["rmse"] == pytest.approx(theirs, rel=1e-5)
+
+
 def test_test_metrics_are_those_of_the_written_predictions(tsmtl_train, tmp_path):
     from sklearn.metrics import accuracy_score, f1_score, log_loss, r2_score, root_mean_squared_error
 

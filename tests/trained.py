@@ -49,6 +49,7 @@ CASES = {
         "trainer.monitor=val/reg/rmse_capped",
     ],
     "per step": ["model=gru", *SERIES, "hidden_size=4", "data.scale=standard_per_step"],
+    "signed log": ["model=gru", *SERIES, "hidden_size=4", "data.signed_log=0.1"],
     "limit": ["model=gru", *SERIES, "hidden_size=4", "data.input_limit=0.5"],
     "simulated": ["model=gru", "data=synthetic", "data.n_instances=40", "hidden_size=4"],
 }

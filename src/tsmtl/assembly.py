@@ -132,11 +132,12 @@ def _number_task(name: str, target: NumberTarget, data: DataSettings, bundle: Bu
 
 
 def fit_preparation(settings: Settings, bundle: Bundle) -> InputPreparation:
-    """Learn filling and scaling of the input from the train split; what is cut is a setting."""
+    """Learn filling and scaling of the input from the train split; logarithms and what is cut are settings."""
     data, instances = settings.data, bundle.instances
     missing = data.missing if isinstance(data, RecordedSettings) else "error"  # a simulation misses nothing
     train = bundle.splits["train"]
-    return InputPreparation.fit(instances.x, instances.lengths, train, data.scale, missing, data.input_limit)
+    how = (data.scale, missing, data.input_limit, data.signed_log)
+    return InputPreparation.fit(instances.x, instances.lengths, train, *how)
 
 
 def truth_of(bundle: Bundle, split: str) -> dict[str, npt.NDArray[np.generic]]:

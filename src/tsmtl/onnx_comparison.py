@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 
 from tsmtl.config.errors import FailedError, first_line
+from tsmtl.data.preparation import values_of
 from tsmtl.onnx_graph import INPUT_NAME
 from tsmtl.predictor import Predictor
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
@@ -57,7 +58,7 @@ def random_inputs(predictor: Predictor) -> Iterator[FloatArray]:
         noise = rng.standard_normal((n, len(predictor.channels), steps))
         centre = preparation.mean if preparation.seq_len is None else preparation.shift
         scale = preparation.over_steps(preparation.scale)
-        x = (preparation.over_steps(centre) + scale * noise).astype(np.float32)
+        x = values_of(preparation.over_steps(centre) + scale * noise, preparation.signed_log).astype(np.float32)
         if preparation.missing != "error":
             gaps = rng.random(x.shape) < GAPS
             if read.nan_padding:

@@ -37,7 +37,7 @@ EXPECTED_WARNINGS: tuple[tuple[type[Warning], str], ...] = (
 
 
 class PreparationGraph(nn.Module):
-    """Fills, scales and cuts raw input as :class:`InputPreparation` does where all steps are valid.
+    """Prepares raw input as :class:`InputPreparation` does where all steps are valid.
 
     Args:
         preparation: What to repeat.
@@ -53,6 +53,7 @@ class PreparationGraph(nn.Module):
     def __init__(self, preparation: InputPreparation, vectors: bool, nan_padding: bool) -> None:
         super().__init__()
         self.method, self.missing, self.limit = preparation.method, preparation.missing, preparation.limit
+        self.signed_log = preparation.signed_log
         self.vectors, self.nan_padding = vectors, nan_padding
         for name in ("mean", "shift", "scale"):
             values = preparation.over_steps(getattr(preparation, name))  # (C, 1), or (C, T) where steps have their own
@@ -63,6 +64,8 @@ class PreparationGraph(nn.Module):
         values = x.double()
         if self.vectors:
             values = values[:, :, None]  # (N, E, 1)
+        if self.signed_log is not None:
+            values = values.sign() * (1 + values.abs() / self.signed_log).log()
         if self.missing != "error":
             values = self._filled(values)
         if self.method == "per_instance":

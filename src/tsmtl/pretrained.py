@@ -76,6 +76,7 @@ class Pretrained:
         data = {
             "scale": preparation["method"],
             "input_limit": self.preparation.limit,
+            "signed_log": self.preparation.signed_log,
             "missing": preparation["missing"],
             "nan_padding": self.content["input"]["nan_padding"],
         }

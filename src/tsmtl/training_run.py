@@ -25,6 +25,7 @@ from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
 from tsmtl.training.optimizers import build_optimizer
 from tsmtl.training.schedule import Schedule
 from tsmtl.training.watch import Watch
+from tsmtl.training.weight_average import WeightAverage
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,9 @@ class Training:
         train = self.parts.splits["train"]
         self.sampler, self.augmentation = make_sampler(settings, train), make_augmentation(settings, train)
         self.schedule = Schedule(self.optimizer, trainer, settings.model.num_epochs, self.sampler.steps)
+        self.average = None if trainer.weight_average is None else WeightAverage(model, trainer.weight_average)
         higher_is_better = monitors(settings.task, settings.data)[trainer.monitor]
-        best = BestEpoch(higher_is_better, trainer.early_stopping_patience)
+        best = BestEpoch(higher_is_better, trainer.early_stopping_patience, trainer.keep == "last")
         self.result = Fit(best)
         if earlier is None:
             check_monitor(trainer.monitor, self.validate())
@@ -65,14 +67,16 @@ class Training:
             model.load_state_dict(earlier["model"])
             self.optimizer.load_state_dict(earlier["optimizer"])
             self.schedule.load_state(earlier["schedule"])
+            if self.average is not None:
+                self.average.load_state(earlier["average"])
             set_random_state(earlier["random"], generator)
             self.result = Fit.from_state(best, earlier["fit"], train.device)
 
     def validate(self) -> Row:
-        """Measure the model on the val split: losses and metrics by ``val/...`` name."""
+        """Measure the model, or its average, on the val split: losses and metrics by ``val/...`` name."""
         parts = self.parts
         val = parts.splits["val"]
-        outputs = outputs_of(parts.model, val)
+        outputs = outputs_of(parts.model if self.average is None else self.average.model, val)
         with torch.inference_mode():
             total, losses = parts.criterion(outputs, val.targets)
         row = {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
@@ -155,6 +159,7 @@ class Training:
                     settings.trainer.unfreeze_at,
                     self.augmentation,
                     result,
+                    self.average,
                 )
                 keep()
         except NotFiniteError:
@@ -170,6 +175,7 @@ class Training:
             "model": self.parts.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state(),
+            "average": None if self.average is None else self.average.state(),
             "fit": self.result.state(),
             "random": random_state(self.generator),
         }

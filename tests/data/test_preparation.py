@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from tsmtl.data.preparation import InputPreparation
+from tsmtl.data.preparation import InputPreparation, values_of
 
 METHODS = ["none", "standard", "minmax", "per_instance"]
 NAN = np.nan
@@ -137,6 +137,42 @@ def test_a_limit_comes_back_from_its_state_and_older_states_have_none():
     assert InputPreparation.from_state(state).apply(x).tobytes() == preparation.apply(x).tobytes()
     del state["limit"]
     assert InputPreparation.from_state(state).apply(x).tobytes() == fit(x, "standard").apply(x).tobytes()
+
+
+@pytest.mark.parametrize("method", ["none", "standard", "standard_per_step", "minmax", "per_instance"])
+def test_signed_logarithms_are_scaled_like_any_values(method):
+    x = series((40, 3, 6)) - 2
+    lengths = np.full(40, 6) if method == "standard_per_step" else np.random.default_rng(2).integers(2, 7, 40)
+    rows = np.arange(30)
+    logs = np.sign(x) * np.log1p(np.abs(x.astype(np.float64)) / 0.25)
+    preparation = InputPreparation.fit(x, lengths, rows, method, "error", signed_log=0.25)
+    reference = fit(logs, method, "error", lengths, rows)
+    assert as_bytes(preparation) == as_bytes(reference)
+    np.testing.assert_allclose(preparation.apply(x, lengths), reference.apply(logs, lengths), rtol=1e-6, atol=1e-6)
+    again = InputPreparation.from_state(json.loads(json.dumps(preparation.state())))
+    assert again.apply(x, lengths).tobytes() == preparation.apply(x, lengths).tobytes()
+    older = preparation.state()
+    del older["signed_log"]
+    assert InputPreparation.from_state(older).signed_log is None
+
+
+def test_signed_logarithms_by_hand_on_series_and_on_the_rows_of_a_recording():
+    # By hand: with 2 as the turn, 0, 2(e - 1) and -2(e^3 - 1) become 0, 1 and -3, 2e-6 becomes nearly 1e-6.
+    values = np.array([0, 2 * (np.e - 1), -2 * (np.e**3 - 1), 2e-6], dtype=np.float32)
+    x, expected = values[None, None, :], np.array([0, 1, -3, 1e-6])
+    preparation = InputPreparation.fit(x, None, np.array([0]), "none", "error", signed_log=2.0)
+    np.testing.assert_allclose(preparation.apply(x)[0, 0], expected, rtol=2e-6)
+    rows = values[:, None].copy()
+    preparation.scale_in_place(rows)
+    np.testing.assert_allclose(rows[:, 0], expected, rtol=2e-6)
+    np.testing.assert_allclose(values_of(expected, 2.0), values, rtol=2e-6)
+
+
+def test_gaps_are_filled_between_logarithms():
+    # By hand: half way between log 1 and log 9 is log 3.
+    x = np.array([[[0, NAN, 8]], [[NAN, NAN, NAN]]], dtype=np.float32)
+    preparation = InputPreparation.fit(x, None, np.array([0]), "none", "interpolate", signed_log=1.0)
+    np.testing.assert_allclose(preparation.apply(x)[:, 0], np.log([[1, 3, 9], [3, 3, 3]]), rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)

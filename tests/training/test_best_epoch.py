@@ -31,6 +31,12 @@ def test_a_score_that_is_not_a_number_is_never_the_best():
     assert best.epoch == 0
 
 
+def test_where_each_epoch_is_taken_the_last_one_is_the_best_whatever_its_score():
+    best = BestEpoch(higher_is_better=False, patience=None, take_each=True)
+    assert all(best.update(epoch, score) for epoch, score in enumerate([3.0, 1.0, NAN, 2.0], 1))
+    assert (best.epoch, best.score) == (4, 2.0)
+
+
 @pytest.mark.parametrize("patience", [1, 2, 4])
 @pytest.mark.parametrize("waiting", [9.0, NAN])
 def test_the_patience_ends_after_exactly_so_many_epochs_without_a_better_score(patience, waiting):

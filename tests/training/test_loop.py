@@ -19,6 +19,7 @@ from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
 from tsmtl.training.optimizers import build_optimizer
 from tsmtl.training.sampling import BalancedSampler, BothTasksSampler, Sampler
 from tsmtl.training.schedule import Schedule
+from tsmtl.training.weight_average import WeightAverage
 
 BATCH, ALPHA, LR = 6, 0.3, 0.01  # 22 instances: batches of 6, 6, 6 and 4
 LOSSES = {"cls": cross_entropy(None, 0.0, masked=False), "reg": regression_loss("mse", 1.0, masked=False)}
@@ -57,6 +58,7 @@ def train(trainer, split):
         on_epoch: Callable[[Row], None] = lambda row: None,
         on_better: Callable[[Fit], None] = lambda result: None,
         unfreeze_at: int | None = None,
+        average: WeightAverage | None = None,
         **changes: Any,
     ) -> Fit:
         settings = trainer(**changes)
@@ -83,6 +85,7 @@ def train(trainer, split):
             on_epoch,
             on_better,
             unfreeze_at=unfreeze_at,
+            average=average,
         )
 
     return trained
@@ -339,6 +342,38 @@ def test_a_step_on_partly_labelled_rows_is_the_step_on_each_tasks_labelled_subse
         torch.testing.assert_close(ours.state_dict()[key], expected, rtol=0, atol=1e-7)
 
 
+def test_the_best_state_is_the_average_and_the_training_itself_stays_the_same(train, make_model):
+    plain, averaged, after_step = make_model(), make_model(), []
+    train(plain, 2)
+    average = WeightAverage(averaged, decay=0.9)
+    update = average.update
+
+    def noting(model: MultiTaskModel) -> None:
+        update(model)
+        after_step.append(copy.deepcopy(model.state_dict()))
+
+    average.update = noting
+    result = train(averaged, 2, average=average)
+    assert len(after_step) == 8
+    for key, tensor in plain.state_dict().items():
+        assert torch.equal(tensor, averaged.state_dict()[key])
+        shares = torch.tensor([0.9 ** (7 - step) for step in range(8)])
+        steps = torch.stack([state[key] for state in after_step])
+        expected = torch.tensordot(shares / shares.sum(), steps, dims=1)
+        torch.testing.assert_close(result.best_state[key], expected, rtol=1e-5, atol=1e-6)
+        assert not torch.equal(result.best_state[key], tensor)
+
+
+def test_a_frozen_backbone_stays_in_the_average_as_it_is_to_the_last_bit(train, make_model):
+    model = make_model()
+    model.freeze_backbone()
+    start = copy.deepcopy(model.state_dict())
+    average = WeightAverage(model, decay=0.7)
+    train(model, 3, weight_decay=0.1, average=average)
+    for key, tensor in average.model.state_dict().items():
+        assert torch.equal(tensor, start[key]) == key.startswith("backbone.")
+
+
 class StoppedError(Exception):
     """Ends a training in the middle."""
 
@@ -368,48 +403,50 @@ def test_stopped_after_any_step_a_training_goes_on_to_the_same_last_bit(
     augmentation = Augmentation(changes, channels_of(split)) if changes else None
     settings = trainer(schedule="plateau", plateau_patience=1, warmup_epochs=1)
 
-    def parts() -> tuple[MultiTaskModel, torch.optim.Optimizer, Schedule, torch.Generator]:
+    def parts() -> tuple[MultiTaskModel, torch.optim.Optimizer, Schedule, torch.Generator, WeightAverage]:
         model = make_model(dropout=0.4)
         optimizer = build_optimizer(model.heads.parameters(), LR, settings, model.backbone.parameters())
         schedule = Schedule(optimizer, settings, 3, steps_per_epoch=4)
-        return model, optimizer, schedule, torch.Generator().manual_seed(0)
+        return model, optimizer, schedule, torch.Generator().manual_seed(0), WeightAverage(model, 0.9)
 
     def run(stop_after: int | None) -> tuple[list[Row], dict[str, Tensor]]:
-        model, optimizer, schedule, generator = parts()
+        model, optimizer, schedule, generator, average = parts()
         calls = iter(range(1, 100))
         kept: dict[str, Any] = {}
         result = Fit(BestEpoch(higher_is_better=False, patience=None))
 
         def on_step() -> None:
             if next(calls) == stop_after:
-                states = [model.state_dict(), optimizer.state_dict(), schedule.state(), result.state()]
+                states = [model.state_dict(), optimizer.state_dict(), schedule.state(), average.state(), result.state()]
                 kept.update(states=copy.deepcopy(states), random=(torch.get_rng_state(), generator.get_state()))
                 raise StoppedError
 
         def go() -> Fit:
             def validate() -> Row:
-                total, losses = criterion()(outputs_of(model, split), split.targets)
+                total, losses = criterion()(outputs_of(average.model, split), split.targets)
                 return {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
 
             best, loss = result.best, criterion()
             shared = (split, validate, best, "val/loss", 3, sampler, generator)
-            more = {"augmentation": augmentation, "result": result}
+            more = {"augmentation": augmentation, "result": result, "average": average}
             return fit(model, loss, optimizer, schedule, *shared, on_step=on_step, **more)
 
         if stop_after is not None:
             with pytest.raises(StoppedError):
                 go()
-            model, optimizer, schedule, generator = parts()
-            weights, of_optimizer, of_schedule, of_fit = kept["states"]
+            model, optimizer, schedule, generator, average = parts()
+            weights, of_optimizer, of_schedule, of_average, of_fit = kept["states"]
             model.load_state_dict(weights)
             optimizer.load_state_dict(of_optimizer)
             schedule.load_state(of_schedule)
+            average.load_state(of_average)
             result = Fit.from_state(BestEpoch(False, None), of_fit, torch.device("cpu"))
             torch.set_rng_state(kept["random"][0])
             generator.set_state(kept["random"][1])
             calls = iter(range(1000, 2000))
         history = go().history
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in history], model.state_dict()
+        weights = model.state_dict() | {f"average.{key}": tensor for key, tensor in average.model.state_dict().items()}
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in history], weights
 
     whole, cut = run(None), run(steps)
     assert whole[0] == cut[0]

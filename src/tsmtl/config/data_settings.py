@@ -20,6 +20,9 @@ class DataSettings(Section):
     test_fraction: Fraction = Field(description="share of all instances to test on, where no split is given")
     val_fraction: Fraction = Field(description="share of the rest to validate on, where no split is given")
     seed: Annotated[int, Field(ge=0)] = Field(description="of random splits and simulations; not the run's seed")
+    signed_log: Annotated[float, Field(ge=1e-12)] | None = Field(
+        description="the input becomes sign(x) * log(1 + |x| / this) before gaps are filled and it is scaled"
+    )
     scale: Literal["none", "standard", "standard_per_step", "minmax", "per_instance"] = Field(
         description="scaling of the input, fitted on the train split"
     )

@@ -18,7 +18,7 @@ from tsmtl.config.section import Section, Text
 from tsmtl.config.sources import SOURCES
 
 _FITTED = (  # the model knows them
-    *("source", "scale", "input_limit", "scale_target", "missing"),
+    *("source", "signed_log", "scale", "input_limit", "scale_target", "missing"),
     *("clip_target", "transform_target", "regression_metrics"),
 )
 _OF_TRAINING = ("shuffle_block", "augment")

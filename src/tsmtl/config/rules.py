@@ -202,6 +202,20 @@ def _monitor(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -
     return [f"trainer.monitor: {must_be_one_of(choices, monitor)}"]
 
 
+def _last_epoch_waits_for_none(trainer: TrainerSettings) -> list[str]:
+    if trainer.keep != "last":
+        return []
+    waits = {
+        "early_stopping_patience": trainer.early_stopping_patience is not None,
+        "schedule": trainer.schedule == "plateau",
+    }
+    return [
+        f"trainer.{key}: waits for epochs without a better score, and trainer.keep=last takes each"
+        for key, given in waits.items()
+        if given
+    ]
+
+
 def _weights(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
     kinds, problems = task_kinds(task, data).values(), []
     if "cls" not in kinds:
@@ -253,6 +267,7 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (_clip_target, ("data",)),
     (_limit_has_a_unit, ("data",)),
     (_monitor, ("task", "data", "trainer")),
+    (_last_epoch_waits_for_none, ("trainer",)),
     (_weights, ("task", "data", "trainer")),
     (_changes_stand_once, ("data",)),
     (_warmup_ends, ("model", "trainer")),

@@ -121,7 +121,8 @@ def _check_pretraining(
         raise UserError([f"pretrain.{line}" for line in error.lines]) from error
     theirs = checked.model.backbone_arguments()
     pairs = [(key, flat.get(key), theirs.get(key)) for key in pretrain.changes if key in theirs and key not in DROPOUTS]
-    pairs += [(f"data.{k}", flat["data"].get(k), own["data"].get(k)) for k in ("scale", "input_limit", "missing")]
+    fitted = ("signed_log", "scale", "input_limit", "missing")
+    pairs += [(f"data.{k}", flat["data"].get(k), own["data"].get(k)) for k in fitted]
     if problems := [
         f"{key}: {a} contradicts pretrain.{key}, which is {b}" for key, a, b in pairs if key in typed and a != b
     ]:

@@ -32,7 +32,11 @@ class TrainerSettings(Section):
         description="share of the train instances, drawn anew, that an epoch reads"
     )
     gradient_clip: Positive | None = Field(description="largest norm of the gradient")
+    weight_average: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        description="decay of a moving average of the weights, which is then validated and saved in their place"
+    )
     monitor: Text = Field(description="chooses the best epoch: val/loss or val/<task>/<metric>")
+    keep: Literal["best", "last"] = Field(description="epoch whose weights are saved and tested")
     class_weights: Literal["none", "balanced"] | list[Positive] = Field(
         description="weights of the classes in the loss"
     )

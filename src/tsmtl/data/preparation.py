@@ -16,7 +16,7 @@ PER_STEP = "standard_per_step"
 
 @dataclass(frozen=True)
 class InputPreparation:
-    """Fill missing values, then scale each channel: ``(x - shift) / scale``; cut what is wild.
+    """Take logarithms, fill missing values, scale each channel, ``(x - shift) / scale``, and cut what is wild.
 
     Attributes:
         method: ``none``, ``standard`` (mean 0, sd 1 on train), ``standard_per_step`` (the same for each time step by
@@ -24,10 +24,12 @@ class InputPreparation:
             ``per_instance`` (mean 0, sd 1 over the valid steps of each series and channel).
         missing: ``interpolate`` (linear in time between valid steps, the nearest one beyond the ends), ``mean`` (the
             train mean) or ``error``; vectors, and channels missing for a whole series, get the train mean.
-        mean: (C,) train mean.
+        mean: (C,) train mean, of logarithms where they are taken; so are ``shift`` and ``scale``.
         shift: (C,) subtracted, or (C, T) of ``standard_per_step``.
         scale: (C,) or (C, T) divided by; 1 where what it scales is constant.
         limit: Scaled values beyond ``[-limit, limit]`` are cut to it; None: none is. The statistics know of no limit.
+        signed_log: Where a value turns from linear to logarithmic, in its own units: ``sign(x) * log(1 + |x| / this)``
+            stands for ``x`` before all else; None: ``x`` stays.
     """
 
     method: str
@@ -36,6 +38,7 @@ class InputPreparation:
     shift: Double
     scale: Double
     limit: float | None = None
+    signed_log: float | None = None
 
     @classmethod
     def fit(
@@ -46,6 +49,7 @@ class InputPreparation:
         method: str,
         missing: str,
         limit: float | None = None,
+        signed_log: float | None = None,
     ) -> "InputPreparation":
         """Learn the statistics from the train rows.
 
@@ -56,29 +60,34 @@ class InputPreparation:
             method: Kind of scaling.
             missing: What becomes of missing values.
             limit: Where scaled values are cut.
+            signed_log: Where values turn logarithmic.
         """
         c = x.shape[1]
+
+        def valid_values() -> Iterator[Double]:
+            return (logarithms(values, signed_log) for values in valid_blocks(x, lengths, rows))
+
         count, total = np.zeros(c), np.zeros(c)
         low, high = np.full(c, np.inf), np.full(c, -np.inf)
-        for values in valid_blocks(x, lengths, rows):
+        for values in valid_values():
             count += (~np.isnan(values)).sum(axis=(0, 2))
             total += np.nansum(values, axis=(0, 2))
             low = np.fmin(low, np.fmin.reduce(values, axis=(0, 2)))
             high = np.fmax(high, np.fmax.reduce(values, axis=(0, 2)))
         mean = total / np.maximum(count, 1)
         squares = np.zeros(c)
-        for values in valid_blocks(x, lengths, rows):  # a second pass: no cancellation at large means
+        for values in valid_values():  # a second pass: no cancellation at large means
             squares += np.nansum((values - mean[:, None]) ** 2, axis=(0, 2))
         sd = np.sqrt(squares / np.maximum(count, 1))
         shift, scale = np.zeros(c), np.ones(c)
         if method == "standard":
             shift, scale = mean, sd
         elif method == PER_STEP:
-            shift, scale = _by_step(x, lengths, rows, mean, sd)
+            shift, scale = _by_step(x, lengths, rows, mean, sd, signed_log)
         elif method == "minmax":
             shift, scale = low, high - low
         scale = np.where(scale > 1e-12 * np.maximum(np.abs(shift), 1e-300), scale, 1.0)
-        return cls(method, missing, mean, shift, scale, limit)
+        return cls(method, missing, mean, shift, scale, limit, signed_log)
 
     @property
     def by_channel(self) -> bool:
@@ -90,7 +99,8 @@ class InputPreparation:
         size = max(1, BLOCK_VALUES // values.shape[1])
         for at in range(0, len(values), size):
             rows = values[at : at + size]
-            rows[:] = self._cut((rows.astype(np.float64) - self.shift) / self.scale)
+            exact = logarithms(rows.astype(np.float64), self.signed_log)
+            rows[:] = self._cut((exact - self.shift) / self.scale)
 
     @property
     def seq_len(self) -> int | None:
@@ -112,6 +122,7 @@ class InputPreparation:
     def _apply_block(self, x: FloatArray, lengths: IntArray | None) -> FloatArray:
         vectors = x.ndim == 2
         values = x.astype(np.float64)[:, :, None] if vectors else x.astype(np.float64)  # (n, C, T)
+        values = logarithms(values, self.signed_log)
         steps = values.shape[2]
         inside = None if lengths is None else np.arange(steps) < lengths[:, None, None]  # (n, 1, T)
         gaps = np.isnan(values) if inside is None else np.isnan(values) & inside
@@ -147,26 +158,41 @@ class InputPreparation:
     def state(self) -> dict[str, Any]:
         """Give plain values for a checkpoint."""
         lists = {name: getattr(self, name).tolist() for name in ("mean", "shift", "scale")}
-        return {"method": self.method, "missing": self.missing, "limit": self.limit, **lists}
+        one_each = {name: getattr(self, name) for name in ("method", "missing", "limit", "signed_log")}
+        return one_each | lists
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "InputPreparation":
         """Make the preparation that :meth:`state` described."""
         mean, shift, scale = (np.array(state[name], dtype=np.float64) for name in ("mean", "shift", "scale"))
-        return cls(state["method"], state["missing"], mean, shift, scale, state.get("limit"))  # older states have none
+        later = (state.get(name) for name in ("limit", "signed_log"))  # older states have none
+        return cls(state["method"], state["missing"], mean, shift, scale, *later)
 
 
-def _by_step(x: Rows, lengths: IntArray | None, rows: IntArray, mean: Double, sd: Double) -> tuple[Double, Double]:
+def logarithms(values: Double, signed_log: float | None) -> Double:
+    """Give ``sign(x) * log(1 + |x| / signed_log)``, which is ``x / signed_log`` near 0; the values where it is None."""
+    return values if signed_log is None else np.sign(values) * np.log1p(np.abs(values) / signed_log)
+
+
+def values_of(logarithms: Double, signed_log: float | None) -> Double:
+    """Give the values that :func:`logarithms` made these of."""
+    return logarithms if signed_log is None else np.sign(logarithms) * np.expm1(np.abs(logarithms)) * signed_log
+
+
+def _by_step(
+    x: Rows, lengths: IntArray | None, rows: IntArray, mean: Double, sd: Double, signed_log: float | None
+) -> tuple[Double, Double]:
     """Give mean and sd (C, T) of each time step; those of the channel, (C,), where a step has no value."""
     shape = x.shape[1:]
     count, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for values in _instance_blocks(x, lengths, rows):
+    for block in _instance_blocks(x, lengths, rows):
+        values = logarithms(block, signed_log)
         count += (~np.isnan(values)).sum(axis=0)
         total += np.nansum(values, axis=0)
     known = count > 0
     shift = np.where(known, total / np.maximum(count, 1), mean[:, None])
-    for values in _instance_blocks(x, lengths, rows):
-        squares += np.nansum((values - shift) ** 2, axis=0)
+    for block in _instance_blocks(x, lengths, rows):
+        squares += np.nansum((logarithms(block, signed_log) - shift) ** 2, axis=0)
     return shift, np.where(known, np.sqrt(squares / np.maximum(count, 1)), sd[:, None])
 
 

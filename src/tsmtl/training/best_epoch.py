@@ -10,26 +10,29 @@ class BestEpoch:
     Args:
         higher_is_better: Which way the score goes.
         patience: Epochs without a better score before the end; None: never.
+        take_each: Take every epoch for the best so far, whatever its score, so that the last one is.
 
     Attributes:
         epoch: The best epoch, counted from 1; 0 before the first.
         score: Its score.
     """
 
-    def __init__(self, higher_is_better: bool, patience: int | None) -> None:
+    def __init__(self, higher_is_better: bool, patience: int | None, take_each: bool = False) -> None:
         self.sign = 1.0 if higher_is_better else -1.0
         self.patience = patience
+        self.take_each = take_each
         self.epoch = 0
         self.score = math.nan
         self.last = 0
 
     def update(self, epoch: int, score: float) -> bool:
-        """Take an epoch's score; say whether it is the best so far. A score that is not a number never is."""
+        """Take an epoch's score; say whether it is the best so far. A score that is not a number never is by itself."""
         self.last = epoch
-        better = not math.isnan(score) and (self.epoch == 0 or self.sign * score > self.sign * self.score)
-        if better:
+        first = self.epoch == 0
+        better = not math.isnan(score) and (first or self.sign * score > self.sign * self.score)
+        if better or self.take_each:
             self.epoch, self.score = epoch, score
-        return better
+        return better or self.take_each
 
     def state(self) -> dict[str, Any]:
         """Give what changes over a run."""

@@ -20,6 +20,7 @@ from tsmtl.training.batches import Split
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
+from tsmtl.training.weight_average import WeightAverage
 
 log = logging.getLogger(__name__)
 Row = dict[str, float]
@@ -92,11 +93,12 @@ def fit(
     unfreeze_at: int | None = None,
     augmentation: Augmentation | None = None,
     result: Fit | None = None,
+    average: WeightAverage | None = None,
 ) -> Fit:
     """Train for ``num_epochs``, or until ``best`` runs out of patience.
 
     Stopped after any step, by an exception of ``on_step``, it goes on exactly from ``result``, if model, optimizer,
-    schedule, generator and random numbers are put back as they were.
+    schedule, average, generator and random numbers are put back as they were.
 
     Args:
         model: Trained in place; ends with the weights of the last epoch.
@@ -104,7 +106,7 @@ def fit(
         optimizer: Updates the weights.
         schedule: Sets the learning rate.
         train: The train split.
-        validate: Measures the model: ``val/...`` by name, ``monitor`` among them.
+        validate: Measures the model, or its average: ``val/...`` by name.
         best: Watches the score.
         monitor: Key of the score in the epoch's row.
         num_epochs: Most epochs.
@@ -117,6 +119,7 @@ def fit(
         unfreeze_at: Epoch in which a frozen backbone begins to learn.
         augmentation: Changes each training batch.
         result: Where to go on from, with ``best`` in it; updated in place.
+        average: Takes in the weights after every step; its weights are then the best epoch's.
 
     Raises:
         NotFiniteError: With epoch and step; the best epoch so far was given to ``on_better``.
@@ -161,6 +164,7 @@ def fit(
                 after_step,
                 result,
                 augmentation,
+                average,
             )
             _stop_if_not_finite(losses, epoch)
             means = losses.mean(dim=0).tolist()  # of the batches: total, then each task
@@ -173,7 +177,8 @@ def fit(
             better = best.update(epoch, row[monitor])
             result.seconds = time.perf_counter() - began
             if better:
-                result.best_state = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+                kept = model if average is None else average.model
+                result.best_state = {k: v.detach().cpu().clone() for k, v in kept.state_dict().items()}
                 on_better(result)
             on_epoch(row)
             schedule.after_epoch(better)
@@ -204,6 +209,7 @@ def train_epoch(
     after_step: Callable[[], object],
     result: Fit,
     augmentation: Augmentation | None = None,
+    average: WeightAverage | None = None,
 ) -> Tensor:
     """Train one epoch, or what is left of it; give the losses (steps, 1 + tasks), the total first.
 
@@ -221,6 +227,7 @@ def train_epoch(
         after_step: Called after every step.
         result: Knows which steps of the epoch are done, and learns of each.
         augmentation: Changes each batch.
+        average: Takes in the weights after every step.
     """
     model.train()
     if result.order is None:
@@ -240,6 +247,8 @@ def train_epoch(
         if gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
         optimizer.step()
+        if average is not None:
+            average.update(model)
         losses += [total.detach(), *(part.detach() for part in parts.values())]
         after_step()
     return torch.stack(losses).view(-1, width).cpu()

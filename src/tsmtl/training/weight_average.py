@@ -1,0 +1,53 @@
+"""An average of the weights over the steps of a training."""
+
+import copy
+from typing import Any
+
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from tsmtl.models.multitask import MultiTaskModel
+
+
+class WeightAverage:
+    """A model whose weights are the exponential moving average of another's.
+
+    Averaging the iterates of a stochastic optimiser is due to Polyak and Juditsky (1992, doi 10.1137/0330046); on
+    networks it finds flatter minima (Izmailov et al. 2018, arXiv:1803.05407). The weights after each step count
+    ``decay`` times those after the next one; these shares add up to 1 from the first step on, as in Adam (Kingma and
+    Ba 2015, arXiv:1412.6980, section 3), so that those before it count nothing. The statistics of batch norms are
+    averaged like weights; what does not move, such as a frozen backbone, stays as it is to the last bit.
+
+    Args:
+        model: What is averaged, as it is before the first step.
+        decay: How much a step counts beside the next one.
+
+    Attributes:
+        model: The average.
+        steps: Steps that it has seen.
+    """
+
+    def __init__(self, model: MultiTaskModel, decay: float) -> None:
+        self.model = copy.deepcopy(model).requires_grad_(False)
+        self.decay = decay
+        self.steps = 0
+
+    def update(self, model: MultiTaskModel) -> None:
+        """Take in the weights after a step."""
+        self.steps += 1
+        share = (1 - self.decay) / (1 - self.decay**self.steps)  # of this step in the average so far
+        average = get_ema_multi_avg_fn(1 - share)
+        pairs = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
+        floats = [(mine, theirs) for mine, theirs in pairs if mine.is_floating_point()]
+        average([mine for mine, _ in floats], [theirs for _, theirs in floats], self.steps)
+        for mine, theirs in pairs:
+            if not mine.is_floating_point():  # a counter
+                mine.copy_(theirs)
+
+    def state(self) -> dict[str, Any]:
+        """Give what changes over a run."""
+        return {"model": self.model.state_dict(), "steps": self.steps}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self.model.load_state_dict(state["model"])
+        self.steps = state["steps"]
