@@ -31,7 +31,7 @@ def check_data(own: "CheckDataSettings", settings: "Settings", words: list[str])
     from tsmtl.report.data_tables import data_tables
     from tsmtl.report.data_text import show_data
 
-    bundle = load_bundle(settings.data, settings.tasks)
+    bundle = load_bundle(settings.data, settings.tasks, settings.typed)
     instances = bundle.instances
     channels = describe_channels(instances, bundle.splits)
     tables, leaks = data_tables(bundle, channels), leak_lines(instances.facts)

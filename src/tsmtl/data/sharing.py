@@ -66,7 +66,7 @@ def sharing_notes(facts: dict[str, Any]) -> list[str]:
     if any(equal.values()):
         said = ", ".join(f"{n} of {b} are in {a} too" for (a, b), n in equal.items() if n)
         notes.append(f"instances with exactly the same values in two splits: {said}")
-    if facts["rule"] == "given" and (n := facts.get("on_both_sides", 0)):
+    if facts["rule"].startswith("given") and (n := facts.get("on_both_sides", 0)):
         notes.append(f"given split: {n} {'entity is' if n == 1 else 'entities are'} on both sides")
     return notes
 

@@ -58,7 +58,7 @@ def cut_into_pieces(
         of_entity = _by_entity(recording, settings, rule, counts, rng)
         edges, labels = recording.bounds[:-1], of_entity
     elif rule == "given":
-        edges, labels = _as_given(recording, settings, counts, rng)
+        edges, labels, rule = _as_given(recording, settings, counts, rng)
     else:
         edges, labels = _by_time(recording, settings, rule)
     every = np.unique(np.concatenate([recording.bounds[:-1], edges, cuts]))
@@ -149,8 +149,8 @@ def _fold(settings: TableSettings) -> int:
 
 def _as_given(
     recording: Recording, settings: TableSettings, counts: npt.NDArray[np.float64], rng: np.random.Generator
-) -> tuple[IntArray, IntArray]:
-    """Follow a column: the rows before which the split changes, and the split from there on."""
+) -> tuple[IntArray, IntArray, str]:
+    """Follow a column: the rows before which the split changes, the split from there on, and the rule in words."""
     assert settings.split_key is not None
     codes, words = recording.codes[settings.split_key], recording.words[settings.split_key]
     if (codes < 0).any():
@@ -164,7 +164,7 @@ def _as_given(
     if recording.first_test is not None:
         labels[edges >= recording.bounds[recording.first_test]] = TEST
     if VAL in labels:
-        return _changes(recording, edges, labels)
+        return *_changes(recording, edges, labels), "given"
     entity = np.searchsorted(recording.bounds, edges, side="right") - 1
     learning = _by_name(recording, np.unique(entity[labels == TRAIN]))
     if len(learning) < 2:
@@ -175,7 +175,7 @@ def _as_given(
     val = learning[draw_by_counts(counts[learning], settings.val_fraction, rng)]
     both = np.isin(entity, val)
     labels[both & (labels == TRAIN)] = VAL
-    return _changes(recording, edges, labels)
+    return *_changes(recording, edges, labels), "given, val group"
 
 
 def _changes(recording: Recording, edges: IntArray, labels: IntArray) -> tuple[IntArray, IntArray]:
