@@ -128,6 +128,8 @@ def test_a_file_that_is_read_for_training_is_no_test_file(load_file, refuses, tm
         ("t.csv", b"machine,time,a,state,wear\nm,1,2,on,3\nm,2,3,on,4,5\n", ("row 3 has 6 cells, the header 5",)),
         ("t.csv", b'machine,time,a,state,wear\n"m,1",1,2,on,3\nm,2,3,on\n', ("row 3 has 4 cells, the header 5",)),
         ("t.csv", b'machine,time,a,state,wear\nm,1,2,"on,3\nm,2,3,on,4\n', ("row 2: a quote is never closed",)),
+        ("t.csv", b"machine;time;a\nm;1;2,5\n", ("row 2 has 2 cells, the header 1; is data.separator=, right?",)),
+        ("t.csv", b"machine;time;a\nm;1;2\n", ("no column 'machine' (data.entity)", "is data.separator right?")),
         ("t.csv", b"machine,time,a,state,a\nm,1,2,on,3\n", ("has more than one column 'a'",)),
         ("t.csv", b"machine,time,a,state,wear\nm\xe9,1,2,on,3\n", ("not a readable text file",)),
         ("t.csv", gzip.compress(plant(40).write_csv().encode())[:900], ("the gzip file is damaged or cut off",)),

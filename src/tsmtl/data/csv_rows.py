@@ -108,9 +108,9 @@ class CsvRows:
                     wanted = f"the header {len(self.columns)}"
                     if not self._has_header:
                         wanted = f"there are {len(self.columns)} names for them"
-                    raise UserError(
-                        f"{self.where}: row {number} has {len(cells)} cells, {wanted}; was the file cut off?"
-                    )
+                    apart = len(cells) > 1 and len(self.columns) > 1
+                    why = "was the file cut off?" if apart else f"is data.separator={self._separator} right?"
+                    raise UserError(f"{self.where}: row {number} has {len(cells)} cells, {wanted}; {why}")
         except (UnicodeDecodeError, csv.Error) as error:
             raise UserError(f"{self.where}: not a readable text file ({error})") from error
 

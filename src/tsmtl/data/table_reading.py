@@ -191,7 +191,8 @@ def _check_columns(settings: TableSettings, source: Source, needed: list[str]) -
 def _no_column(source: Source, name: str, setting: str) -> UserError:
     columns = source.columns
     have = ", ".join(columns[:20]) + (" ..." if len(columns) > 20 else "")
-    return UserError(f"{source.where}: no column '{name}' ({setting}); it has {have}{did_you_mean(name, columns)}")
+    hint = "; is data.separator right?" if len(columns) == 1 else did_you_mean(name, columns)
+    return UserError(f"{source.where}: no column '{name}' ({setting}); it has {have}{hint}")
 
 
 def _notes(settings: TableSettings, source: Source, channels: list[str], others: list[str]) -> list[str]:
