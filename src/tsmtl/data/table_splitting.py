@@ -53,6 +53,11 @@ def cut_into_pieces(
         UserError: If the rule cannot be followed.
     """
     rule = _rule(recording, settings)
+    if rule == "group" and settings.gap != 0:  # split=auto alone: a rule of the settings refuses others
+        raise UserError(
+            f"data.gap: split=auto divides these {len(recording.entities)} entities as wholes, and no time lies "
+            "between them; leave it out, or take data.split=time"
+        )
     rng = np.random.default_rng(settings.seed)
     if rule in ("group", "group_kfold"):
         of_entity = _by_entity(recording, settings, rule, counts, rng)
@@ -164,7 +169,7 @@ def _as_given(
     if recording.first_test is not None:
         labels[edges >= recording.bounds[recording.first_test]] = TEST
     if VAL in labels:
-        return *_changes(recording, edges, labels), "given"
+        return *_stretches(recording, settings, edges, labels), "given"
     entity = np.searchsorted(recording.bounds, edges, side="right") - 1
     learning = _by_name(recording, np.unique(entity[labels == TRAIN]))
     if len(learning) < 2:
@@ -175,13 +180,37 @@ def _as_given(
     val = learning[draw_by_counts(counts[learning], settings.val_fraction, rng)]
     both = np.isin(entity, val)
     labels[both & (labels == TRAIN)] = VAL
-    return *_changes(recording, edges, labels), "given, val group"
+    return *_stretches(recording, settings, edges, labels), "given, val group"
 
 
-def _changes(recording: Recording, edges: IntArray, labels: IntArray) -> tuple[IntArray, IntArray]:
-    """Leave edges out behind which the split is the same: two folds of train, say."""
+def _stretches(
+    recording: Recording, settings: TableSettings, edges: IntArray, labels: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Leave edges out behind which the split is the same, two folds of train, say; what is left must hold windows.
+
+    Raises:
+        UserError: If most rows are in stretches of one split, parts of an entity, that are shorter than a window.
+    """
     kept = np.append(True, labels[1:] != labels[:-1]) | np.isin(edges, recording.bounds)
-    return edges[kept], labels[kept]
+    edges, labels = edges[kept], labels[kept]
+    needs = settings.window + settings.horizon
+    lengths = np.diff(edges, append=recording.bounds[-1])
+    entity = np.searchsorted(recording.bounds, edges, side="right") - 1
+    short = (lengths < needs) & (lengths < np.diff(recording.bounds)[entity])
+    if not short.any():
+        return edges, labels
+    said = (
+        f"column '{settings.split_key}' changes within entities, and {short.sum()} of {len(edges)} stretches of one "
+        f"split, {lengths[short].sum()} of {recording.bounds[-1]} rows, are shorter than a window and its horizon "
+        f"({needs} rows)"
+    )
+    if 2 * lengths[short].sum() > recording.bounds[-1]:
+        raise UserError(
+            f"{recording.where}: {said}; give whole entities, or long stretches of time, to one split, name what the "
+            "stretches are with data.entity, or take data.split=group"
+        )
+    recording.notes.append(said)
+    return edges, labels
 
 
 def _by_time(recording: Recording, settings: TableSettings, rule: str) -> tuple[IntArray, IntArray]:
