@@ -140,9 +140,14 @@ def read_recording(settings: TableSettings, source: Source, wanted: Wanted) -> R
         {name: column[:n] for name, column in number_columns.items()},
         {name: codes[:n] for name, codes in code_columns.items()},
         {name: w.words for name, w in words.items()},
+        0 if times is None else times.finer,
         entities.first_test,
         _notes(settings, source, channels, others),
     )
+    if times is not None and times.format is not None and not times.texts:
+        recording.notes.append(f"data.time_format is not read: column '{times.name}' holds no text")
+    if recording.finer:
+        recording.notes.append(f"{recording.finer} times are finer than a microsecond, and cut to it")
     in_order(recording, runs, settings.duplicates)
     return recording
 
