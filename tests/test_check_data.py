@@ -84,6 +84,15 @@ def test_a_machine_of_train_in_the_test_file_ends_with_1(tsmtl_check_data, tmp_p
 
 
 @pytest.mark.usefixtures("plant")
+def test_conditions_that_no_training_could_find_are_refused(tsmtl_check_data):
+    answer = tsmtl_check_data(*TABLE, "data.condition=[a]")
+    assert answer.code == 2
+    assert answer.lines[0].startswith("tsmtl-check-data: data.condition: a have ")
+    answer = tsmtl_check_data(*TABLE, "data.condition=[part]", "data.condition_clusters=2")
+    assert answer.lines[0].startswith("tsmtl-check-data: plant.csv: row 2, column 'part': 'train' is not a number")
+
+
+@pytest.mark.usefixtures("plant")
 def test_a_given_split_of_one_machine_on_both_sides_is_a_note(tsmtl_check_data):
     answer = tsmtl_check_data(*TABLE, "data.split_key=part")
     assert answer.code == 0, answer.err

@@ -205,7 +205,7 @@ def _notes(settings: TableSettings, source: Source, channels: list[str], others:
     notes = []
     aside = {*_roles(settings), *channels, ""}
     if settings.channels is None and (left := [name for name in source.columns if name not in aside]):
-        said = ", ".join(left[:10]) + (" ..." if len(left) > 10 else "")
+        said = ", ".join(_with_a_cell(source.first[name]) for name in left[:10]) + (" ..." if len(left) > 10 else "")
         notes.append(f"{len(left)} columns hold no numbers and are left out of the input: {said}")
     targets = {settings.class_target, settings.regression_target}
     if settings.horizon == 0 and (seen := [name for name in channels if name in targets and name in others]):
@@ -213,6 +213,12 @@ def _notes(settings: TableSettings, source: Source, channels: list[str], others:
             f"{', '.join(seen)}: a channel and, with data.horizon=0, the target too; the input holds the answer"
         )
     return notes
+
+
+def _with_a_cell(column: pl.Series) -> str:
+    """Name a column with one of its cells, which shows why it holds no numbers: 1,5 has a decimal comma."""
+    filled = column.drop_nulls()
+    return f"{column.name} ({' '.join(str(filled[0]).split())[:20]!r})" if len(filled) else f"{column.name} (empty)"
 
 
 class _Entities:
