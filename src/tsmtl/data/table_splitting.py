@@ -54,10 +54,10 @@ def cut_into_pieces(
     """
     rule = _rule(recording, settings)
     if rule == "group" and settings.gap != 0:  # split=auto alone: a rule of the settings refuses others
-        raise UserError(
-            f"data.gap: split=auto divides these {len(recording.entities)} entities as wholes, and no time lies "
-            "between them; leave it out, or take data.split=time"
+        said = (
+            f"data.gap: split=auto divides these {len(recording.entities)} entities as wholes, and no time lies between"
         )
+        raise UserError(f"{said} them; leave it out, or take data.split=time")
     rng = np.random.default_rng(settings.seed)
     if rule in ("group", "group_kfold"):
         of_entity = _by_entity(recording, settings, rule, counts, rng)
@@ -199,16 +199,12 @@ def _stretches(
     short = (lengths < needs) & (lengths < np.diff(recording.bounds)[entity])
     if not short.any():
         return edges, labels
-    said = (
-        f"column '{settings.split_key}' changes within entities, and {short.sum()} of {len(edges)} stretches of one "
-        f"split, {lengths[short].sum()} of {recording.bounds[-1]} rows, are shorter than a window and its horizon "
-        f"({needs} rows)"
-    )
-    if 2 * lengths[short].sum() > recording.bounds[-1]:
-        raise UserError(
-            f"{recording.where}: {said}; give whole entities, or long stretches of time, to one split, name what the "
-            "stretches are with data.entity, or take data.split=group"
-        )
+    rows, every = lengths[short].sum(), recording.bounds[-1]
+    said = f"column '{settings.split_key}' changes within entities, and {short.sum()} of {len(edges)} stretches of one "
+    said += f"split, {rows} of {every} rows, are shorter than a window and its horizon ({needs} rows)"
+    if 2 * rows > every:
+        mend = "give whole entities or long stretches of time to one split, name the stretches with data.entity"
+        raise UserError(f"{recording.where}: {said}; {mend}, or take data.split=group")
     recording.notes.append(said)
     return edges, labels
 
