@@ -67,6 +67,32 @@ def test_a_faulty_splitter_is_found_out_and_ends_with_1(tsmtl_check_data, monkey
 
 
 @pytest.mark.usefixtures("plant")
+def test_a_machine_of_train_in_the_test_file_ends_with_1(tsmtl_check_data, tmp_path):
+    lines = (tmp_path / "plant.csv").read_text().splitlines()
+    of = [line.split(",")[0] for line in lines]
+    other = [line.replace("m3", "new") for line, machine in zip(lines, of, strict=True) if machine in ("machine", "m3")]
+    (tmp_path / "test.csv").write_text("\n".join(other))
+    answer = tsmtl_check_data(*TABLE, "data.test_path=test.csv")
+    assert answer.code == 1
+    (line,) = answer.lines
+    assert "plant.csv: 16 test windows are copies of rows of train or val; no score" in line
+    turned = [line.replace("worn", "?").replace("ok", "worn").replace("?", "ok") for line in other]
+    (tmp_path / "test.csv").write_text("\n".join(other[:7] + turned[7:]))
+    answer = tsmtl_check_data(*TABLE, "data.test_path=test.csv")
+    assert answer.code == 0, answer.err
+    assert "6 of 20 rows of the test files have exactly the values and targets of one of train or val" in answer.out
+
+
+@pytest.mark.usefixtures("plant")
+def test_conditions_that_no_training_could_find_are_refused(tsmtl_check_data):
+    answer = tsmtl_check_data(*TABLE, "data.condition=[a]")
+    assert answer.code == 2
+    assert answer.lines[0].startswith("tsmtl-check-data: data.condition: a have ")
+    answer = tsmtl_check_data(*TABLE, "data.condition=[part]", "data.condition_clusters=2")
+    assert answer.lines[0].startswith("tsmtl-check-data: plant.csv: row 2, column 'part': 'train' is not a number")
+
+
+@pytest.mark.usefixtures("plant")
 def test_a_given_split_of_one_machine_on_both_sides_is_a_note(tsmtl_check_data):
     answer = tsmtl_check_data(*TABLE, "data.split_key=part")
     assert answer.code == 0, answer.err

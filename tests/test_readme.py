@@ -14,7 +14,6 @@ COLUMNS = ["lstm, gru", "cnn1d", "lstm_fcn", "lstm_fcn_multi", "fc"]
 ROWS = re.findall(r"^\| `(\w+)` \| [^|]* \| [^|]* \|((?:[^|\n]*\|){5})$", README, flags=re.MULTILINE)
 
 
-@pytest.mark.usefixtures("pictures")
 def test_every_command_and_program_of_the_readme_runs_as_printed(command, tmp_path):
     ran: list[str] = []
     for language, text in BLOCKS:

@@ -1,9 +1,10 @@
-"""The launchers of scripts/ on small settings, as a user would start them."""
+"""The launchers of scripts/ on small settings: bash says which commands they give, and these run in this process."""
 
 import os
+import shutil
 import subprocess
-import sys
-from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT
 from tests.test_train import SMALL, TINY_MODEL, summary_of
@@ -11,31 +12,49 @@ from tests.test_train import SMALL, TINY_MODEL, summary_of
 TINY = [*TINY_MODEL["lstm_fcn"], *SMALL]
 
 
-def script(name: str, arguments: list[str], **environment: str) -> None:
-    """Run a script; the interpreter of the tests stands first on the path, for a checkout without .venv."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", str(ROOT / "scripts" / name), *arguments],
-        env=os.environ | {"PATH": path, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+@pytest.fixture
+def commands_of(tmp_path):
+    """Give a function that runs a script and lists the commands of tsmtl-train that it gave, in their order."""
+
+    def of(name: str, arguments: list[str], **environment: str) -> list[list[str]]:
+        checkout = tmp_path / "checkout"
+        (checkout / "scripts").mkdir(parents=True)
+        shutil.copy(ROOT / "scripts" / name, checkout / "scripts")
+        stand_in = checkout / ".venv/bin/tsmtl-train"
+        stand_in.parent.mkdir(parents=True)
+        stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$@" "" >> commands.txt\n')
+        stand_in.chmod(0o755)
+        command = ["bash", str(checkout / "scripts" / name), *arguments]
+        subprocess.run(command, env=os.environ | environment, check=True, timeout=60)
+        return [text.split("\n") for text in (checkout / "commands.txt").read_text().rstrip("\n").split("\n\n")]
+
+    return of
 
 
-def test_pretrain_finetune_goes_both_ways_with_and_without_freezing(tmp_path):
-    script("pretrain_finetune.sh", TINY, OUT=str(tmp_path))
+def test_the_scripts_call_the_checkouts_own_command():
+    for name in ("pretrain_finetune.sh", "alpha_sweep.sh"):
+        assert 'cd "$(dirname "$0")/.."\nexport PATH="$PWD/.venv/bin:$PATH"' in (ROOT / "scripts" / name).read_text()
+
+
+def test_pretrain_finetune_goes_both_ways_with_and_without_freezing(commands_of, tsmtl_train, tmp_path):
+    out = tmp_path / "out"
+    for words in commands_of("pretrain_finetune.sh", TINY, OUT=str(out)):
+        answer = tsmtl_train(*words)
+        assert answer.code == 0, answer.err
     tuned = {f"{task}_to_multi_freeze_{freeze}" for task in ("reg", "cls") for freeze in ("false", "true")}
-    assert {p.name for p in tmp_path.iterdir()} == {"reg", "cls"} | tuned
+    assert {p.name for p in out.iterdir()} == {"reg", "cls"} | tuned
     for name in tuned:
-        summary = summary_of(tmp_path / name)
-        assert summary["pretrained"]["path"] == str(tmp_path / name[:3] / "best_model.pt")
+        summary = summary_of(out / name)
+        assert summary["pretrained"]["path"] == str(out / name[:3] / "best_model.pt")
         assert list(summary["test"]) == ["cls", "reg"]
 
 
-def test_alpha_sweep_pretrains_once(tmp_path):
-    folders = [f"pretrain.folder={tmp_path / 'first'}", f"hydra.sweep.dir={tmp_path / 'sweep'}"]
-    script("alpha_sweep.sh", [*TINY, "num_epochs=1", *folders], ALPHAS="0.1,0.5,0.9")
-    reports = [summary_of(p)["pretrained"] for p in sorted((tmp_path / "sweep").iterdir()) if p.is_dir()]
-    assert [report["reused"] for report in reports] == [False, True, True]
+def test_alpha_sweep_pretrains_once(commands_of, tsmtl_train, tmp_path):
+    ((flag, *words, alphas),) = commands_of("alpha_sweep.sh", [*TINY, "num_epochs=1"], ALPHAS="0.1,0.5,0.9")
+    assert (flag, alphas) == ("-m", "alpha=0.1,0.5,0.9")
+    reused = []
+    for alpha in alphas.removeprefix("alpha=").split(","):  # as the sweep's jobs, which would be a process each
+        answer = tsmtl_train(*words, f"alpha={alpha}", "pretrain.folder=first", f"hydra.run.dir={alpha}")
+        assert answer.code == 0, answer.err
+        reused.append(summary_of(tmp_path / alpha)["pretrained"]["reused"])
+    assert reused == [False, True, True]

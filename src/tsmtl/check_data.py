@@ -26,13 +26,17 @@ def check_data(own: "CheckDataSettings", settings: "Settings", words: list[str])
     """
     from tsmtl.config.errors import FailedError
     from tsmtl.data.description import describe_channels
+    from tsmtl.data.features import Features
     from tsmtl.data.loading import load_bundle
     from tsmtl.data.sharing import leak_lines
+    from tsmtl.data.windows import Windows
     from tsmtl.report.data_tables import data_tables
     from tsmtl.report.data_text import show_data
 
-    bundle = load_bundle(settings.data, settings.tasks)
-    instances = bundle.instances
+    bundle = load_bundle(settings.data, settings.tasks, settings.typed)
+    instances, context = bundle.instances, bundle.instances.context
+    if context is not None and context.anything and isinstance(instances.x, Windows):
+        Features.fit(instances.x, bundle.splits["train"], context, instances.channels)  # a training must find them too
     channels = describe_channels(instances, bundle.splits)
     tables, leaks = data_tables(bundle, channels), leak_lines(instances.facts)
     verdict = leaks or ["The splits share nothing that they must not."]

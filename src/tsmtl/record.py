@@ -11,6 +11,7 @@ import torch
 import tsmtl
 from tsmtl.assembly import head_bias, steps_of, warn_of_fallback
 from tsmtl.config.schema import Settings
+from tsmtl.config.unread import idle_targets
 from tsmtl.data.features import Features
 from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, device: torch.device) -> None:
     """Log data, model and tasks before the first epoch."""
     for line in settings.model.advice():
+        log.warning("%s", line)
+    for line in idle_targets(list(settings.tasks.values()), settings.typed):
         log.warning("%s", line)
     warn_of_fallback(settings.run.device, device)
     instances = bundle.instances

@@ -90,11 +90,11 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None) -> T
     if state is not None and (summary := finished_summary(folder)) is not None:
         known = _start_still_there(asked)
         start = state["pretrained"] if known is None else known.identity
-        check_same(state, data_hash(load_bundle(asked.data, asked.tasks)), start, folder)
+        check_same(state, data_hash(load_bundle(asked.data, asked.tasks, asked.typed)), start, folder)
         return _finished(asked, folder, summary)
     pretrained = _what_to_start_from(asked, folder, device)
     settings = asked if pretrained is None else pretrained.settings_of(asked)
-    bundle = load_bundle(settings.data, settings.tasks)
+    bundle = load_bundle(settings.data, settings.tasks, settings.typed)
     data, start = data_hash(bundle), None if pretrained is None else pretrained.identity
     if state is not None:
         check_same(state, data, start, folder)
@@ -182,7 +182,7 @@ def _what_to_start_from(settings: Settings, folder: Path, device: torch.device) 
     if settings.pretraining is None:
         return None
     # What is wrong with the fine-tuning is said before the wait.
-    bundle = load_bundle(settings.data, settings.tasks)
+    bundle = load_bundle(settings.data, settings.tasks, settings.typed)
     model = assemble(settings, bundle, None, device).model
     best_model_path(settings, folder, None)
     kept = Path(settings.pretrain.folder).expanduser()

@@ -196,6 +196,29 @@ def test_a_path_needs_no_quotes_of_hydras_own(compose, name):
     assert compose("data=npz", f"data.path=/tmp/{name}").data.path == f"/tmp/{name}"
 
 
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("data.separator=;", ";"),
+        ("data.separator=,", ","),
+        ("data.entity=Machine #", "Machine #"),
+        ("data.time=Time (UTC)", "Time (UTC)"),
+        ("data.time_format=%d.%m.%Y, %H:%M", "%d.%m.%Y, %H:%M"),
+        ("data.channels=[Temp °C, P (bar),sensor_*]", ["Temp °C", "P (bar)", "sensor_*"]),
+        ("data.channels=['a, b',c]", ["a, b", "c"]),
+        ("data.class_bin_names=[<30,>=30]", ["<30", ">=30"]),
+        ("data.condition=[Ölstand,2]", ["Ölstand", "2"]),
+        ("data.spill_folder=/tmp/Prüfstand (1)", "/tmp/Prüfstand (1)"),
+    ],
+)
+def test_names_of_columns_need_no_quotes_of_hydras_own(compose, argument, value):
+    words = ["data=table", "data.path=t.csv", "data.window=5", "data.class_target=c", "data.regression_target=r"]
+    words += ["data.class_bins=[30]"] if "bin_names" in argument else []
+    words += ["data.time=when"] if "time_format" in argument else []
+    settings = compose(*words, argument)
+    assert getattr(settings.data, argument.partition("=")[0].removeprefix("data.")) == value
+
+
 def test_a_comma_in_a_path_still_sweeps_with_the_flag_for_it():
     assert prepare_arguments(["-m", "data.path=a.npz,b.npz"])[1] == "++data.path=a.npz,b.npz"
 

@@ -56,6 +56,7 @@ def test_engines_and_rows_are_as_many_as_published(subset, train, test, train_ro
     assert windows.shape[1:] == (14, 30)
     assert len(bundle.splits["test"]) == test
     assert bundle.instances.facts["leaks"] is False
+    assert bundle.instances.facts["test_files"] == {"equal_rows": 0, "copied_windows": 0}
     assert bundle.instances.channels == [f"s{i}" for i in (2, 3, 4, 7, 8, 9, 11, 12, 13, 14, 15, 17, 20, 21)]
     before = test_rows - sum(min(30, n) for n in np.unique(raw(f"test_{subset}")[:, 0], return_counts=True)[1])
     assert f"{before} rows of test stand before the last window, not read (data.test_windows=last)" in bundle.notes

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -91,3 +92,35 @@ def test_an_empty_cell_and_too_few_different_rows_are_refused_with_the_setting(r
         Conditions.fit(values, columns, np.array([[0, 3]]), 2, 0)
     with refuses("data.condition_clusters: the train split has fewer than 2 different rows"):
         Conditions.fit(values, columns, np.array([[0, 2]]), 2, 0)
+
+
+def test_combinations_of_many_rows_take_no_tuple_for_each(monkeypatch):
+    monkeypatch.setattr("tsmtl.data.conditions.ROWS", 2**12)
+    monkeypatch.setattr("tsmtl.data.conditions.BLOCK_VALUES", 2**12)
+    rng, n = np.random.default_rng(0), 2**18
+    gear, load = (rng.integers(-1, k, n).astype(np.int16) for k in (6, 3))
+    columns = ConditionColumns(["gear", "load"], None, [(gear, [*"abcdef"]), (load, [*"xyz"])])
+    values = (gear * 10 + load + rng.normal(size=n))[:, None].astype(np.float32)
+    tracemalloc.start()
+    conditions = Conditions.fit(values, columns, np.array([[0, n]]), None, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak / n < 40, "bytes a row; a tuple for each takes 195"
+    assert len(conditions.combinations) == 7 * 4
+    row = conditions.combinations.index(["b", ""])
+    assert conditions.shift[row, 0] == pytest.approx(10 - 1, abs=0.1)
+    assert conditions.scale[row, 0] == pytest.approx(1, abs=0.1)
+    np.testing.assert_array_equal(conditions.of_rows(columns, ALL(n)) == row, (gear == 1) & (load == -1))
+
+
+def test_more_combinations_than_can_be_scaled_in_are_refused_before_all_are_held(refuses, monkeypatch):
+    monkeypatch.setattr("tsmtl.data.conditions.ROWS", 100)
+    monkeypatch.setattr("tsmtl.data.conditions.MOST", 150)
+    codes = (np.arange(1000) % 400).astype(np.int16)
+    columns = ConditionColumns(["c"], None, [(codes, [str(i) for i in range(400)])])
+    values = np.zeros((1000, 1), dtype=np.float32)
+    with refuses("data.condition: c have more than 200 combinations of values in 1000 train rows"):
+        Conditions.fit(values, columns, np.array([[0, 1000]]), None, 0)
+    with refuses("data.condition: c have 40 combinations of values in 60 train rows"):
+        columns = ConditionColumns(["c"], None, [(codes % 40, [str(i) for i in range(40)])])
+        Conditions.fit(values, columns, np.array([[0, 60]]), None, 0)

@@ -128,8 +128,10 @@ def test_a_file_that_is_read_for_training_is_no_test_file(load_file, refuses, tm
         ("t.csv", b"machine,time,a,state,wear\nm,1,2,on,3\nm,2,3,on,4,5\n", ("row 3 has 6 cells, the header 5",)),
         ("t.csv", b'machine,time,a,state,wear\n"m,1",1,2,on,3\nm,2,3,on\n', ("row 3 has 4 cells, the header 5",)),
         ("t.csv", b'machine,time,a,state,wear\nm,1,2,"on,3\nm,2,3,on,4\n', ("row 2: a quote is never closed",)),
+        ("t.csv", b"machine;time;a\nm;1;2,5\n", ("row 2 has 2 cells, the header 1; is data.separator=, right?",)),
+        ("t.csv", b"machine;time;a\nm;1;2\n", ("no column 'machine' (data.entity)", "is data.separator right?")),
         ("t.csv", b"machine,time,a,state,a\nm,1,2,on,3\n", ("has more than one column 'a'",)),
-        ("t.csv", b"machine,time,a,state,wear\nm\xe9,1,2,on,3\n", ("not a readable text file",)),
+        ("t.csv", b"machine,time,a,state,wear\nm\xe9,1,2,on,3\n", ("not a readable text file; is it UTF-8?",)),
         ("t.csv", gzip.compress(plant(40).write_csv().encode())[:900], ("the gzip file is damaged or cut off",)),
         ("t.parquet", b"PAR1 cut off", ("not a readable Parquet file; was it cut off?",)),
         ("t.parquet", b"", ("not a readable Parquet file",)),
@@ -168,6 +170,12 @@ def test_files_that_are_not_there_are_named_with_the_setting(load_file, refuses,
             ask(tmp_path / "*.tsv")
         with refuses(f"{setting}:", "t.xlsx is no table; it must end in .csv"):
             ask(tmp_path / "t.xlsx")
+
+
+def test_a_column_of_decimal_commas_is_left_out_with_a_cell_that_shows_why(load_file, tmp_path):
+    frame = plant().with_columns(a=pl.lit("1,5"), c=pl.lit(None, dtype=pl.Float64))
+    notes = load_file(written(frame, tmp_path / "t.csv"), "reg", **PLANT).notes
+    assert "2 columns hold no numbers and are left out of the input: a ('1,5'), c (empty)" in notes
 
 
 def test_a_later_file_without_a_column_is_named(load_file, refuses, tmp_path):

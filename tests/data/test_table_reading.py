@@ -117,6 +117,27 @@ def test_dates_in_any_iso_form_time_zone_or_column_type_are_the_same_moments(loa
         np.testing.assert_array_equal(found.instances.places["time"], reference.instances.places["time"])
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_nanoseconds_are_counted_and_refused_where_cutting_them_repeats_a_time(load, refuses, kind):
+    cells = [f"2024-03-30T00:00:{i:02}.000000{'250' if i % 4 == 0 else '000'}" for i in range(20)]
+    asked = {"entity": None, "split": "time"}
+
+    def of(cells: list[str]) -> pl.DataFrame:
+        frame = dated(*cells)
+        return frame if kind == "csv" else frame.with_columns(pl.col("time").str.to_datetime(time_unit="ns"))
+
+    assert "5 times are finer than a microsecond, and cut to it" in load(of(cells), "reg", kind=kind, **asked).notes
+    cells[1] = "2024-03-30T00:00:00.000000500"
+    with refuses("1 rows repeat", "6 times are finer than a microsecond and cut to it; give them as numbers"):
+        load(of(cells), "reg", kind=kind, **asked)
+
+
+def test_a_format_of_times_that_are_no_text_is_said_not_to_be_read(load):
+    frame = dated(*hours(20)).with_columns(pl.col("time").str.to_datetime())
+    found = load(frame, "reg", kind="parquet", entity=None, split="time", time_format="%d/%m/%Y")
+    assert "data.time_format is not read: column 'time' holds no text" in found.notes
+
+
 @pytest.mark.parametrize(
     ("cells", "parts"),
     [

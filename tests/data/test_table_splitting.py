@@ -70,6 +70,7 @@ def made(drawn: Drawn, settings_of: Any, frame: pl.DataFrame | None = None) -> I
         return instances_of(asked, TASKS, source_of(drawn.frame if frame is None else frame, block=9))
     except UserError as error:
         assume("no window of" not in str(error) and "must follow one another" not in str(error))
+        assume("changes within entities" not in str(error))
         assume("names no val split" not in str(error) and "one entity is left" not in str(error))
         raise
 
@@ -309,6 +310,42 @@ def test_a_given_column_of_folds_and_words(split, refuses):
     with refuses("column 'k' is empty (entity 'b', time 1)"):
         empty = pl.when((pl.col("unit") == "b") & (pl.col("t") == 1)).then(None).otherwise(pl.col("k"))
         split(words.with_columns(k=empty), split_key="k")
+
+
+def test_a_gap_under_auto_is_read_by_time_and_refused_by_entity(split, refuses):
+    found = split(series(20, ("a",)), gap=2)
+    assert [times(found[s]) for s in SPLITS] == [[*range(11)], [13], [16, 17, 18, 19]]
+    with refuses("data.gap: split=auto divides these 3 entities as wholes", "data.split=time"):
+        split(series(20, ("a", "b", "c")), gap=2)
+
+
+def test_a_given_column_that_changes_from_row_to_row_is_refused_and_a_few_short_stretches_are_counted(
+    split, settings_of, refuses
+):
+    def notes(frame: pl.DataFrame) -> list[str]:
+        named = {"entity": "unit", "time": "t", "channels": ["x"], "regression_target": "y", "window": 4}
+        asked = settings_of("table", **named, split_key="k", short="drop")
+        return [note for note in instances_of(asked, TASKS, source_of(frame)).notes if "changes within" in note]
+
+    frame = series(30, ("a", "b", "c"))
+    by_row = frame.with_columns(k=pl.Series(np.array(SPLITS)[np.random.default_rng(0).integers(0, 3, 90)]))
+    with refuses(
+        "made: column 'k' changes within entities", "shorter than a window and its horizon (5 rows)", "=group"
+    ):
+        split(by_row, split_key="k", window=4, horizon=1)
+    assert sum(len(rows) for rows in split(by_row, split_key="k", window=1).values()) == 90, "rows are windows here"
+    thirds = frame.with_columns(k=pl.Series(np.tile(np.repeat(SPLITS, 10), 3)))
+    late = thirds.with_columns(k=pl.when(pl.col("t") == 25).then(pl.lit("val")).otherwise(pl.col("k")))
+    assert notes(thirds) == []
+    (note,) = notes(late)
+    assert note.startswith("column 'k' changes within entities, and 3 of 15 stretches of one split, 3 of 90 rows")
+
+
+def test_entities_shorter_than_a_window_are_no_fault_of_the_given_column(split):
+    frame = series(3, tuple("abcdef")).with_columns(
+        k=pl.col("unit").replace(dict(zip("abcdef", SPLITS * 2, strict=True)))
+    )
+    assert [len(rows) for rows in split(frame, split_key="k", window=5, short="pad").values()] == [2, 2, 2]
 
 
 def test_two_folds_of_train_that_follow_one_another_are_one_piece(settings_of):

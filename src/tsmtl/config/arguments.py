@@ -11,9 +11,11 @@ if TYPE_CHECKING:  # hydra takes longer to import than some answers may take
 
 GROUPS = ("task", "data", "model", "trainer", "experiment")
 _SETTING = re.compile(r"^(?P<key>[A-Za-z_]\w*(\.\w+)*)=")
-_FREE_TEXT = re.compile(
-    r"(path|root|checkpoint|output|unit|_dir|_key|(class|regression)_target(_2)?)$"
-)  # keys whose value is any text
+_FREE_TEXT = re.compile(  # keys whose value is any text
+    r"(path|root|folder|checkpoint|output|unit|_dir|_key|(class|regression)_target(_2)?"
+    r"|^data\.(entity|time|time_format|separator|name))$"
+)
+_NAMES = re.compile(r"^data\.(channels|columns|condition|class_bin_names)$")  # keys whose value is a list of any texts
 _PLAIN_VALUE = re.compile(r"[\w/\\.:+%*@?$ {}|-]*", re.ASCII)  # what Hydra's grammar takes without quotes
 
 
@@ -43,7 +45,11 @@ def prepare_arguments(arguments: list[str]) -> list[str]:
             prepared.append("experiment=" + ",".join(names))
         elif match and key not in GROUPS and key.partition(".")[0] != "hydra":
             value = argument.partition("=")[2]
-            prepared.append(f"++{key}={_quoted(value, sweeping) if _FREE_TEXT.search(key) else value}")
+            if _FREE_TEXT.search(key):
+                value = _quoted(value, sweeping)
+            elif _NAMES.search(key) and (bare := re.fullmatch(r"\[([^\[\]'\"]*)\]", value)):
+                value = "[" + ",".join(_quoted(name.strip(), False) for name in bare[1].split(",")) + "]"
+            prepared.append(f"++{key}={value}")
         elif key in ("hydra.run.dir", "hydra.sweep.dir"):
             prepared.append(f"{key}={_quoted(argument.partition('=')[2], sweeping)}")
         else:

@@ -70,7 +70,7 @@ def _check_plain_run(arguments: list[str]) -> None:
     from tsmtl.config.schema import check
 
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        check(plain_settings(compose("train", arguments)))
+        check(plain_settings(compose("train", arguments)), typed_keys(arguments))
 
 
 def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[DictConfig], Any]":

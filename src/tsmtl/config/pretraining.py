@@ -59,9 +59,13 @@ def merged(settings: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return settings
 
 
+def own_keys(typed: frozenset[str]) -> frozenset[str]:
+    """Give the keys that the user typed behind ``pretrain.``, of the settings that a pretraining has."""
+    return frozenset(key.removeprefix("pretrain.") for key in typed if key.startswith("pretrain.")) - {"task", "folder"}
+
+
 def pretraining_keys(typed: frozenset[str]) -> frozenset[str]:
     """Give the keys that the user typed for the pretraining: those of ``pretrain.``, and the others but its task's."""
-    own = {key.removeprefix("pretrain.") for key in typed if key.startswith("pretrain.")}
     task_keys = {key for section in TASKS.values() for key in section.model_fields}
     shared = {key for key in typed if not key.startswith("pretrain.")} - task_keys - _OWN.keys()
-    return frozenset((own - {"task", "folder"}) | shared)
+    return frozenset(own_keys(typed) | shared)

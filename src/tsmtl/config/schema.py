@@ -9,12 +9,13 @@ from pydantic import ValidationError
 from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FAMILIES, ModelSettings, PluginSettings
-from tsmtl.config.pretraining import DROPOUTS, pretraining_keys, pretraining_settings
+from tsmtl.config.pretraining import DROPOUTS, own_keys, pretraining_keys, pretraining_settings
 from tsmtl.config.rules import RULES, task_kinds
 from tsmtl.config.run_settings import TASKS, MultiTaskSettings, PretrainSettings, RunSettings, TaskSettings
 from tsmtl.config.section import Section, expectation
 from tsmtl.config.sources import SOURCES
 from tsmtl.config.trainer_settings import TrainerSettings
+from tsmtl.config.unread import unread_settings
 from tsmtl.config.words import did_you_mean, must_be_one_of
 
 S = TypeVar("S", bound=Section)
@@ -56,7 +57,10 @@ class Settings:
 
 
 def check(
-    flat: Mapping[str, Any], typed: frozenset[str] = frozenset(), choices: Mapping[str, str] | None = None
+    flat: Mapping[str, Any],
+    typed: frozenset[str] = frozenset(),
+    choices: Mapping[str, str] | None = None,
+    own: frozenset[str] | None = None,
 ) -> Settings:
     """Check composed settings.
 
@@ -64,6 +68,7 @@ def check(
         flat: Plain values as composed: the flat keys, and the mappings ``data`` and ``trainer``.
         typed: Keys that the user gave on the command line.
         choices: Chosen file of each config group.
+        own: Keys that were typed for these settings alone, and must be read; None: all that were typed.
 
     Raises:
         UserError: With one line for every problem.
@@ -94,6 +99,11 @@ def check(
         read = [sections.get(name) for name in needed]
         if all(section is not None for section in read):
             problems += rule(*read)
+    run, pretrain, checked = sections["run"], sections["pretrain"], sections.get("data")
+    if isinstance(run, RunSettings) and isinstance(pretrain, PretrainSettings) and isinstance(checked, DataSettings):
+        said = {line.partition(":")[0] for line in problems}
+        unread = unread_settings(run, pretrain, checked, typed if own is None else own)
+        problems += [line for line in unread if line.partition(":")[0] not in said]
     if problems:
         raise UserError(problems)
     pretraining = _check_pretraining(flat, cast(PretrainSettings, sections["pretrain"]), typed, choices or {})
@@ -116,7 +126,7 @@ def _check_pretraining(
     if "model" in chosen and own["model"] != flat["model"]:
         chosen["model"] = own["model"]
     try:
-        checked = check(own, pretraining_keys(typed), chosen)
+        checked = check(own, pretraining_keys(typed), chosen, own_keys(typed))
     except UserError as error:
         raise UserError([f"pretrain.{line}" for line in error.lines]) from error
     theirs = checked.model.backbone_arguments()

@@ -60,7 +60,8 @@ def table_splits(data: DataSettings) -> list[str]:
     for key in ("val_from", "test_from", "test_until"):
         if getattr(data, key) is not None and data.split != "time":
             problems.append(f"data.{key}: is read by split=time alone (got split={data.split}); take split=time")
-    if data.gap != 0 and data.split not in ("time", "time_kfold"):
+    by_time = data.split in ("time", "time_kfold") or (data.split == "auto" and data.split_key is None)
+    if data.gap != 0 and not by_time:
         problems.append(f"data.gap: is read by split=time and time_kfold alone (got split={data.split})")
     if data.test_path is not None or isinstance(data, CmapssSettings):
         if folds:

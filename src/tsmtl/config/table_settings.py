@@ -8,6 +8,7 @@ from pydantic import Field
 from tsmtl.config.data_settings import FileSettings, FoldId
 from tsmtl.config.section import Count, Text
 
+PARQUET = (".parquet", ".pq")
 Names = Annotated[list[Text], Field(min_length=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Moment = float | Text

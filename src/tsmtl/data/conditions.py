@@ -1,5 +1,6 @@
 """Channels scaled within each operating condition, by statistics of the train split."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from tsmtl.data.kmeans import kmeans, nearest
 
 Double = npt.NDArray[np.float64]
 FEWEST_ROWS = 2  # of each combination of values, on average
+MOST = 10_000  # combinations of values
+ROWS = 2**18  # whose combinations are told apart at a time
 Runs = IntArray  # (runs, 2) first row and end
 
 
@@ -72,14 +75,7 @@ class Conditions:
         c = values.shape[1]
         nothing = np.zeros((0, c))
         if clusters is None:
-            keys = _combinations(columns, rows)
-            found = sorted(set(keys))
-            if len(found) * FEWEST_ROWS > len(keys):
-                said = f"{', '.join(columns.names)} have {len(found)} combinations of values in {len(keys)} train rows"
-                raise UserError(
-                    f"data.condition: {said}, too few rows of each to scale by; data.condition_clusters=6, say, finds "
-                    "six conditions in them"
-                )
+            found = sorted(_combinations_found(columns, rows))
             unfitted = cls(columns.names, None, np.zeros(0), np.ones(0), [list(key) for key in found], nothing, nothing)
         else:
             assert columns.numbers is not None
@@ -99,15 +95,22 @@ class Conditions:
         ids = unfitted.of_rows(columns, rows)
         k = len(unfitted.centres) if unfitted.centres is not None else len(unfitted.combinations)
         shift, scale = np.zeros((k + 1, c)), np.ones((k + 1, c))
-        for j in range(k + 1):
-            shift[j], scale[j] = _moments(values, rows if j == k else rows[ids == j])
+        shift[k], scale[k] = _moments(values, rows)
+        rows = rows[np.argsort(ids, kind="stable")]  # those of a condition together, in their order
+        ends = np.cumsum(np.bincount(ids, minlength=k))
+        for j, end in enumerate(ends):
+            shift[j], scale[j] = _moments(values, rows[ends[j - 1] if j else 0 : end])
         return cls(columns.names, unfitted.centres, unfitted.mean, unfitted.sd, unfitted.combinations, shift, scale)
 
-    def of_rows(self, columns: ConditionColumns, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def of_rows(self, columns: ConditionColumns, rows: npt.NDArray[np.int64]) -> IntArray:
         """Give the condition of some rows; K for one that train never had."""
         if self.centres is None:
             places = {tuple(combination): j for j, combination in enumerate(self.combinations)}
-            return np.array([places.get(key, len(places)) for key in _combinations(columns, rows)], dtype=np.int64)
+            ids: IntArray = np.empty(len(rows), dtype=np.int32)
+            for at, different, which in _combinations(columns, rows):
+                known = np.array([places.get(key, len(places)) for key in different], dtype=np.int32)
+                ids[at : at + len(which)] = known[which]
+            return ids
         assert columns.numbers is not None
         numbers = (columns.numbers[rows].astype(np.float64) - self.mean) / self.sd
         unknown = np.isnan(numbers).any(axis=1)
@@ -132,10 +135,38 @@ class Conditions:
         return cls(state["columns"], centres, mean, sd, state["combinations"], shift, scale)
 
 
-def _combinations(columns: ConditionColumns, rows: npt.NDArray[np.int64]) -> list[tuple[str, ...]]:
+def _combinations(
+    columns: ConditionColumns, rows: npt.NDArray[np.int64]
+) -> Iterator[tuple[int, list[tuple[str, ...]], IntArray]]:
+    """Give, block by block, its first place in ``rows``, the different combinations in it, and which one each row has.
+
+    A tuple for every row would take more memory than the rows.
+    """
     texts = [[*words, ""] for _, words in columns.texts]  # the last one is that of -1, an empty cell
-    codes = np.stack([codes[rows] for codes, _ in columns.texts], axis=1)
-    return [tuple(words[code] for words, code in zip(texts, row, strict=True)) for row in codes.tolist()]
+    for at in range(0, len(rows), ROWS):
+        codes = np.stack([codes[rows[at : at + ROWS]] for codes, _ in columns.texts], axis=1)
+        different, which = np.unique(codes, axis=0, return_inverse=True)
+        keys = [tuple(words[code] for words, code in zip(texts, row, strict=True)) for row in different.tolist()]
+        yield at, keys, which.ravel()
+
+
+def _combinations_found(columns: ConditionColumns, rows: npt.NDArray[np.int64]) -> set[tuple[str, ...]]:
+    """Give the different combinations of values of the train rows.
+
+    Raises:
+        UserError: If they are too many to scale within each.
+    """
+    found: set[tuple[str, ...]] = set()
+    for at, different, which in _combinations(columns, rows):
+        found.update(different)
+        whole = at + len(which) == len(rows)
+        if len(found) * FEWEST_ROWS > len(rows) or len(found) > MOST:
+            said = f"{', '.join(columns.names)} have {'' if whole else 'more than '}{len(found)} combinations of values"
+            raise UserError(
+                f"data.condition: {said} in {len(rows)} train rows, too few rows of each to scale by; "
+                "data.condition_clusters=6, say, finds six conditions in them"
+            )
+    return found
 
 
 def _moments(values: FloatArray, rows: npt.NDArray[np.int64]) -> tuple[Double, Double]:

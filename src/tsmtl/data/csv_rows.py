@@ -51,7 +51,7 @@ class CsvRows:
         try:
             self.columns = [name.strip() for name in next(self._cells(header), [])]
         except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{path}: not a readable text file ({error})") from error
+            raise UserError(f"{path}: not a readable text file; is it UTF-8? ({error})") from error
         if not any(self.columns):
             raise UserError(f"{path}: empty; the first row must name the columns")
 
@@ -108,11 +108,11 @@ class CsvRows:
                     wanted = f"the header {len(self.columns)}"
                     if not self._has_header:
                         wanted = f"there are {len(self.columns)} names for them"
-                    raise UserError(
-                        f"{self.where}: row {number} has {len(cells)} cells, {wanted}; was the file cut off?"
-                    )
+                    apart = len(cells) > 1 and len(self.columns) > 1
+                    why = "was the file cut off?" if apart else f"is data.separator={self._separator} right?"
+                    raise UserError(f"{self.where}: row {number} has {len(cells)} cells, {wanted}; {why}")
         except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{self.where}: not a readable text file ({error})") from error
+            raise UserError(f"{self.where}: not a readable text file; is it UTF-8? ({error})") from error
 
     def _cells(self, text: bytes) -> Iterator[list[str]]:
         return csv.reader(io.StringIO(text.decode("utf-8"), newline=""), delimiter=self._separator)

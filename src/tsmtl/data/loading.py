@@ -8,6 +8,7 @@ import numpy as np
 
 from tsmtl.config.data_settings import DataSettings, NpzSettings, RecordedSettings
 from tsmtl.config.errors import UserError
+from tsmtl.config.unread import unread_draws
 from tsmtl.data.archive import load_archive
 from tsmtl.data.checks import check_input, check_target
 from tsmtl.data.cmapss import load_cmapss
@@ -33,15 +34,16 @@ SOURCES: dict[str, Callable[[Any, dict[str, str]], Instances]] = {
 }
 
 
-def load_bundle(settings: DataSettings, tasks: dict[str, str]) -> Bundle:
+def load_bundle(settings: DataSettings, tasks: dict[str, str], typed: frozenset[str] = frozenset()) -> Bundle:
     """Read, split and check a data set.
 
     Args:
         settings: The section ``data``.
         tasks: Kind (``cls`` or ``reg``) by task name; decides which targets are read.
+        typed: Keys that the user gave on the command line, and that the split must read.
 
     Raises:
-        UserError: If the data cannot be used, with file, place and mend.
+        UserError: If the data cannot be used, with file, place and mend, or a typed setting turns out not to be read.
     """
     instances = SOURCES[settings.source](settings, tasks)
     if not len(instances.x) or 0 in instances.x.shape:
@@ -70,6 +72,8 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str]) -> Bundle:
     for task, target in instances.targets.items():
         notes += check_target(instances, task, target, splits)
     facts = splits_measured(instances, splits)
+    if unread := unread_draws(settings, typed, facts["rule"]):
+        raise UserError(unread)
     return Bundle(replace(instances, facts=facts), splits, notes + sharing_notes(facts))
 
 

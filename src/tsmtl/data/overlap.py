@@ -1,9 +1,11 @@
 """What the splits share, measured on the windows as they are read, and not on the rule that made them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from tsmtl.data.copies import find_copies
 from tsmtl.data.durations import shown_time
 from tsmtl.data.instances import SPLITS, IntArray
 from tsmtl.data.recording import Recording
@@ -17,7 +19,13 @@ BY_ENTITY, BY_TIME = ("group", "group_kfold"), ("time", "time_kfold")  # rules t
 
 
 def split_facts(
-    recording: Recording, windows: Windows, given: Rows, rule: str, gap: float = 0.0, derived: bool = False
+    recording: Recording,
+    windows: Windows,
+    given: Rows,
+    rule: str,
+    gap: float = 0.0,
+    derived: bool = False,
+    targets: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Say what each split holds, and measure what two of them share.
 
@@ -28,13 +36,16 @@ def split_facts(
         rule: What decided the split.
         gap: Time that splits by time must lie apart, in units of the times.
         derived: Whether channels are derived from all rows of a piece before a window's end.
+        targets: Columns of the targets; copies of rows have the same there.
 
     Returns:
         ``rule``; ``time_unit``: of distances; ``splits``: rows, entities and time span of each; ``overlap``: for each
         two splits the rows and entities that both read (targets' rows included), the smallest distance in time, and in
         rows, of two rows of one entity, None where they share none, and, where the rule is time, the time from the
         last row of the earlier split, of whichever entity, to the first of the later one, and whether the two are
-        ``apart`` by the gap; ``on_both_sides``: entities that more than one split reads; ``leaks``: whether anything
+        ``apart`` by the gap; ``test_files``, where test has files of its own: its ``equal_rows``, which have the same
+        values and targets as one of train or val, and its ``copied_windows``, all of whose rows stand in stretches that
+        are copies of theirs; ``on_both_sides``: entities that more than one split reads; ``leaks``: whether anything
         is shared that must not be.
     """
     runs = {name: _within_entities(windows.rows_read(given[name], back=derived), recording.bounds) for name in SPLITS}
@@ -64,6 +75,12 @@ def split_facts(
             apart = between > 0 and between >= gap - _rounding(recording)
             facts["overlap"][f"{a}-{b}"] |= {"time_between": between / (10**6 if seconds else 1), "apart": apart}
             leaks |= not apart
+    if recording.first_test is not None:
+        learnt = np.concatenate([runs["train"], runs["val"]])
+        found = find_copies(recording, list(targets), learnt[np.argsort(learnt[:, 0])], runs["test"])
+        whole = _windows_within(windows, given["test"], found.rows[found.copied])
+        facts["test_files"] = {"equal_rows": int(found.equal.sum()), "copied_windows": whole}
+        leaks |= whole > 0
     _, times_seen = np.unique(np.concatenate(list(entities.values())), return_counts=True)
     facts["on_both_sides"] = int((times_seen > 1).sum())
     facts["leaks"] = bool(leaks)
@@ -77,6 +94,13 @@ def rows_shared(a: IntArray, b: IntArray) -> int:
     order = np.argsort(edges, kind="stable")
     depth = np.cumsum(steps[order])
     return int(np.diff(edges[order])[depth[:-1] == 2].sum())
+
+
+def _windows_within(windows: Windows, chosen: IntArray, rows: IntArray) -> int:
+    """Count the windows that read no other rows than some, given in order."""
+    first, floor = windows.first_rows(chosen)
+    begin, end = np.maximum(first, floor), first + windows.window
+    return int((np.searchsorted(rows, end) - np.searchsorted(rows, begin) == end - begin).sum())
 
 
 def _within_entities(runs: IntArray, bounds: IntArray) -> IntArray:

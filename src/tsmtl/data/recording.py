@@ -32,6 +32,7 @@ class Recording:
         numbers: (R,) float32 of other columns by name.
         codes: (R,) int16 of other columns by name: places in ``words``, -1 where a cell is empty.
         words: By name the texts that the codes stand for.
+        finer: Times that were finer than a microsecond, and are cut to it.
         first_test: Entities from this one on come from separate test files; None without such.
         notes: What the user should know, a line each.
     """
@@ -47,6 +48,7 @@ class Recording:
     numbers: dict[str, FloatArray] = field(default_factory=dict)
     codes: dict[str, Codes] = field(default_factory=dict)
     words: dict[str, list[str]] = field(default_factory=dict)
+    finer: int = 0
     first_test: int | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -116,6 +118,10 @@ def _one_row_each(recording: Recording, duplicates: str) -> None:
         mend = (
             "name the column that tells them apart with data.entity, or keep one with data.duplicates=first (or last)"
         )
+        if recording.finer:
+            mend = (
+                f"{recording.finer} times are finer than a microsecond and cut to it; give them as numbers, or {mend}"
+            )
         raise UserError(
             f"{recording.where}: {number} rows repeat entity and time of another, the first: {place}; {mend}"
         )

@@ -56,6 +56,8 @@ def leak_lines(facts: dict[str, Any]) -> list[str]:
         elif not found.get("apart", True):
             between = f"{found['time_between']:g} ({facts['time_unit']})"
             lines.append(f"{b} begins {between} after the end of {a}, sooner than split={facts['rule']} promises")
+    if n := facts.get("test_files", {}).get("copied_windows", 0):
+        lines.append(f"{n} test {'window is a copy' if n == 1 else 'windows are copies'} of rows of train or val")
     return lines
 
 
@@ -66,7 +68,10 @@ def sharing_notes(facts: dict[str, Any]) -> list[str]:
     if any(equal.values()):
         said = ", ".join(f"{n} of {b} are in {a} too" for (a, b), n in equal.items() if n)
         notes.append(f"instances with exactly the same values in two splits: {said}")
-    if facts["rule"] == "given" and (n := facts.get("on_both_sides", 0)):
+    if n := facts.get("test_files", {}).get("equal_rows", 0):
+        of = facts["splits"]["test"]["rows"]
+        notes.append(f"{n} of {of} rows of the test files have exactly the values and targets of one of train or val")
+    if facts["rule"].startswith("given") and (n := facts.get("on_both_sides", 0)):
         notes.append(f"given split: {n} {'entity is' if n == 1 else 'entities are'} on both sides")
     return notes
 

@@ -49,7 +49,9 @@ def instances_of(settings: TableSettings, tasks: dict[str, str], source: Source)
         sizes = ", ".join(f"{name} {len(rows)}" for name, rows in given.items())
         raise _no_window(recording, settings, f"in the {' and '.join(empty)} split ({sizes})")
     gap = duration(settings.gap, "data.gap", recording.dates)
-    facts = split_facts(recording, windows, given, pieces.rule, gap, derived=bool(settings.derive))
+    keys = {"reg": settings.regression_target, "cls": settings.class_target}
+    targets = list(dict.fromkeys(str(keys[kind]) for kind in tasks.values()))
+    facts = split_facts(recording, windows, given, pieces.rule, gap, bool(settings.derive), targets)
     return _instances(settings, tasks, recording, windows, pieces, classes, given, facts)
 
 

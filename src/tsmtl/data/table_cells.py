@@ -12,6 +12,7 @@ from tsmtl.data.instances import FloatArray
 EXACT = 2**53  # whole numbers up to here are exact in double precision
 MOST_WORDS = 10_000  # different words in a column of classes
 _ISO = r"^\d{4}-\d{2}-\d{2}"
+_FINER = r"\.\d{6}\d*[1-9]"  # than a microsecond
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 
 
@@ -76,12 +77,16 @@ class Times:
         format: Of times that are not ISO 8601, or None.
         dates: Whether it holds dates; None before the first block.
         aware: Whether these have time zones; None before the first block.
+        finer: How many are finer than a microsecond; they are cut to it.
+        texts: Whether any came as text, to which alone ``format`` applies.
     """
 
     name: str
     format: str | None
     dates: bool | None = None
     aware: bool | None = None
+    finer: int = 0
+    texts: bool = False
 
     def read(self, column: pl.Series, place: Place) -> npt.NDArray[np.float64] | npt.NDArray[np.int64]:
         """Give times (n,): numbers as float64, dates as int64 microseconds since 1970, with zones in UTC.
@@ -93,10 +98,14 @@ class Times:
             raise UserError(
                 f"{place.of(int(column.is_null().arg_max() or 0), self.name)} is empty; every row needs a time"
             )
+        self.texts |= column.dtype == pl.String
         if column.dtype == pl.String:
             if self.format is None and not (self.dates or bool(column.str.contains(_ISO)[0])):
                 return self._numbers(column, place)
+            self.finer += int(column.str.contains(_FINER).sum())
             column = self._parsed(column, place)
+        elif isinstance(column.dtype, pl.Datetime) and column.dtype.time_unit == "ns":
+            self.finer += int((column.dt.nanosecond() % 1000 > 0).sum())
         if column.dtype == pl.Date:
             column = column.cast(pl.Datetime("us"))
         if not isinstance(column.dtype, pl.Datetime):

@@ -8,12 +8,12 @@ from pathlib import Path
 import polars as pl
 
 from tsmtl.config.errors import UserError, first_line
+from tsmtl.config.table_settings import PARQUET
 from tsmtl.config.words import did_you_mean
 from tsmtl.data.csv_rows import CsvRows
 from tsmtl.data.files import existing_file
 
 TEXTS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
-PARQUET = (".parquet", ".pq")
 ROWS = 2**15  # of a Parquet file at a time
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)  # polars panics at damaged pages
 SEPARATORS = {"tab": "\t", "\\t": "\t"}

@@ -140,9 +140,14 @@ def read_recording(settings: TableSettings, source: Source, wanted: Wanted) -> R
         {name: column[:n] for name, column in number_columns.items()},
         {name: codes[:n] for name, codes in code_columns.items()},
         {name: w.words for name, w in words.items()},
+        0 if times is None else times.finer,
         entities.first_test,
         _notes(settings, source, channels, others),
     )
+    if times is not None and times.format is not None and not times.texts:
+        recording.notes.append(f"data.time_format is not read: column '{times.name}' holds no text")
+    if recording.finer:
+        recording.notes.append(f"{recording.finer} times are finer than a microsecond, and cut to it")
     in_order(recording, runs, settings.duplicates)
     return recording
 
@@ -191,7 +196,8 @@ def _check_columns(settings: TableSettings, source: Source, needed: list[str]) -
 def _no_column(source: Source, name: str, setting: str) -> UserError:
     columns = source.columns
     have = ", ".join(columns[:20]) + (" ..." if len(columns) > 20 else "")
-    return UserError(f"{source.where}: no column '{name}' ({setting}); it has {have}{did_you_mean(name, columns)}")
+    hint = "; is data.separator right?" if len(columns) == 1 else did_you_mean(name, columns)
+    return UserError(f"{source.where}: no column '{name}' ({setting}); it has {have}{hint}")
 
 
 def _notes(settings: TableSettings, source: Source, channels: list[str], others: list[str]) -> list[str]:
@@ -199,7 +205,7 @@ def _notes(settings: TableSettings, source: Source, channels: list[str], others:
     notes = []
     aside = {*_roles(settings), *channels, ""}
     if settings.channels is None and (left := [name for name in source.columns if name not in aside]):
-        said = ", ".join(left[:10]) + (" ..." if len(left) > 10 else "")
+        said = ", ".join(_with_a_cell(source.first[name]) for name in left[:10]) + (" ..." if len(left) > 10 else "")
         notes.append(f"{len(left)} columns hold no numbers and are left out of the input: {said}")
     targets = {settings.class_target, settings.regression_target}
     if settings.horizon == 0 and (seen := [name for name in channels if name in targets and name in others]):
@@ -207,6 +213,12 @@ def _notes(settings: TableSettings, source: Source, channels: list[str], others:
             f"{', '.join(seen)}: a channel and, with data.horizon=0, the target too; the input holds the answer"
         )
     return notes
+
+
+def _with_a_cell(column: pl.Series) -> str:
+    """Name a column with one of its cells, which shows why it holds no numbers: 1,5 has a decimal comma."""
+    filled = column.drop_nulls()
+    return f"{column.name} ({' '.join(str(filled[0]).split())[:20]!r})" if len(filled) else f"{column.name} (empty)"
 
 
 class _Entities:

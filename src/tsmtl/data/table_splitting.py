@@ -53,12 +53,17 @@ def cut_into_pieces(
         UserError: If the rule cannot be followed.
     """
     rule = _rule(recording, settings)
+    if rule == "group" and settings.gap != 0:  # split=auto alone: a rule of the settings refuses others
+        said = (
+            f"data.gap: split=auto divides these {len(recording.entities)} entities as wholes, and no time lies between"
+        )
+        raise UserError(f"{said} them; leave it out, or take data.split=time")
     rng = np.random.default_rng(settings.seed)
     if rule in ("group", "group_kfold"):
         of_entity = _by_entity(recording, settings, rule, counts, rng)
         edges, labels = recording.bounds[:-1], of_entity
     elif rule == "given":
-        edges, labels = _as_given(recording, settings, counts, rng)
+        edges, labels, rule = _as_given(recording, settings, counts, rng)
     else:
         edges, labels = _by_time(recording, settings, rule)
     every = np.unique(np.concatenate([recording.bounds[:-1], edges, cuts]))
@@ -149,8 +154,8 @@ def _fold(settings: TableSettings) -> int:
 
 def _as_given(
     recording: Recording, settings: TableSettings, counts: npt.NDArray[np.float64], rng: np.random.Generator
-) -> tuple[IntArray, IntArray]:
-    """Follow a column: the rows before which the split changes, and the split from there on."""
+) -> tuple[IntArray, IntArray, str]:
+    """Follow a column: the rows before which the split changes, the split from there on, and the rule in words."""
     assert settings.split_key is not None
     codes, words = recording.codes[settings.split_key], recording.words[settings.split_key]
     if (codes < 0).any():
@@ -164,7 +169,7 @@ def _as_given(
     if recording.first_test is not None:
         labels[edges >= recording.bounds[recording.first_test]] = TEST
     if VAL in labels:
-        return _changes(recording, edges, labels)
+        return *_stretches(recording, settings, edges, labels), "given"
     entity = np.searchsorted(recording.bounds, edges, side="right") - 1
     learning = _by_name(recording, np.unique(entity[labels == TRAIN]))
     if len(learning) < 2:
@@ -175,13 +180,33 @@ def _as_given(
     val = learning[draw_by_counts(counts[learning], settings.val_fraction, rng)]
     both = np.isin(entity, val)
     labels[both & (labels == TRAIN)] = VAL
-    return _changes(recording, edges, labels)
+    return *_stretches(recording, settings, edges, labels), "given, val group"
 
 
-def _changes(recording: Recording, edges: IntArray, labels: IntArray) -> tuple[IntArray, IntArray]:
-    """Leave edges out behind which the split is the same: two folds of train, say."""
+def _stretches(
+    recording: Recording, settings: TableSettings, edges: IntArray, labels: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Leave edges out behind which the split is the same, two folds of train, say; what is left must hold windows.
+
+    Raises:
+        UserError: If most rows are in stretches of one split, parts of an entity, that are shorter than a window.
+    """
     kept = np.append(True, labels[1:] != labels[:-1]) | np.isin(edges, recording.bounds)
-    return edges[kept], labels[kept]
+    edges, labels = edges[kept], labels[kept]
+    needs = settings.window + settings.horizon
+    lengths = np.diff(edges, append=recording.bounds[-1])
+    entity = np.searchsorted(recording.bounds, edges, side="right") - 1
+    short = (lengths < needs) & (lengths < np.diff(recording.bounds)[entity])
+    if not short.any():
+        return edges, labels
+    rows, every = lengths[short].sum(), recording.bounds[-1]
+    said = f"column '{settings.split_key}' changes within entities, and {short.sum()} of {len(edges)} stretches of one "
+    said += f"split, {rows} of {every} rows, are shorter than a window and its horizon ({needs} rows)"
+    if 2 * rows > every:
+        mend = "give whole entities or long stretches of time to one split, name the stretches with data.entity"
+        raise UserError(f"{recording.where}: {said}; {mend}, or take data.split=group")
+    recording.notes.append(said)
+    return edges, labels
 
 
 def _by_time(recording: Recording, settings: TableSettings, rule: str) -> tuple[IntArray, IntArray]:
