@@ -68,6 +68,8 @@ def command(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TSMTL_DATA", str(DATA))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    # Hydra composes a third time to read hydra.mode, which nothing sets: a seventh of a small run.
+    monkeypatch.setattr("hydra._internal.hydra.Hydra.get_mode", lambda *given, **named: None)
 
     def run(name: str, *arguments: str) -> Answer:
         cli = importlib.import_module("tsmtl." + name.removeprefix("tsmtl-").replace("-", "_")).cli

@@ -108,7 +108,7 @@ def wait_for(process: "subprocess.Popen[str]", path: Path, rows: int, pattern: s
     ("signum", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
 )
 def test_a_signal_leaves_a_state_that_goes_on_exactly(tsmtl_train, tmp_path, signum, code, word):
-    settings = [*CNN, "num_epochs=40", "batch_size=1", "hydra.run.dir=cut"]
+    settings = [*CNN, "num_epochs=25", "batch_size=1", "hydra.run.dir=cut"]
     process = start(tmp_path, *settings)
     try:
         wait_for(process, tmp_path / "cut/metrics.csv", rows=2)
@@ -123,7 +123,7 @@ def test_a_signal_leaves_a_state_that_goes_on_exactly(tsmtl_train, tmp_path, sig
     assert "Traceback" not in err
     assert out == ""
     state = read_last(tmp_path / "cut/last.pt")["fit"]
-    assert len(state["history"]) < 40
+    assert len(state["history"]) < 25
     assert set(tsmtl.load_model(tmp_path / "cut/best_model.pt").tasks) == {"cls", "reg"}
     for folder, more in (("cut", ["resume=true"]), ("whole", [])):
         answer = tsmtl_train(*settings[:-1], f"hydra.run.dir={folder}", *more)

@@ -321,7 +321,7 @@ def test_settings_of_the_trainer_reach_the_training(tsmtl_train, tmp_path):
             "trainer.regression_loss=huber",
         ]
     ):
-        answer = tsmtl_train(*base, setting, f"hydra.run.dir=d{i}")
+        answer = tsmtl_train(*base, "num_epochs=1", setting, f"hydra.run.dir=d{i}")
         assert answer.code == 0, answer.err
         different.add((tmp_path / f"d{i}" / "predictions_test.csv").read_text())
     assert len(different) == 8, "each setting changes what is learnt"
