@@ -17,6 +17,7 @@ RANKS = {
     "checkpoint": 1,
     "training": 2,
     "report": 2,
+    "tracking": 2,
     "sweep": 3,
 }
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -60,6 +61,15 @@ def test_nothing_catches_everything_silently(file):
         if isinstance(node, ast.ExceptHandler):
             assert node.type is not None, "a bare except"
             assert not all(isinstance(statement, ast.Pass) for statement in node.body), "a silent except"
+
+
+def test_trackers_are_imported_by_their_own_modules_alone_and_those_when_asked_for():
+    for package in ("mlflow", "tensorboard"):
+        importing = [f for f in FILES if any(m.split(".")[0] == package for m in imports_of(f))]
+        assert importing == [SOURCE / "tracking" / f"{package}.py"]
+        for file in FILES:
+            at_once = {n.module for n in ast.parse(file.read_text()).body if isinstance(n, ast.ImportFrom)}
+            assert f"tsmtl.tracking.{package}" not in at_once, file
 
 
 @pytest.mark.parametrize("model", ["lstm", "gru", "cnn1d", "lstm_fcn", "lstm_fcn_multi", "fc"])

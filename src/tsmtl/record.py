@@ -1,4 +1,4 @@
-"""What a run records of itself: the words at its start, what its checkpoint says, its pictures."""
+"""What a run records of itself: the words at its start, what its checkpoint says, its pictures, its trackers."""
 
 import logging
 import platform
@@ -21,6 +21,9 @@ from tsmtl.report.drawing import style
 from tsmtl.report.pictures import draw_confusion, draw_curves, draw_predicted_against_true
 from tsmtl.tasks.metrics import confusion_matrix, regression_metrics_per_output
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
+from tsmtl.tracking.run_tracking import RunTracking, flat_settings
+from tsmtl.tracking.tracker import TrackedRun
+from tsmtl.tracking.trackers import TRACKERS
 from tsmtl.training.loop import Fit
 
 log = logging.getLogger(__name__)
@@ -112,6 +115,29 @@ def draw_run(
                 draw_predicted_against_true(
                     folder / f"predicted_{name}.png", truth[name], prediction.values, task, metrics
                 )
+
+
+def tracking_of(
+    settings: Settings, folder: Path, data_sha256: str, goes_on: bool, history: list[dict[str, float]]
+) -> RunTracking:
+    """Give the trackers that the settings name, none by default.
+
+    Args:
+        settings: Checked settings.
+        folder: The run folder.
+        data_sha256: Hash of the data.
+        goes_on: Whether an earlier process began the run.
+        history: The epochs so far, a list that grows.
+    """
+    tags = {
+        "folder": str(folder.absolute()),
+        "data_sha256": data_sha256,
+        "seed": str(settings.run.seed),
+        "stage": settings.run.stage,
+        "version": tsmtl.__version__,
+    }
+    run = TrackedRun(folder.absolute(), settings.sweep, flat_settings(settings.flat), tags, goes_on)
+    return RunTracking({name: TRACKERS[name] for name in settings.trainer.tracker}, run, history)
 
 
 def versions() -> dict[str, str]:

@@ -17,6 +17,7 @@ from tsmtl.config.schema import Settings
 
 SUMMARY = "summary.json"  # written last: a run that has it is finished
 LOCK = "run.lock"  # there while a process is at it
+TRACKS = ("events.out.tfevents.*", "mlflow.json")  # by which trackers know the run
 
 
 def saved_state(settings: Settings, folder: Path) -> dict[str, Any] | None:
@@ -88,7 +89,7 @@ def stamp_of(folder: Path) -> tuple[int, int] | None:
 
 def clear(folder: Path) -> None:
     """Remove what an earlier run left that the run that replaces it would not overwrite at once."""
-    for pattern in (SUMMARY, NAME, "best_model.pt", "metrics.csv", "predictions_test.csv", "*.png"):
+    for pattern in (SUMMARY, NAME, "best_model.pt", "metrics.csv", "predictions_test.csv", "*.png", *TRACKS):
         for file in folder.glob(pattern):
             file.unlink()
 

@@ -18,7 +18,7 @@ from tsmtl.destination import best_model_path
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import import_plugins
 from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
-from tsmtl.record import about_model, draw_run, labelled_shares, say_what_starts, versions
+from tsmtl.record import about_model, draw_run, labelled_shares, say_what_starts, tracking_of, versions
 from tsmtl.report.files import write_config, write_json
 from tsmtl.report.predictions import write_predictions
 from tsmtl.resume import (
@@ -116,8 +116,11 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None) -> T
             say_what_was_loaded(parts.load_report, pretrained.overruled(asked))
         about = about_model(settings, parts.bundle, parts.features, parts.preparation, parts.tasks, data)
         identity = {"settings": asked.flat, "data": data, "pretrained": start}
-        result = training.run(folder, best_path, about, identity, watch or Watch())
-        return _test_and_report(settings, parts, result, folder, best_path, data, began)
+        with tracking_of(settings, folder, data, state is not None, training.result.history) as tracking:
+            fitted = training.run(folder, best_path, about, identity, watch or Watch(), tracking.kept)
+            result = _test_and_report(settings, parts, fitted, folder, best_path, data, began)
+            tracking.results(fitted.best.epoch, result.test, best_path)
+        return result
 
 
 def _test_and_report(

@@ -8,11 +8,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tsmtl.config.errors import Interrupted, UserError, reason_of
+from tsmtl.config.errors import Interrupted, Pruned, UserError, reason_of
 from tsmtl.config.logs import close_logs, set_up_logs
 from tsmtl.resume import LOCK
 from tsmtl.run import run_training
-from tsmtl.sweep.job import Job, Outcome, Pruned
+from tsmtl.sweep.job import Job, Outcome
 from tsmtl.sweep.record import JobRecord, read_record, record_of
 from tsmtl.training.loop import Row
 from tsmtl.training.watch import Watch

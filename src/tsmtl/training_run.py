@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,15 @@ class Training:
             row |= {f"val/{name}/{metric}": value for metric, value in metrics.items()}
         return row
 
-    def run(self, folder: Path, best_path: Path, about: dict[str, Any], identity: dict[str, Any], watch: Watch) -> Fit:
+    def run(
+        self,
+        folder: Path,
+        best_path: Path,
+        about: dict[str, Any],
+        identity: dict[str, Any],
+        watch: Watch,
+        on_kept: Callable[[], object] = lambda: None,
+    ) -> Fit:
         """Train to the end; ends with the weights of the last epoch in the model.
 
         Args:
@@ -94,6 +103,7 @@ class Training:
             about: What a checkpoint says beside weights, epoch and score.
             identity: What the state must say for another process to go on from it.
             watch: Is told of the start and of every epoch.
+            on_kept: Called when the state so far is on disk: no process will train these epochs again.
 
         Raises:
             NotFiniteError: If the loss stops being finite; the best checkpoint so far stays.
@@ -121,6 +131,7 @@ class Training:
         def keep() -> None:
             best.finish()  # first: what the state calls the best is then on disk
             last.write()
+            on_kept()
 
         def on_step() -> None:
             if stop.signum is not None:

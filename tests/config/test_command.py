@@ -8,7 +8,7 @@ import pytest
 
 from tsmtl.config.arguments import prepare_arguments
 
-HEAVY = ("torch", "numpy", "matplotlib", "aeon", "scipy")
+HEAVY = ("torch", "numpy", "matplotlib", "aeon", "scipy", "mlflow", "tensorboard")
 
 
 def modules_after(arguments: list[str], tmp_path: Path) -> tuple[int, str, set[str]]:

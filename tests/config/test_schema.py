@@ -122,6 +122,16 @@ def test_all_problems_are_reported_at_once(compose):
         (["data.n_instance=3"], "data.n_instance: unknown setting; did you mean 'data.n_instances'?"),
         (["data.path=x.npz"], "data.path: not a setting of data.source=synthetic, but of data.source=npz"),
         (["trainer.lr=0.1"], "trainer.lr: unknown setting"),
+        (
+            ["trainer.tracker=[tensorboard,mlfow]"],
+            "trainer.tracker: must be a list, each one of tensorboard, mlflow (got ['tensorboard', 'mlfow']); "
+            "did you mean 'mlflow'?",
+        ),
+        (
+            ["trainer.tracker=mlflow"],
+            "trainer.tracker: must be a list, each one of tensorboard, mlflow (got 'mlflow'); did you mean '[mlflow]'?",
+        ),
+        (["trainer.tracker=[mlflow,mlflow]"], "trainer.tracker: mlflow stands there 2 times; once is enough"),
         (["task=cls"], "model: lstm_fcn_multi learns task=multi alone; for task=cls take model=lstm_fcn"),
         (["num_classes_2=3"], "num_classes_2: 3 classes mean a second classification"),
         (["kernel_sizes=[8,5]"], "kernel_sizes: must be as many as conv_channels (got 2 and 3)"),

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,8 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
             chosen = {group: choice for group, choice in hydra_config.runtime.choices.items() if group in GROUPS}
             chosen.pop("experiment", None)  # its values are in the settings
             settings = check(plain_settings(config), typed_keys(list(hydra_config.overrides.task)), chosen)
+            if sweeping:
+                settings = replace(settings, sweep=Path(str(hydra_config.sweep.dir)).absolute())
             return job(settings, folder)
         except (UserError, OmegaConfBaseException) as error:
             if sweeping:

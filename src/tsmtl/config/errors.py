@@ -24,6 +24,10 @@ class SweepError(FailedError):
     """Some jobs of a sweep failed; the others are done."""
 
 
+class Pruned(Exception):  # noqa: N818  # no error: the trial has shown what it could
+    """A search saw no use in going on with a job."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal asked the process to end; ends a command with exit code 130 (Ctrl-C) or 143 (SIGTERM).
 

@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# Where things lie and on what they run; data and pretrained checkpoint are compared by their content.
+# Where things lie, on what they run and who is told; data and pretrained checkpoint are compared by their content.
 PLACES = frozenset(
     {
-        *("resume", "device", "pretrained_path", "pretrain.folder"),
+        *("resume", "device", "pretrained_path", "pretrain.folder", "trainer.tracker"),
         *("data.path", "data.root", "data.folder", "data.download", "data.spill_folder"),
     }
 )

@@ -57,6 +57,7 @@ def set_up_logs(folder: Path | None, console: bool = True) -> None:
         root.addHandler(handler)
     for name in ("tsmtl", "hydra_plugins"):  # other libraries are heard from WARNING on
         logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what fails there is told by tsmtl.tracking, once
     logging.captureWarnings(True)
 
 

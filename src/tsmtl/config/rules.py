@@ -1,6 +1,7 @@
 """Rules between settings; each takes the sections it reads and gives a line per broken rule."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from tsmtl.config.data_settings import ArchiveSettings, DataSettings, NpzSettings
 from tsmtl.config.metric_names import CAPPED, metrics_of_numbers, monitor_choices
@@ -15,7 +16,7 @@ from tsmtl.config.run_settings import (
 )
 from tsmtl.config.table_rules import table_reading, table_splits, table_targets
 from tsmtl.config.table_settings import TableSettings
-from tsmtl.config.trainer_settings import TrainerSettings
+from tsmtl.config.trainer_settings import TRACKER_PACKAGES, TrainerSettings
 from tsmtl.config.words import must_be_one_of
 
 
@@ -250,6 +251,19 @@ def _warmup_ends(model: ModelSettings, trainer: TrainerSettings) -> list[str]:
     return [f"trainer.warmup_epochs: must be less than num_epochs (got {trainer.warmup_epochs} and {model.num_epochs})"]
 
 
+def _trackers(trainer: TrainerSettings) -> list[str]:
+    names = dict.fromkeys(trainer.tracker)
+    problems = [
+        f"trainer.tracker: {name} stands there {trainer.tracker.count(name)} times; once is enough"
+        for name in names
+        if trainer.tracker.count(name) > 1
+    ]
+    missing = [name for name in names if any(find_spec(package) is None for package in TRACKER_PACKAGES[name])]
+    if missing:
+        problems.append(f"trainer.tracker: {', '.join(missing)} is not installed: pip install 'tsmtl[track]'")
+    return problems
+
+
 RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (_stage, ("run", "pretrain")),
     (_backbone_learns, ("run", "model", "trainer")),
@@ -271,4 +285,5 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (_weights, ("task", "data", "trainer")),
     (_changes_stand_once, ("data",)),
     (_warmup_ends, ("model", "trainer")),
+    (_trackers, ("trainer",)),
 ]

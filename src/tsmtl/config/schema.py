@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
@@ -30,6 +31,7 @@ class Settings:
         typed: Keys that the user gave on the command line.
         choices: Chosen file of each config group.
         pretraining: Settings of the pretraining in the same job, where there is one.
+        sweep: Folder of the sweep that the run is a job of, absolute; None for a run of its own.
     """
 
     run: RunSettings
@@ -42,6 +44,7 @@ class Settings:
     typed: frozenset[str] = frozenset()
     choices: Mapping[str, str] = field(default_factory=dict)
     pretraining: "Settings | None" = None
+    sweep: Path | None = None
 
     @property
     def tasks(self) -> dict[str, str]:
@@ -194,8 +197,12 @@ def check_section(
 
 def _refused(got: Any, expected: str) -> str:
     said = "null" if got is None else repr(got)
-    choices = expected.removeprefix("one of ").split(", ") if expected.startswith("one of ") else []
-    hint = did_you_mean(got, choices) if isinstance(got, str) else ""
+    before, _, named = expected.rpartition("one of ")
+    choices = named.split(", ") if "one of " in expected else []
+    if isinstance(got, str) and before.startswith("a list"):
+        choices = [f"[{choice}]" for choice in choices]
+    wrong = next((element for element in got if element not in choices), None) if isinstance(got, list) else got
+    hint = did_you_mean(wrong, choices) if isinstance(wrong, str) else ""
     return f"must be {expected} (got {said}){hint}"
 
 

@@ -8,6 +8,12 @@ from tsmtl.config.section import Count, Section, Text
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Tracker = Literal["tensorboard", "mlflow"]
+# What the extra brings; MLflow's own client leaves out what its local file needs.
+TRACKER_PACKAGES: dict[Tracker, list[str]] = {
+    "tensorboard": ["tensorboard"],
+    "mlflow": ["mlflow", "sqlalchemy", "alembic"],
+}
 
 
 class TrainerSettings(Section):
@@ -44,3 +50,4 @@ class TrainerSettings(Section):
     regression_loss: Literal["mse", "mae", "huber"] = Field(description="loss of the standardised number")
     huber_delta: Positive = Field(description="where regression_loss=huber turns linear, in sd of the target")
     regression_weights: Literal["none", "rare"] = Field(description="weights of the number's values in the loss")
+    tracker: list[Tracker] = Field(description="what the run is also logged to")

@@ -25,7 +25,8 @@ def style() -> Iterator[None]:
     """Draw with a font that has the names' script, where there is one; say once what could not be drawn."""
     fonts = [font for font in FONTS if font in get_font_names()]
     with matplotlib.rc_context({"font.family": fonts}), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("ignore")  # those of other threads come here too
+        warnings.filterwarnings("always", category=UserWarning)
         yield
     if caught:
         log.warning("pictures: %s", str(caught[0].message).splitlines()[0])

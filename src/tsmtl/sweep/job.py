@@ -1,7 +1,7 @@
 """One job of a sweep: checked settings, and the folder that is its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ class Job:
         choices: Chosen file of each config group.
         subdir: Name of its folder, ``{settings}`` and ``{hash}`` not yet filled in.
         folder: Its run folder; None while it has none.
+        sweep: The sweep's folder; None while it has none.
         search: What a search asks of it; see :mod:`tsmtl.sweep.search`.
     """
 
@@ -29,6 +30,7 @@ class Job:
     choices: Mapping[str, str]
     subdir: str = "{settings}-{hash}"
     folder: Path | None = None
+    sweep: Path | None = None
     search: Mapping[str, Any] | None = field(default=None, compare=False)
 
     @property
@@ -54,7 +56,7 @@ class Job:
         flat, path = dict(self.flat), self.flat.get("best_model_path")
         if isinstance(path, str) and self.folder is not None:
             flat["best_model_path"] = path.replace("{job}", self.folder.name)
-        return check(flat, self.typed, self.choices)
+        return replace(check(flat, self.typed, self.choices), sweep=self.sweep)
 
     def message(self) -> dict[str, Any]:
         """Give plain values for another process."""
@@ -65,15 +67,15 @@ class Job:
             "choices": dict(self.choices),
             "subdir": self.subdir,
             "folder": None if self.folder is None else str(self.folder),
+            "sweep": None if self.sweep is None else str(self.sweep),
             "search": None if self.search is None else dict(self.search),
         }
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> "Job":
         """Make the job that :meth:`message` described."""
-        folder = message["folder"]
-        told = {**message, "typed": frozenset(message["typed"]), "folder": None if folder is None else Path(folder)}
-        return cls(**told)
+        places = {key: None if message[key] is None else Path(message[key]) for key in ("folder", "sweep")}
+        return cls(**{**message, **places, "typed": frozenset(message["typed"])})
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,3 @@ class Outcome:
 
     status: str
     reason: str = ""
-
-
-class Pruned(Exception):  # noqa: N818  # no error: the trial has shown what it could
-    """A search saw no use in going on with a job."""

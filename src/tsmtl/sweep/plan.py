@@ -62,14 +62,17 @@ class Plan:
             if record.data is None or record.data == self._data_hash(job):
                 ended = record.status if record.status in ("failed", "pruned") else "cut"
                 status = "done" if record.done else ended
-                return Planned(replace(job, folder=record.folder), status, record.reason)
+                return Planned(self._at(job, record.folder), status, record.reason)
             log.info("%s: the data is not what it was in %s; the job is a new one", job.name, record.folder)
         folder, again = self.folder / self._name(job), 1
         while folder in self._taken or (folder / "last.pt").exists() or (folder / "summary.json").exists():
             again += 1
             folder = self.folder / f"{self._name(job)}_{again}"
         self._taken.add(folder)
-        return Planned(replace(job, folder=folder), "new")
+        return Planned(self._at(job, folder), "new")
+
+    def _at(self, job: Job, folder: Path) -> Job:
+        return replace(job, folder=folder, sweep=self.folder.absolute())
 
     def _data_hash(self, job: Job) -> str | None:
         """Hash the data as it is now; None where it cannot be read, which the run will say."""

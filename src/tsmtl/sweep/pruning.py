@@ -5,7 +5,7 @@ from typing import Any
 
 from optuna.trial import Trial
 
-from tsmtl.sweep.job import Pruned
+from tsmtl.config.errors import Pruned
 from tsmtl.sweep.study import open_study
 
 
