@@ -43,7 +43,7 @@ def test_har_in_2_epochs_beats_majority_class_on_unseen_volunteers(tsmtl_train, 
 
 @public_data("gas_drift")
 def test_gas_drift_in_12_epochs_beats_majority_class_and_train_mean_on_later_batches(tsmtl_train, run_folder):
-    answer = tsmtl_train("experiment=gas_drift", "num_epochs=12", "device=cpu")
+    answer = tsmtl_train("experiment=gas_drift", "device=cpu")
     assert answer.code == 0, answer.err
     data = np.load(DATA / "gas_drift" / "gas_drift.npz")
     test = data["batch"] >= 8
