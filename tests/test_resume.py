@@ -339,17 +339,20 @@ def test_resume_without_a_folder_is_refused(tsmtl_train, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_interrupted_sweep_says_how_it_goes_on(tmp_path):
+@pytest.mark.parametrize(
+    ("signum", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+)
+def test_an_interrupted_sweep_says_how_it_goes_on(tmp_path, signum, code, word):
     settings = [*CNN, "num_epochs=100000", "alpha=0.2,0.8", "hydra.sweep.dir=sweep"]
     process = start(tmp_path, "-m", *settings)
     try:
         wait_for(process, tmp_path, rows=2, pattern="sweep/alpha=0.2-*/metrics.csv")
-        process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=30)
+        process.send_signal(signum)
+        _, err = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 143
-    said = f"terminated after 0 jobs; to go on, give the same command hydra.sweep.dir={tmp_path / 'sweep'}"
+    assert process.returncode == code
+    said = f"{word} after 0 jobs; to go on, give the same command hydra.sweep.dir={tmp_path / 'sweep'}"
     assert err.splitlines()[-1] == f"tsmtl-train: {said}"
     assert {json.loads(p.read_text())["status"] for p in tmp_path.glob("sweep/*/job.json")} == {"cut"}
     assert len(list(tmp_path.glob("sweep/*/last.pt"))) >= 1

@@ -3,6 +3,7 @@
 Hydra finds launchers in this namespace alone, and imports them at every start: the rest of tsmtl only when used.
 """
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ class TsmtlLauncher(Launcher):
 
         settings = launcher_settings(self.settings)
         jobs = Composer(self.hydra_context, self.config).jobs(job_overrides)
+        gc.enable()  # off since the start
         from tsmtl.sweep.launch import launch  # numpy and more, not for a refusal
 
         launch(jobs, settings, Path(str(self.config.hydra.sweep.dir)))

@@ -33,13 +33,15 @@ def run_job(job: Job, tell: Callable[[dict[str, Any]], None] = lambda event: Non
     """
     assert job.folder is not None, "a job runs in its folder"
     before = read_record(job.folder)
-    record = replace(record_of(job), data=None if before is None else before.data)
-    watch = _JobWatch(record, tell, job.search)
     try:
+        record = replace(record_of(job), data=None if before is None else before.data)
+        watch = _JobWatch(record, tell, job.search)
         watch.record.write()
         set_up_logs(job.folder, console=False)
         outcome = _outcome(job, job.folder, watch)
         watch.record.ended(outcome).write()
+    except UserError as error:
+        return Outcome("failed", "; ".join(error.lines))
     except OSError as error:  # a full disk cannot keep how the job ended, but the sweep is told
         return Outcome("failed", reason_of(error))
     finally:
@@ -58,7 +60,7 @@ def _outcome(job: Job, folder: Path, watch: "_JobWatch") -> Outcome:
         return Outcome("pruned", str(reason))
     except UserError as error:
         return Outcome("failed", "; ".join(error.lines))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plugin may leave; the other jobs stay
         log.error("the run failed: %s", reason_of(error), exc_info=error)
         return Outcome("failed", reason_of(error))
     return Outcome("done")

@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from tsmtl.config.errors import Interrupted, raise_interrupted
+from tsmtl.config.errors import Interrupted, raise_interrupted, reason_of
 from tsmtl.run_job import run_job
-from tsmtl.sweep.job import Job
+from tsmtl.sweep.job import Job, Outcome
 from tsmtl.sweep.process import OUTPUT
 
 
@@ -36,26 +36,38 @@ def main() -> None:
     try:
         while (message := inbox.next()) is not None:
             torch.set_num_threads(min(message["threads"], torch.get_num_threads()))
-            job = Job.from_message(message["job"])
-            with _printing_to(job):
-                outcome = run_job(job, tell)
+            outcome = _run(Job.from_message(message["job"]), tell)
             inbox.busy = False
             gc.collect()
-            tell({"event": "ended", "status": outcome.status, "reason": outcome.reason})
-            if outcome.status == "cut":
+            # What failed on a GPU may have left it unusable for this process.
+            leaves = outcome.status == "cut" or (outcome.status == "failed" and torch.cuda.is_initialized())
+            tell({"event": "ended", "status": outcome.status, "reason": outcome.reason, "leaves": leaves})
+            if leaves:
                 break
     except Interrupted:  # between two jobs: nothing is lost
         return
+
+
+def _run(job: Job, tell: Callable[[dict[str, Any]], None]) -> Outcome:
+    try:
+        with _printing_to(job):
+            return run_job(job, tell)
+    except OSError as error:  # its folder cannot be made
+        return Outcome("failed", reason_of(error))
 
 
 def _line_of_our_own() -> Callable[[dict[str, Any]], None]:
     """Keep standard output for messages; what a plugin prints goes to standard error."""
     line = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # last words of a process that crashes
 
     def tell(message: dict[str, Any]) -> None:
-        line.write(json.dumps(message) + "\n")
-        line.flush()
+        try:
+            line.write(json.dumps(message) + "\n")
+            line.flush()
+        except BrokenPipeError:  # the sweep has died: no reason for the job to fail
+            os._exit(1)
 
     return tell
 

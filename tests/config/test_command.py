@@ -219,6 +219,21 @@ def test_names_of_columns_need_no_quotes_of_hydras_own(compose, argument, value)
     assert getattr(settings.data, argument.partition("=")[0].removeprefix("data.")) == value
 
 
+@pytest.mark.parametrize(
+    ("typed", "quoted"),
+    [
+        ("best_model_path=m/{job}.pt", "++best_model_path='m/{job}.pt'"),
+        ("best_model_path=${model}/m.pt", "++best_model_path=${model}/m.pt"),
+        ("hydra.sweep.subdir={hash}", "hydra.sweep.subdir='{hash}'"),
+        ("data.path=a=b.npz,c d.npz,é.npz", "++data.path='a=b.npz',c d.npz,'é.npz'"),
+        ("data.path=choice(a=1,b)", "++data.path=choice(a=1,b)"),
+        ("data.path='a,b','c'", "++data.path='a,b','c'"),
+    ],
+)
+def test_values_of_a_sweep_may_have_any_signs(typed, quoted):
+    assert prepare_arguments(["-m", typed])[1] == quoted
+
+
 def test_a_comma_in_a_path_still_sweeps_with_the_flag_for_it():
     assert prepare_arguments(["-m", "data.path=a.npz,b.npz"])[1] == "++data.path=a.npz,b.npz"
 

@@ -16,7 +16,8 @@ _FREE_TEXT = re.compile(  # keys whose value is any text
     r"|^data\.(entity|time|time_format|separator|name))$"
 )
 _NAMES = re.compile(r"^data\.(channels|columns|condition|class_bin_names)$")  # keys whose value is a list of any texts
-_PLAIN_VALUE = re.compile(r"[\w/\\.:+%*@?$ {}|-]*", re.ASCII)  # what Hydra's grammar takes without quotes
+_PLAIN = r"[\w/\\.:+%*@?$ |-]*"  # what Hydra's grammar takes without quotes
+_PLAIN_VALUE = re.compile(rf"({_PLAIN}|\$\{{{_PLAIN}\}})*", re.ASCII)
 
 
 def prepare_arguments(arguments: list[str]) -> list[str]:
@@ -50,7 +51,7 @@ def prepare_arguments(arguments: list[str]) -> list[str]:
             elif _NAMES.search(key) and (bare := re.fullmatch(r"\[([^\[\]'\"]*)\]", value)):
                 value = "[" + ",".join(_quoted(name.strip(), False) for name in bare[1].split(",")) + "]"
             prepared.append(f"++{key}={value}")
-        elif key in ("hydra.run.dir", "hydra.sweep.dir"):
+        elif key in ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"):
             prepared.append(f"{key}={_quoted(argument.partition('=')[2], sweeping)}")
         else:
             prepared.append(argument)
@@ -61,9 +62,15 @@ def prepare_arguments(arguments: list[str]) -> list[str]:
 
 
 def _quoted(value: str, sweeping: bool) -> str:
-    """Quote a path or name with signs that Hydra's grammar would take for its own, such as ``=``, ``#`` or a comma."""
-    if _PLAIN_VALUE.fullmatch(value) or value[:1] in ("'", '"') or (sweeping and "," in value):
+    """Quote a path or name with signs that Hydra's grammar would take for its own, such as ``=``, ``#`` or a comma.
+
+    In a sweep a comma parts values, each quoted by itself.
+    """
+    if _PLAIN_VALUE.fullmatch(value) or value[:1] in ("'", '"'):
         return value
+    if sweeping and "," in value:
+        grammar = any(sign in value for sign in "()[]'\"")  # choice(a,b), a list, or quoted already
+        return value if grammar else ",".join(_quoted(one, False) for one in value.split(","))
     return "'" + value.replace("'", r"\'") + "'"
 
 

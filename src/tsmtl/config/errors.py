@@ -61,7 +61,7 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: Exception | SystemExit) -> str:
     """Say in one line why a run failed."""
     if isinstance(error, OSError) and error.filename:
         return f"cannot write {error.filename} ({error.strerror})"

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from tsmtl.config.launcher_settings import LauncherSettings
 from tsmtl.config.location import config_dir
 from tsmtl.config.model_settings import FAMILIES
 from tsmtl.config.run_settings import TASKS, PretrainSettings, RunSettings
@@ -41,8 +42,13 @@ def help_text(name: str) -> str:
     lines.append(_data_block())
     trainer = {"default": (TrainerSettings, _defaults("trainer/default"))}
     lines.append(_block("The training", _rows(trainer, prefix="trainer.")))
+    lines.append(_block("A sweep (-m)", _rows(_launcher(), prefix="hydra.launcher.")))
     lines.append(_MORE)
     return "".join(lines)
+
+
+def _launcher() -> dict[str, tuple[type[Section], dict[str, Any]]]:
+    return {"tsmtl": (LauncherSettings, _defaults("hydra/launcher/tsmtl")["launcher"])}
 
 
 def sister_help_text(name: str, about: str, file: str, sections: Mapping[str, type[Section]]) -> str:

@@ -23,8 +23,19 @@ def without_places(flat: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def sha256_of_values(*values: Any) -> str:
-    """Give the SHA-256 of plain values, 64 hexadecimal digits; the order of keys does not matter."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    """Give the SHA-256 of plain values, 64 hexadecimal digits.
+
+    The order of keys does not matter, nor whether a whole number is written as a float.
+    """
+    return hashlib.sha256(json.dumps(_one_form(values), sort_keys=True).encode()).hexdigest()
+
+
+def _one_form(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _one_form(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_one_form(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:

@@ -14,36 +14,44 @@ from tsmtl.report.drawing import BLUE, DPI, ORANGE, dress, plain, style
 
 Points = Sequence[tuple[Sequence[str], float]]
 MOST_SETTINGS = 8
+MOST_COLUMNS = 3
+MOST_TICKS = 8  # values of a number that are named one by one
+MOST_LETTERS = 32  # below a panel, that need not be turned
 WIDE = 10.0  # largest over smallest value from which an axis is logarithmic
 
 
-def draw_sweep(path: Path, keys: Sequence[str], points: Points, score: str, higher_is_better: bool) -> None:
-    """Draw a panel for each setting, and one for all: a heat map of two, parallel coordinates of more.
+def draw_sweep(path: Path, keys: Sequence[str], points: Points, best: float, score: str) -> None:
+    """Draw a panel for each setting, and one for all: a heat map of two, parallel coordinates of more, below.
 
     Args:
         path: The file.
         keys: The settings that were swept, the seed aside.
-        points: Values of the settings, as typed, and score of each job.
+        points: Values of the settings, and score, of each job; those of the best settings first.
+        best: Score of the best settings, over their seeds the mean.
         score: Name of the score.
-        higher_is_better: Which way.
     """
-    points = [point for point in points if math.isfinite(point[1])]
-    keys, together = keys[:MOST_SETTINGS], len(keys) > 1
-    panels = len(keys) + together
-    columns = min(panels, 3)
+    keys = keys[:MOST_SETTINGS]
+    panels = len(keys) + (len(keys) == 2)  # of two settings, the heat map beside them
+    columns = min(panels, MOST_COLUMNS)
     rows = -(-panels // columns)
+    below = len(keys) > 2
     with style():
-        figure = Figure(figsize=(4.6 * columns, 3.6 * rows), layout="constrained")
-        axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+        figure = Figure(figsize=(4.6 * columns, 3.4 * (rows + below) + 0.4), layout="constrained")
+        grid = figure.add_gridspec(rows + below, columns)
         for i, key in enumerate(keys):
-            _against(axes[i], key, [(values[i], y) for values, y in points], score, higher_is_better)
-        if together and len(keys) == 2:
-            _heat_map(figure, axes[2], keys, points, score)
-        elif together:
-            _parallel(figure, axes[len(keys)], keys, points, score)
-        for ax in axes[panels:]:
-            ax.set_visible(False)
+            ax = figure.add_subplot(grid[divmod(i, columns)])
+            _against(ax, key, [(values[i], y) for values, y in points], best, score)
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+        if len(keys) == 2:
+            _heat_map(figure, figure.add_subplot(grid[0, 2]), keys, points, score)
+        elif below:
+            _parallel(figure, figure.add_subplot(grid[rows, :]), keys, points, score)
         figure.savefig(path, dpi=DPI)
+
+
+def _short(text: str, most: int = 16) -> str:
+    """Give a value as a label: of a long one its two ends."""
+    return plain(text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}")
 
 
 def _numbers(values: Sequence[str]) -> list[float] | None:
@@ -66,7 +74,7 @@ def _is_wide(numbers: Sequence[float]) -> bool:
     return min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE
 
 
-def _against(ax: Axes, key: str, points: Sequence[tuple[str, float]], score: str, higher_is_better: bool) -> None:
+def _against(ax: Axes, key: str, points: Sequence[tuple[str, float]], best: float, score: str) -> None:
     numbers = _numbers([x for x, _ in points])
     names = _in_order([x for x, _ in points])
     places = [float(names.index(x)) for x, _ in points] if numbers is None else numbers
@@ -75,16 +83,21 @@ def _against(ax: Axes, key: str, points: Sequence[tuple[str, float]], score: str
     levels = sorted(set(places))
     means = [float(np.mean([y for x, y in zip(places, scores, strict=True) if x == level])) for level in levels]
     if len(levels) < len(places):
-        line = "-" if numbers is not None else ""  # nothing lies between two names
-        ax.plot(levels, means, line, marker="_", markersize=14, color=BLUE, linewidth=1, label="mean")
-    best = int(np.argmax(scores) if higher_is_better else np.argmin(scores))
-    ax.scatter(places[best], scores[best], s=60, facecolors="none", edgecolors=ORANGE, linewidths=2, label="best")
-    if numbers is None:
-        ax.set_xticks(range(len(names)), [plain(name) for name in names], rotation=20 if len(names) > 3 else 0)
-    elif _is_wide(numbers):
+        line = "none" if numbers is None else "-"  # nothing lies between two names
+        ax.plot(levels, means, linestyle=line, marker="_", markersize=14, color=BLUE, linewidth=1, label="mean")
+    ax.scatter(places[0], best, s=60, facecolors="none", edgecolors=ORANGE, linewidths=2, label="best settings")
+    if numbers is not None and _is_wide(numbers):
         ax.set_xscale("log")
-    dress(ax, key, key, score)
-    ax.legend(frameon=False, fontsize=8)
+    if numbers is None or len(names) <= MOST_TICKS:
+        _name_ticks(ax, levels, names)
+        ax.margins(x=0.12)
+    dress(ax, "", key, score)
+
+
+def _name_ticks(ax: Axes, places: Sequence[float], names: Sequence[str]) -> None:
+    shown = [_short(name) for name in names]
+    ax.set_xticks(places, shown, rotation=20 if sum(map(len, shown)) > MOST_LETTERS else 0)
+    ax.minorticks_off()
 
 
 def _heat_map(figure: Figure, ax: Axes, keys: Sequence[str], points: Points, score: str) -> None:
@@ -100,28 +113,31 @@ def _heat_map(figure: Figure, ax: Axes, keys: Sequence[str], points: Points, sco
             if not math.isnan(means[row, column]):
                 colour = "white" if means[row, column] < middle else "black"
                 ax.text(column, row, f"{means[row, column]:.3g}", ha="center", va="center", color=colour, fontsize=8)
-    ax.set_xticks(range(len(across)), [plain(v) for v in across], rotation=20 if len(across) > 3 else 0)
-    ax.set_yticks(range(len(up)), [plain(v) for v in up])
-    dress(ax, "both, mean of the jobs", keys[0], keys[1], grid=False)
-    figure.colorbar(image, ax=ax, label=plain(score))
+    _name_ticks(ax, range(len(across)), across)
+    ax.set_yticks(range(len(up)), [_short(v) for v in up])
+    dress(ax, "", keys[0], keys[1], grid=False)
+    figure.colorbar(image, ax=ax, label=plain(f"mean {score}"))
 
 
 def _parallel(figure: Figure, ax: Axes, keys: Sequence[str], points: Points, score: str) -> None:
     colours = Normalize(min(y for _, y in points), max(y for _, y in points))
     cmap = matplotlib.colormaps["viridis"]
     heights = [_heights([values[i] for values, _ in points]) for i in range(len(keys))]
-    for n, (_, y) in enumerate(points):
+    for n, (_, y) in reversed(list(enumerate(points))):  # the best last
         ax.plot(range(len(keys)), [h[n] for h in heights], color=cmap(colours(y)), alpha=0.7, linewidth=1)
+    ax.plot(range(len(keys)), [h[0] for h in heights], color=ORANGE, linewidth=2.5)
     for i in range(len(keys)):
         names = _in_order([values[i] for values, _ in points])
         ends = (names[0], names[-1]) if len(names) > 1 else (names[0], "")
-        ax.annotate(plain(ends[0]), (i, -0.04), ha="center", va="top", fontsize=8)
-        ax.annotate(plain(ends[1]), (i, 1.04), ha="center", va="bottom", fontsize=8)
+        ax.annotate(_short(ends[0]), (i, -0.04), ha="center", va="top", fontsize=8)
+        ax.annotate(_short(ends[1]), (i, 1.04), ha="center", va="bottom", fontsize=8)
         ax.axvline(i, color="black", linewidth=0.6)
-    ax.set_xticks(range(len(keys)), [plain(key) for key in keys], rotation=20)
+    ax.set_xticks(range(len(keys)), [plain(key) for key in keys])
     ax.set_yticks([])
     ax.set_ylim(-0.14, 1.14)
-    dress(ax, "all settings, a line for each job", "", "", grid=False)
+    ax.margins(x=0.08)
+    ax.spines[:].set_visible(False)
+    dress(ax, "all settings, the best in orange", "", "", grid=False)
     figure.colorbar(matplotlib.cm.ScalarMappable(colours, cmap), ax=ax, label=plain(score))
 
 

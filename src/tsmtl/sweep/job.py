@@ -1,10 +1,12 @@
 """One job of a sweep: checked settings, and the folder that is its own."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tsmtl.config.arguments import GROUPS
 from tsmtl.config.identity import PLACES, sha256_of_values, without_places
 from tsmtl.config.schema import Settings, check
 
@@ -14,7 +16,7 @@ class Job:
     """A run that a sweep asks for.
 
     Attributes:
-        swept: The settings that tell it from the other jobs, as typed: value by key.
+        swept: The settings that tell it from the other jobs, value by key.
         flat: All settings, as composed.
         typed: Keys that the user gave.
         choices: Chosen file of each config group.
@@ -78,6 +80,28 @@ class Job:
         return cls(**{**message, **places, "typed": frozenset(message["typed"])})
 
 
+def value_of(flat: Mapping[str, Any], key: str, typed: str = "") -> str:
+    """Give a setting as text in one form, however it was typed.
+
+    Args:
+        flat: All settings.
+        key: Of the setting, dotted.
+        typed: Its value as typed; given for a group chosen by the name of a file, and where there is no such setting.
+    """
+    value: Any = flat
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return typed
+        value = value[part]
+    if key in GROUPS and isinstance(value, Mapping):
+        return typed or str(value.get("source", ""))
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a job ended.
@@ -90,3 +114,8 @@ class Outcome:
 
     status: str
     reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """Status and reason, for people."""
+        return ": ".join(filter(None, [self.status if not self.reason.startswith(self.status) else "", self.reason]))

@@ -12,10 +12,11 @@ from filelock import FileLock, Timeout
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.config.command import forget_sweep
+from tsmtl.config.comparability import why_not_comparable
 from tsmtl.config.errors import Interrupted, SweepError, UserError
 from tsmtl.config.launcher_settings import LauncherSettings
 from tsmtl.config.logs import set_up_logs
-from tsmtl.report.sweep_table import lines_of
+from tsmtl.report.sweep_table import lines_of, terminal_width
 from tsmtl.sweep.job import Job, Outcome
 from tsmtl.sweep.plan import Planned, plan
 from tsmtl.sweep.pool import Follower, Pool
@@ -23,9 +24,11 @@ from tsmtl.sweep.progress import Progress
 from tsmtl.sweep.record import read_record, record_of
 from tsmtl.sweep.results import results_of
 from tsmtl.sweep.summary import conclude
+from tsmtl.sweep.tables import JOBS
 
 log = logging.getLogger(__name__)
 LOCK = "sweep.lock"
+MOST_NAMED = 5  # jobs in the last line
 
 
 class Runner(Protocol):
@@ -55,7 +58,10 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, runner
     folder.mkdir(parents=True, exist_ok=True)
     with alone_with(folder):
         set_up_logs(folder)
+        if why := why_not_comparable([job.settings() for job in jobs]):
+            log.warning("%s", why)
         planned = plan(jobs, folder)
+        _settle(planned)
         to_run = [one.job for one in planned if is_left(one, settings.retry_failed)]
         _say_what_is_left(planned, len(to_run), folder)
         gpu = any(job.flat.get("device") == "cuda" for job in jobs)
@@ -76,13 +82,23 @@ def fail_for(bad: Sequence[tuple[str, Outcome]], total: int) -> None:
         SweepError: If there are any.
     """
     if bad:
-        said = "; ".join(f"job ({name}): {outcome.reason}" for name, outcome in bad)
-        raise SweepError(f"{len(bad)} of {total} jobs failed: {said}")
+        said = [f"job ({name}): {outcome.reason}" for name, outcome in bad[:MOST_NAMED]]
+        if len(bad) > MOST_NAMED:
+            said.append(f"and {len(bad) - MOST_NAMED} more, see {JOBS}")
+        raise SweepError(f"{len(bad)} of {total} jobs failed: {'; '.join(said)}")
 
 
 def is_left(one: Planned, retry_failed: bool) -> bool:
     """Say whether a job is to be run: it is new or cut, or failed and asked for again."""
     return one.status in ("new", "cut", "pruned") or (one.status == "failed" and retry_failed)
+
+
+def _settle(planned: Sequence[Planned]) -> None:
+    """Let the records of jobs whose process died behind its work, but before it said so, say that they are done."""
+    for one in planned:
+        record = None if one.status != "done" or one.job.folder is None else read_record(one.job.folder)
+        if record is not None and record.status != "done":
+            record.ended(Outcome("done")).write()
 
 
 def _say_what_is_left(planned: Sequence[Planned], to_run: int, folder: Path) -> None:
@@ -97,7 +113,7 @@ def _show(planned: Sequence[Planned]) -> None:
     forget_sweep()
     names = {"new": "to run", "cut": "to go on", "pruned": "to go on", "done": "done", "failed": "failed"}
     rows = [{"job": one.job.name, "state": names[one.status], "": one.reason} for one in planned]
-    sys.stdout.write("\n".join([*lines_of(rows, most=len(rows)), ""]))
+    sys.stdout.write("\n".join([*lines_of(rows, most=len(rows), width=terminal_width()), ""]))
 
 
 def run_jobs(

@@ -3,16 +3,18 @@
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tsmtl.config.errors import UserError
+from tsmtl.config.identity import sha256_of_values, without_places
 from tsmtl.sweep.job import Job
-from tsmtl.sweep.record import JobRecord, read_record, records_in
+from tsmtl.sweep.record import JobRecord, checkpoint_hash, read_record, records_in
 
 log = logging.getLogger(__name__)
-MOST_LETTERS = 100  # of the settings in a folder's name
+MOST_BYTES = 120  # of the settings in a folder's name; file systems end at 255
 
 
 @dataclass(frozen=True)
@@ -42,37 +44,49 @@ class Plan:
         self._known: dict[str, list[JobRecord]] = {}
         self._hashes: dict[str, str | None] = {}
         self._taken: set[Path] = set()
+        self._found: dict[Path, str] = {}
         for record in records_in(folder):
-            self._known.setdefault(record.key, []).append(record)
+            self._known.setdefault(_hash(record.settings), []).append(record)
             self._taken.add(record.folder)
 
     def place(self, job: Job) -> Planned:
-        """Give a job its folder: that of the same settings and data, or a new one.
+        """Give a job its folder: that of the same settings, data and pretrained checkpoint, or a new one.
 
         Args:
             job: Without a folder.
         """
-        folder = self.folder / self._name(job)
-        since = read_record(folder)  # of another process, or made since this plan began
-        known = self._known.setdefault(job.key, [])
-        if since is not None and since.key == job.key and all(record.folder != folder for record in known):
+        own = self.folder / self._name(job)
+        known = self._known.setdefault(_hash(job.flat), [])
+        since = read_record(own)  # of another process, or made since this plan began
+        if since is not None and since.key == job.key and all(record.folder != own for record in known):
             known.append(since)
-        for record in known:
+        for record in sorted(known, key=lambda record: record.key != job.key):
+            if self._found.get(record.folder, job.key) != job.key:  # of the same content, and another job's already
+                continue
             record = read_record(record.folder) or record
-            if record.data is None or record.data == self._data_hash(job):
+            if self._is_of(job, record):
+                self._found[record.folder] = job.key
                 ended = record.status if record.status in ("failed", "pruned") else "cut"
-                status = "done" if record.done else ended
-                return Planned(self._at(job, record.folder), status, record.reason)
-            log.info("%s: the data is not what it was in %s; the job is a new one", job.name, record.folder)
-        folder, again = self.folder / self._name(job), 1
+                return Planned(self._at(job, record.folder), "done" if record.done else ended, record.reason)
+            if record.key == job.key:
+                log.info("%s: a new job, since files are not what they were in %s", job.name, record.folder)
+        folder, again = own, 1
         while folder in self._taken or (folder / "last.pt").exists() or (folder / "summary.json").exists():
             again += 1
-            folder = self.folder / f"{self._name(job)}_{again}"
+            folder = own.with_name(f"{own.name}_{again}")
         self._taken.add(folder)
         return Planned(self._at(job, folder), "new")
 
     def _at(self, job: Job, folder: Path) -> Job:
         return replace(job, folder=folder, sweep=self.folder.absolute())
+
+    def _is_of(self, job: Job, record: JobRecord) -> bool:
+        """Say whether a record of the same settings is that of a job: of the same files, or of the same content."""
+        own = record.key == job.key
+        if record.data is None:  # it never came to read them
+            return own
+        now = [self._data_hash(job), checkpoint_hash(job.flat)]
+        return all(a == b or (own and a is None) for a, b in zip(now, [record.data, record.start], strict=True))
 
     def _data_hash(self, job: Job) -> str | None:
         """Hash the data as it is now; None where it cannot be read, which the run will say."""
@@ -89,8 +103,14 @@ class Plan:
         return self._hashes[asked]
 
     def _name(self, job: Job) -> str:
-        said = re.sub(r"[^\w.=+-]+", "-", "_".join(f"{k}={v}" for k, v in job.swept.items()))[:MOST_LETTERS]
+        said = re.sub(r"[^\w.=+-]+", "-", "_".join(f"{k}={v}" for k, v in job.swept.items())).strip("-")
+        said = said.encode()[:MOST_BYTES].decode(errors="ignore")
         return job.subdir.replace("{settings}", said or "job").replace("{hash}", job.key[:8])
+
+
+def _hash(flat: Mapping[str, Any]) -> str:
+    """Hash what decides a result beside the content of files."""
+    return sha256_of_values(without_places(flat))
 
 
 def plan(jobs: Sequence[Job], folder: Path) -> list[Planned]:
@@ -101,11 +121,11 @@ def plan(jobs: Sequence[Job], folder: Path) -> list[Planned]:
         folder: The sweep's folder.
     """
     book, planned = Plan(folder), list[Planned]()
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     for job in jobs:
         if job.key in seen:
-            log.warning("%s: the same as %s; run once", job.name, seen[job.key])
+            log.warning("%s: asked for twice; run once", job.name)
             continue
-        seen[job.key] = job.name
+        seen.add(job.key)
         planned.append(book.place(job))
     return planned

@@ -11,6 +11,7 @@ from tsmtl.config.errors import FailedError
 from tsmtl.sweep.job import Job, Outcome
 from tsmtl.sweep.process import Event, WorkerProcess
 
+MOST_STARTS = 3  # of one process, in a row, that fail before it is up
 GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # without any of them, Linux has no GPU that PyTorch could use
 
 
@@ -44,13 +45,14 @@ class Pool:
         self.slots = n_jobs if n_jobs is not None or _may_have(gpu) else self.cores
         self._events: queue.Queue[tuple[WorkerProcess, Event | None]] = queue.Queue()
         self._workers: dict[int, WorkerProcess] = {}
+        self._failed_starts = 0
 
     def run(self, jobs: Iterator[Job], follower: Follower) -> None:
         """Run all jobs, asking for the next one when a process is free.
 
         Raises:
             KeyboardInterrupt: If a signal came; the jobs under way have written their state.
-            FailedError: If a process cannot even start.
+            FailedError: If processes cannot even start.
         """
         try:
             self._run(jobs, follower)
@@ -60,6 +62,8 @@ class Pool:
             for worker in self._workers.values():
                 worker.wait()
             raise
+        for worker in self._workers.values():
+            worker.let_go()
         for worker in self._workers.values():
             worker.close()
 
@@ -72,15 +76,18 @@ class Pool:
             if event is None:
                 self._dead(worker, follower, go_on=more)
                 continue
-            if event["event"] == "ready" and self.slots is None:
-                self.slots = event["gpus"] or self.cores
-                for slot in range(1, self._processes()):
-                    self._start(slot)
+            if event["event"] == "ready":
+                self._failed_starts = 0
+                if self.slots is None:
+                    self.slots = event["gpus"] or self.cores
+                    for slot in range(1, self._processes()):
+                        self._start(slot)
             elif event["event"] == "ended":
+                worker.leaves = event["leaves"]
                 follower.ended(worker.finished(), worker.slot, Outcome(event["status"], event["reason"]))
-            elif event["event"] != "ready" and worker.job is not None:
+            elif worker.job is not None:
                 follower.event(worker.job, worker.slot, event)
-            if worker.job is None and more:
+            if worker.job is None and more and not worker.leaves:
                 job = next(jobs, None)
                 more = job is not None
                 if job is not None:
@@ -101,7 +108,9 @@ class Pool:
         reason = worker.cause_of_death()
         worker.close()
         if not worker.ready:
-            raise FailedError(f"a process of the sweep could not start: {reason}")
+            self._failed_starts += 1
+            if self._failed_starts == MOST_STARTS:
+                raise FailedError(f"a process of the sweep could not start: {reason}")
         if worker.job is not None:
             follower.ended(worker.finished(), worker.slot, Outcome("killed", reason))
         if go_on:

@@ -29,16 +29,19 @@ class WorkerProcess:
     Attributes:
         job: What it is doing, or None.
         ready: Whether it has started.
+        leaves: Whether it has said that it takes no more jobs.
     """
 
     def __init__(self, slot: int, events: "queue.Queue[tuple[WorkerProcess, Event | None]]") -> None:
-        self.slot, self.ready = slot, False
+        self.slot, self.ready, self.leaves = slot, False, False
         self.job: Job | None = None
+        self._printed = 0  # bytes that earlier processes printed in the job's folder
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         # A waiting OpenMP thread soon gives its core back; see tsmtl.train.
-        environment = {"GOMP_SPINCOUNT": "1000", **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        environment = {"GOMP_SPINCOUNT": "1000", **os.environ, "PYTHONPATH": path}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tsmtl.sweep_worker", str(slot)],
+            [sys.executable, "-P", "-m", "tsmtl.sweep_worker", str(slot)],  # -P: looks for modules where we do
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -55,13 +58,16 @@ class WorkerProcess:
         with self._process.stdout as lines:
             for line in lines:
                 self.ready = True
-                events.put((self, json.loads(line)))
+                with suppress(ValueError):  # half a line: it was killed while it wrote
+                    events.put((self, json.loads(line)))
         self._process.wait()
         events.put((self, None))
 
     def give(self, job: Job, threads: int) -> None:
         """Give it a job."""
         self.job = job
+        output = self._output()
+        self._printed = output.stat().st_size if output is not None and output.exists() else 0
         self._send({"job": job.message(), "threads": threads})
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -78,11 +84,15 @@ class WorkerProcess:
         assert job is not None, "only a job ends"
         return job
 
-    def close(self) -> None:
-        """Let it end; there is nothing more to do."""
+    def let_go(self) -> None:
+        """Tell it that there is nothing more to do."""
         assert self._process.stdin is not None, "asked for above"
         with suppress(BrokenPipeError):  # it has died
             self._process.stdin.close()
+
+    def close(self) -> None:
+        """Wait for its end, which comes by itself when there is nothing more to do."""
+        self.let_go()
         self._reader.join()
         self._errors.close()
 
@@ -110,9 +120,12 @@ class WorkerProcess:
     def _last_words(self) -> str:
         self._errors.seek(0)
         text = self._errors.read()
-        output = None if self.job is None or self.job.folder is None else Path(self.job.folder) / OUTPUT
+        output = self._output()
         if output is not None and output.exists():
-            text += output.read_bytes()
+            text += output.read_bytes()[self._printed :]
         lines = [line.strip() for line in text.decode(errors="replace").splitlines() if line.strip()]
         fatal = [line for line in lines if line.startswith("Fatal Python error")]
         return (fatal or lines or [""])[-1]
+
+    def _output(self) -> Path | None:
+        return None if self.job is None or self.job.folder is None else self.job.folder / OUTPUT

@@ -61,7 +61,7 @@ class Progress:
         elif outcome.status == "pruned":
             log.info("%s (%s): pruned, %s", number, job.name, outcome.reason)
         else:
-            log.error("%s (%s): %s: %s", number, job.name, outcome.status, outcome.reason)
+            log.error("%s (%s): %s", number, job.name, outcome.words)
 
     def _close(self, slot: int) -> None:
         if slot in self._bars:

@@ -1,8 +1,9 @@
 """``job.json``: what a job's folder says of the job, for the sweep that comes again."""
 
+import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class JobRecord:
         status: ``cut`` until it has ended otherwise; see :class:`tsmtl.sweep.job.Outcome`.
         reason: Why it ended so.
         data: SHA-256 of its data; None where it never came to read it.
+        start: SHA-256 of the checkpoint that it is fine-tuned from; None where it starts from none.
+        typed: Keys that the user gave.
         trial: Number of the trial of a search, or None.
     """
 
@@ -39,12 +42,14 @@ class JobRecord:
     status: str = "cut"
     reason: str = ""
     data: str | None = None
+    start: str | None = None
+    typed: list[str] = field(default_factory=list)
     trial: int | None = None
 
     @property
     def done(self) -> bool:
         """Whether the run was finished, tested and reported."""
-        return (self.folder / SUMMARY).exists()
+        return self.summary() is not None
 
     def ended(self, outcome: Outcome) -> "JobRecord":
         """Give the record of the job's end."""
@@ -87,8 +92,19 @@ def record_of(job: Job) -> JobRecord:
         dict(job.flat),
         monitor,
         monitors(settings.task, settings.data)[monitor],
+        start=checkpoint_hash(job.flat),
+        typed=sorted(job.typed),
         trial=None if job.search is None else job.search["trial"],
     )
+
+
+def checkpoint_hash(flat: Mapping[str, Any]) -> str | None:
+    """Give the SHA-256 of the checkpoint that a job is fine-tuned from; None where it has none, or none is there."""
+    path = flat.get("pretrained_path")
+    try:
+        return None if path is None else hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def read_record(folder: Path) -> JobRecord | None:

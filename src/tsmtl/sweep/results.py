@@ -1,16 +1,20 @@
 """What came of a sweep: a row for each job of its folder, and for the repetitions with other seeds together."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tsmtl.config.identity import PLACES
+from tsmtl.sweep.job import value_of
 from tsmtl.sweep.record import JobRecord, records_in
 from tsmtl.sweep.statistics import Spread, spread
 
 SEED = "seed"  # an axis of its own: repetitions, among which nothing is chosen
+DATA = "data sha256"  # an axis where the same settings met different files
 
 
 @dataclass(frozen=True)
@@ -19,15 +23,17 @@ class JobResult:
 
     Attributes:
         record: The job.
+        name: Its folder, within the sweep's.
         status: How it ended; ``cut`` where it has not.
         values: What tells it from the others: value by key.
         metrics: ``val/<task>/<metric>`` at the best epoch, and ``test/<task>/<metric>``.
         score: The score by which it was judged, on val; NaN without one.
         best_epoch: The epoch of it; None without one.
-        seconds: Of the whole run, in its last process; NaN without.
+        seconds: Of training, in all its processes; NaN without.
     """
 
     record: JobRecord
+    name: str
     status: str
     values: Mapping[str, str]
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -36,14 +42,17 @@ class JobResult:
     seconds: float = math.nan
 
     @property
-    def name(self) -> str:
-        """The folder's name."""
-        return self.record.folder.name
+    def but_seed(self) -> tuple[tuple[str, str], ...]:
+        """Values that repetitions with other seeds share."""
+        return tuple((key, value) for key, value in self.values.items() if key != SEED)
 
 
 @dataclass(frozen=True)
 class Results:
-    """The jobs of a sweep's folder, the best first, those without a score last.
+    """The jobs of a sweep's folder, the best settings first, those without a score last.
+
+    Where seeds are swept, settings are ranked by their mean over the seeds, those with a job that is not done behind
+    the others; a seed is never ranked.
 
     Attributes:
         jobs: A row each.
@@ -59,62 +68,99 @@ class Results:
 
     @property
     def best(self) -> JobResult | None:
-        """The best job; None where there is none, or they cannot be compared."""
+        """The best job, of several seeds the first; None where there is none, or they cannot be compared."""
         first = next(iter(self.jobs), None)
         return None if self.monitor is None or first is None or math.isnan(first.score) else first
 
-    @cached_property
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics of any job."""
+        return list(dict.fromkeys(name for job in self.jobs for name in job.metrics))
+
+    @property
     def over_seeds(self) -> list[tuple[Mapping[str, str], dict[str, Spread]]]:
-        """Settings but the seed, with the spread of every metric and of the score; empty where no seed is swept."""
+        """Settings but the seed, in order, with the spread of the score and every metric; empty without a swept seed.
+
+        Counts the jobs that are done; a metric that one of them does not have is left out.
+        """
         if SEED not in self.keys:
             return []
-        groups: dict[tuple[tuple[str, str], ...], list[JobResult]] = {}
+        done: dict[tuple[tuple[str, str], ...], list[JobResult]] = {}
         for job in self.jobs:
             if job.status == "done":
-                groups.setdefault(tuple((k, v) for k, v in job.values.items() if k != SEED), []).append(job)
-        found = []
-        for values, jobs in groups.items():
-            figures = [{**job.metrics, "score": job.score} for job in jobs]
-            names = [name for name in figures[0] if all(math.isfinite(f.get(name, math.nan)) for f in figures)]
-            found.append((dict(values), {name: spread([f[name] for f in figures]) for name in names}))
-        sign = -1 if self.higher_is_better else 1
-        return sorted(found, key=lambda group: sign * group[1]["score"].mean if "score" in group[1] else math.inf)
+                done.setdefault(job.but_seed, []).append(job)
+        return [(dict(values), dict(_spreads(jobs))) for values, jobs in done.items()]
+
+
+def _spreads(jobs: Sequence[JobResult]) -> Iterator[tuple[str, Spread]]:
+    figures = [{"score": job.score, **job.metrics} for job in jobs]
+    for name in figures[0]:
+        found = [figure.get(name, math.nan) for figure in figures]
+        if all(map(math.isfinite, found)):
+            yield name, spread(found)
 
 
 def results_of(folder: Path) -> Results:
     """Read the jobs of a sweep's folder."""
     records = list(records_in(folder))
-    keys = list(dict.fromkeys(key for record in records for key in record.swept))
-    jobs = [_row(record, keys) for record in records]
+    keys = differing_keys(records)
+    values = [{key: value_of(record.settings, key, record.swept.get(key, "")) for key in keys} for record in records]
+    files = ["+".join(digest[:8] for digest in (record.data, record.start) if digest) for record in records]
+    said = [tuple(found.values()) for found in values]
+    if len(set(said)) < len(set(zip(said, files, strict=True))):
+        keys.append(DATA)
+        values = [{**found, DATA: read} for found, read in zip(values, files, strict=True)]
+    jobs = [_row(record, folder, found) for record, found in zip(records, values, strict=True)]
     monitors = {record.monitor for record in records}
     higher = bool(records) and records[0].higher_is_better
-    sign = -1 if higher else 1
     if len(monitors) == 1:
-        jobs.sort(key=lambda job: (math.isnan(job.score), 0.0 if math.isnan(job.score) else sign * job.score))
+        jobs = _ranked(jobs, higher)
     return Results(jobs, keys, monitors.pop() if len(monitors) == 1 else None, higher)
 
 
-def _row(record: JobRecord, keys: Iterable[str]) -> JobResult:
-    values = {key: record.swept.get(key) or _said(record.settings, key) for key in keys}
+def _ranked(jobs: Sequence[JobResult], higher_is_better: bool) -> list[JobResult]:
+    groups: dict[tuple[tuple[str, str], ...], list[float]] = {}
+    for job in jobs:
+        groups.setdefault(job.but_seed, []).append(job.score)
+
+    def place(job: JobResult) -> tuple[Any, ...]:
+        scores = np.array(groups[job.but_seed])
+        known = scores[~np.isnan(scores)]
+        if math.isnan(job.score):
+            return (True, 0, 0.0, 0)
+        mean = float(known.mean())
+        return (False, len(known) < len(scores), -mean if higher_is_better else mean, int(job.record.settings[SEED]))
+
+    return sorted(jobs, key=place)
+
+
+def differing_keys(records: Sequence[JobRecord]) -> list[str]:
+    """Give the settings that users gave, now or before, and that are not the same in all jobs."""
+    given = dict.fromkeys(key for record in records for key in record.swept)
+    given |= dict.fromkeys(
+        key
+        for record in records
+        for key in record.typed
+        if key not in PLACES and key != "best_model_path" and not key.startswith("hydra")
+    )
+    return [
+        key
+        for key in given
+        if len({value_of(record.settings, key, record.swept.get(key, "")) for record in records}) > 1
+    ]
+
+
+def _row(record: JobRecord, folder: Path, values: Mapping[str, str]) -> JobResult:
+    name = str(record.folder.relative_to(folder))
     summary = record.summary()
     if summary is None:
-        return JobResult(record, record.status if record.status != "done" else "cut", values)
-    metrics = {k: _number(v) for k, v in summary["val"].items() if k.startswith("val/")}
+        return JobResult(record, name, record.status if record.status != "done" else "cut", values)
+    metrics = {key: _number(value) for key, value in summary["val"].items() if key.startswith("val/")}
     for task, found in summary["test"].items():
-        metrics |= {f"test/{task}/{k}": _number(v) for k, v in found.items() if not isinstance(v, dict | list)}
-    best = summary["best"]
-    return JobResult(
-        record, "done", values, metrics, _number(best["score"]), best["epoch"], _number(summary["seconds"]["all"])
-    )
+        metrics |= {f"test/{task}/{key}": _number(v) for key, v in found.items() if not isinstance(v, dict | list)}
+    best, seconds = summary["best"], _number(summary["seconds"]["training"])
+    return JobResult(record, name, "done", values, metrics, _number(best["score"]), best["epoch"], seconds)
 
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
-
-
-def _said(settings: Mapping[str, Any], key: str) -> str:
-    """Give the value of a dotted key of a job that did not have it typed."""
-    value: Any = settings
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return "" if value is None else str(value)

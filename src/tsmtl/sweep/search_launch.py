@@ -11,6 +11,7 @@ import optuna
 from optuna.distributions import check_distribution_compatibility
 
 from tsmtl.config.command import forget_sweep
+from tsmtl.config.comparability import why_not_searched
 from tsmtl.config.errors import UserError
 from tsmtl.config.identity import differences, without_places
 from tsmtl.config.logs import set_up_logs
@@ -75,6 +76,8 @@ def launch_search(
         _show(search.left, settings.n_trials)
         return
     set_up_logs(folder)
+    if not settings.objectives and (why := why_not_searched(example.settings(), list(space.distributions))):
+        log.warning("%s", why)
     if done := len(study.get_trials(deepcopy=False)):
         log.info("%s holds %d trials; %d of %d are left", folder, done, search.left, settings.n_trials)
     try:

@@ -1,13 +1,16 @@
 """The last words of a sweep: its table on the terminal, its files, and a link to its best model."""
 
+import math
 import os
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean
 
-from tsmtl.report.sweep_table import MAIN, figure, lines_of
+from tsmtl.report.sweep_table import MAIN, figure, lines_of, terminal_width
 from tsmtl.storage.whole import whole_file
+from tsmtl.sweep.job import Outcome
 from tsmtl.sweep.results import SEED, JobResult, Results
 from tsmtl.sweep.statistics import Spread
 from tsmtl.sweep.tables import JOBS, OVER_SEEDS, write_tables
@@ -25,33 +28,44 @@ def conclude(folder: Path, results: Results) -> None:
     paths = {"results": folder / JOBS}
     if results.over_seeds:
         paths["over seeds"] = folder / OVER_SEEDS
-    if results.monitor is not None and [key for key in results.keys if key != SEED]:
-        from tsmtl.report.sweep_picture import draw_sweep  # matplotlib is slow to import
-
-        scored = [job for job in results.jobs if job.status == "done"]
-        if len(scored) > 1:
-            axes = [key for key in results.keys if key != SEED]
-            points = [([job.values[key] for key in axes], job.score) for job in scored]
-            draw_sweep(folder / PICTURE, axes, points, results.monitor, results.higher_is_better)
-            paths["picture"] = folder / PICTURE
+    if _draw(folder / PICTURE, results):
+        paths["picture"] = folder / PICTURE
     if results.best is not None and _link(results.best, folder / BEST):
         paths["best model"] = folder / BEST
+    elif (folder / BEST).is_symlink():  # to what was the best before
+        (folder / BEST).unlink()
     width = max(map(len, paths))
     lines = ["", *_jobs(results), *_over_seeds(results), "", *(f"{n:<{width}}  {p}" for n, p in paths.items()), ""]
     sys.stdout.write("\n".join(lines))
     sys.stdout.flush()
 
 
+def _draw(path: Path, results: Results) -> bool:
+    """Draw the scores against the settings, where there is something to compare."""
+    axes = [key for key in results.keys if key != SEED]
+    jobs = [job for job in results.jobs if math.isfinite(job.score)]
+    if results.monitor is None or not axes or len(jobs) < 2:
+        return False
+    from tsmtl.report.sweep_picture import draw_sweep  # matplotlib is slow to import
+
+    best = fmean(job.score for job in jobs if job.but_seed == jobs[0].but_seed)  # over its seeds
+    draw_sweep(path, axes, [([job.values[key] for key in axes], job.score) for job in jobs], best, results.monitor)
+    return True
+
+
 def _jobs(results: Results) -> list[str]:
-    shown = [name for name in (results.jobs[0].metrics if results.jobs else ()) if _is_main(name, results)]
+    shown = [name for name in results.metrics if _is_main(name, results)]
     rows = []
     for job in results.jobs:
-        row = {"job": job.name} if not results.keys else dict(job.values)
-        row |= {results.monitor or job.record.monitor: figure(job.score)}
-        row |= {name: figure(job.metrics.get(name, float("nan"))) for name in shown}
-        row |= {"epoch": str(job.best_epoch or ""), "seconds": "" if job.score != job.score else f"{job.seconds:.1f}"}
-        rows.append(row | {"": job.status if job.status == "done" else f"{job.status}: {job.record.reason}"})
-    return lines_of(rows)
+        row = dict(job.values) if results.keys else {"job": job.name}
+        if results.monitor is None:
+            row["monitor"] = job.record.monitor
+        row[results.monitor or "score"] = figure(job.score)
+        row |= {name: figure(job.metrics.get(name, math.nan)) for name in shown}
+        row |= {"epoch": str(job.best_epoch or ""), "seconds": "" if math.isnan(job.seconds) else f"{job.seconds:.1f}"}
+        reason = "" if job.status == "done" else job.record.reason
+        rows.append(row | {"": Outcome(job.status, reason).words})
+    return lines_of(rows, width=terminal_width(), spare=[*shown, "epoch", "seconds"])
 
 
 def _is_main(name: str, results: Results) -> bool:
@@ -62,28 +76,34 @@ def _over_seeds(results: Results) -> list[str]:
     if not results.over_seeds:
         return []
     rows = [
-        {**values, "seeds": str(max(s.n for s in spreads.values())), **_cells(results, spreads)}
+        {**values, "seeds": str(max((s.n for s in spreads.values()), default=0)), **_cells(results, spreads)}
         for values, spreads in results.over_seeds
-        if spreads
     ]
-    return ["", "over seeds: mean, sd, 95 % interval of the mean", *lines_of(rows)]
+    spare = [name for name in results.metrics if _is_main(name, results)]
+    lines = lines_of(rows, width=terminal_width(), spare=spare)
+    return ["", "over seeds: mean, sd, 95 % interval of the mean", *lines]
 
 
 def _cells(results: Results, spreads: Mapping[str, Spread]) -> dict[str, str]:
-    names = {"score": results.monitor or "score"} | {name: name for name in spreads if _is_main(name, results)}
-    return {
-        said: f"{s.mean:.4g} ± {figure(s.sd) or '-'} [{figure(s.low)}, {figure(s.high)}]"
-        for name, said in names.items()
-        if (s := spreads.get(name)) is not None
-    }
+    names = {"score": results.monitor or "score"}
+    names |= {name: name for name in results.metrics if _is_main(name, results)}
+    return {said: "" if name not in spreads else _said(spreads[name]) for name, said in names.items()}
+
+
+def _said(s: Spread) -> str:
+    return f"{s.mean:.4g}" if s.n == 1 else f"{s.mean:.4g} ± {s.sd:.2g} [{s.low:.4g}, {s.high:.4g}]"
 
 
 def _link(best: JobResult, path: Path) -> bool:
     """Let ``path`` lead to the best job's model; a copy where links are not to be had."""
-    summary = best.record.summary()
-    model = None if summary is None else Path(summary["best_model_path"])
-    if model is None or not model.is_file():
+    summary, asked = best.record.summary(), best.record.settings["best_model_path"]
+    if summary is None:
         return False
+    model = best.record.folder / BEST if asked is None else Path(summary["best_model_path"])
+    if not model.is_file():
+        return False
+    if path.exists() and not path.is_symlink() and path.samefile(model):  # best_model_path named it
+        return True
     temporary = path.with_name(path.name + ".tmp")
     temporary.unlink(missing_ok=True)
     try:

@@ -20,7 +20,7 @@ def write_tables(folder: Path, results: Results) -> None:
     Raises:
         OSError: If the disk is full or not writable; the old files stay.
     """
-    metrics = list(dict.fromkeys(name for job in results.jobs for name in job.metrics))
+    metrics = results.metrics
     rows: list[dict[str, Any]] = []
     for job in results.jobs:
         about = {"job": job.name, "status": job.status, **job.values, "monitor": job.record.monitor}

@@ -1,0 +1,62 @@
+"""Whether scores of jobs can be compared."""
+
+import pytest
+
+from tsmtl.config.comparability import why_not_comparable, why_not_searched
+
+MEND = "; trainer.monitor=val/cls/macro_f1 does"
+
+
+@pytest.mark.parametrize(
+    ("common", "jobs", "said"),
+    [
+        (
+            [],
+            [["alpha=0.2"], ["alpha=0.8"]],
+            f"val/loss does not compare the jobs: alpha changes the loss itself{MEND}",
+        ),
+        ([], [["alpha=1"], ["alpha=1.0"]], None),
+        ([], [["lr=1e-3"], ["lr=1e-4"]], None),
+        (["trainer.monitor=val/cls/macro_f1"], [["alpha=0.2"], ["alpha=0.8"]], None),
+        (
+            ["trainer.monitor=val/cls/loss"],
+            [["trainer.regression_loss=mae"], ["trainer.regression_loss=mse"]],
+            None,
+        ),
+        (
+            ["trainer.monitor=val/reg/loss"],
+            [["trainer.regression_loss=mae"], ["trainer.label_smoothing=0.1"]],
+            "val/reg/loss does not compare the jobs: trainer.regression_loss changes the loss itself" + MEND,
+        ),
+        (
+            ["task=reg", "model=gru"],
+            [["trainer.huber_delta=2", "data.scale_target=none"], ["data.transform_target=log1p"]],
+            "val/loss does not compare the jobs: trainer.huber_delta, data.transform_target, data.scale_target change "
+            "the loss itself; trainer.monitor=val/reg/rmse does",
+        ),
+        (
+            ["model=gru"],
+            [["task=reg"], ["task=multi"]],
+            "val/loss does not compare the jobs: task changes the loss itself; trainer.monitor=val/reg/rmse does",
+        ),
+        (
+            ["model=gru"],
+            [["task=reg"], ["task=cls"]],
+            "val/loss does not compare the jobs: task changes the loss itself, and no metric is common to all of them",
+        ),
+        (
+            ["model=gru"],
+            [["trainer.monitor=val/loss"], ["trainer.monitor=val/cls/ece"]],
+            "trainer.monitor: jobs that are judged by val/loss, val/cls/ece cannot be ranked; take one for all",
+        ),
+    ],
+)
+def test_what_changes_the_loss_itself_is_named_with_its_mend(compose, common, jobs, said):
+    assert why_not_comparable([compose(*common, *job) for job in jobs]) == said
+
+
+def test_a_search_of_what_changes_the_loss_is_named_too(compose):
+    said = "val/loss does not compare the jobs: alpha changes the loss itself; trainer.monitor=val/cls/macro_f1 does"
+    assert why_not_searched(compose(), ["lr", "alpha"]) == said
+    assert why_not_searched(compose(), ["lr"]) is None
+    assert why_not_searched(compose("trainer.monitor=val/cls/auroc"), ["alpha"]) is None

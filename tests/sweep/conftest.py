@@ -1,0 +1,111 @@
+"""A model of the user's own that sweeps of these tests train: tiny, and able to fail in every way."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import Answer
+
+PLUGIN = """
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+import tsmtl.checkpoint.best
+import tsmtl.checkpoint.last
+import tsmtl.run
+import tsmtl.training.loop
+import tsmtl.training_run
+from torch import nn
+from tsmtl.models import Backbone, register_backbone
+
+tsmtl.run.draw_run = lambda *given: None  # pictures take longer than these trainings
+if os.environ.get("STATES") == "all":  # a state after every step, so that a kill costs no more than that
+    tsmtl.checkpoint.last.INTERVAL = tsmtl.checkpoint.last.SHARE = tsmtl.checkpoint.best.INTERVAL = 0
+run, train_epoch, where = tsmtl.training_run.Training.run, tsmtl.training.loop.train_epoch, []
+
+
+def noted_run(self, folder, *given):
+    where.append(folder.name)
+    return run(self, folder, *given)
+
+
+def noted_epoch(*given):
+    (result,) = [one for one in given if isinstance(one, tsmtl.training.loop.Fit)]
+    with open(os.environ["EPOCHS"], "a") as file:  # every epoch that is begun, of any process
+        file.write(f"{where[-1]} {len(result.history) + 1} {os.getpid()}\\n")
+    return train_epoch(*given)
+
+
+tsmtl.training_run.Training.run, tsmtl.training.loop.train_epoch = noted_run, noted_epoch
+
+
+@register_backbone("tiny")
+class Tiny(Backbone):
+    def __init__(self, input_size: int, width: int, trouble: str) -> None:
+        super().__init__()
+        self.layer, self.embed_dim, self.drop = nn.Linear(input_size, width), width, nn.Dropout(0.2)
+        self.trouble = "" if Path("healed").exists() else trouble
+        if self.trouble == "size":
+            raise ValueError("width: fits no input of this kind")
+
+    def forward(self, x, lengths=None):
+        embedding = self.drop(self.layer(x.mean(dim=2)))  # (N, E)
+        if not self.training:
+            return embedding
+        match self.trouble:
+            case "loss":
+                return embedding * float("nan")
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "crash":
+                ctypes.string_at(0)
+            case "raise":
+                raise LookupError("no such thing")
+            case "exit":
+                sys.exit("enough")
+            case "leave":
+                print("a last word")
+                os._exit(3)
+            case "print":
+                print("{\\"event\\": \\"ended\\"}")
+        return embedding
+"""
+SETTINGS = """\
+# @package _global_
+model: tiny
+plugins: [tiny_plugin]
+width: 4
+trouble: "no"
+num_epochs: 2
+batch_size: 16
+lr: 1.0e-2
+"""
+
+
+def write_series(path: Path, seed: int) -> None:
+    """Write 40 series (N, C, T) with a class and a number."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(40, 2, 3)).astype(np.float32)
+    np.savez(path, X=x, y_cls=(x[:, 0, 0] > 0).astype(int), y_reg=3 * x[:, 1, 0])
+
+
+@pytest.fixture
+def own_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Arguments that train the tiny model on ``data.npz``; ``epochs`` in the test's folder lists every epoch begun."""
+    (tmp_path / "tiny_plugin.py").write_text(PLUGIN)
+    (tmp_path / "model").mkdir()
+    write_series(tmp_path / "data.npz", seed=0)
+    (tmp_path / "model" / "tiny.yaml").write_text(SETTINGS)
+    monkeypatch.setenv("EPOCHS", str(tmp_path / "epochs"))
+    return ["--config-dir", ".", "model=tiny", "data=npz", "data.path=data.npz", "device=cpu"]
+
+
+@pytest.fixture
+def sweep(own_model: list[str], tsmtl_train: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Run ``tsmtl-train -m`` on the tiny model with the sweep's folder ``s``."""
+    return lambda *arguments: tsmtl_train("-m", *own_model, "hydra.sweep.dir=s", *arguments)
