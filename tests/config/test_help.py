@@ -4,9 +4,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from tsmtl.config.help import help_text
+from tsmtl.config.launcher_settings import LAUNCHERS
 from tsmtl.config.location import config_dir
 from tsmtl.config.model_settings import FAMILIES
 from tsmtl.config.run_settings import TASKS, PretrainSettings, RunSettings
+from tsmtl.config.search_settings import SearchSettings
 from tsmtl.config.sources import SOURCES
 from tsmtl.config.trainer_settings import TrainerSettings
 
@@ -18,6 +20,8 @@ SECTIONS = [
     ("trainer/default", TrainerSettings, "trainer."),
     ("train", RunSettings, ""),
     ("train:pretrain", PretrainSettings, "pretrain."),
+    *[(f"hydra/launcher/{name}", section, "hydra.launcher.") for name, section in LAUNCHERS.items()],
+    ("hydra/sweeper/tsmtl_optuna", SearchSettings, "hydra.sweeper."),
 ]
 
 
@@ -28,7 +32,7 @@ def test_every_key_of_every_yaml_file_is_in_the_schema_and_in_the_help(file, sec
     if "defaults" in content and not group and file != "train":  # a known set over the file that it names first
         content = OmegaConf.merge(OmegaConf.load(config_dir() / f"data/{content.defaults[0]}.yaml"), content)
     optional = {key for key, field in section.model_fields.items() if not field.is_required()}
-    keys = set(content[group] if group else content) - {"defaults", "hydra", "pretrain"} - optional
+    keys = set(content[group] if group else content) - {"defaults", "hydra", "pretrain", "_target_"} - optional
     assert keys == set(section.model_fields) - optional
     for key in keys - ({"model", "task", "source"} if not group else set()):
         assert f"\n  {prefix}{key} " in TEXT
