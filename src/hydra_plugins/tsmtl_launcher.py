@@ -1,4 +1,4 @@
-"""Launcher of sweeps on this machine; what it does stands in :mod:`tsmtl.sweep`.
+"""Launchers of sweeps, on this machine and on clusters; what it does stands in :mod:`tsmtl.sweep`.
 
 Hydra finds launchers in this namespace alone, and imports them at every start: the rest of tsmtl only when used.
 """
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from tsmtl.sweep.job import Job
-    from tsmtl.sweep.launch import Runner
+    from tsmtl.sweep.runners import Runner
 
 
 class TsmtlLauncher(Launcher):
@@ -23,17 +23,31 @@ class TsmtlLauncher(Launcher):
 
     Args:
         settings: What stands under ``hydra.launcher``.
+
+    Attributes:
+        name: What ``hydra/launcher`` says.
     """
 
+    name = "tsmtl"
+
     def __init__(self, **settings: Any) -> None:
-        self.settings = settings
+        self.settings: Any = OmegaConf.to_container(OmegaConf.create(settings))  # lists and mappings as plain values
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what composes the jobs."""
+        """Keep what composes the jobs, and find where they are to run.
+
+        Raises:
+            UserError: If the launcher's settings are refused, or an extra is missing.
+        """
         from tsmtl.config.command import expect_sweep
+        from tsmtl.config.launcher_settings import launcher_settings
+        from tsmtl.sweep.runners import runner_maker
 
         self.hydra_context, self.config = hydra_context, config
         expect_sweep(config)
+        self.folder = Path(str(config.hydra.sweep.dir))
+        self.checked = launcher_settings(self.name, self.settings)
+        self.runner_maker = runner_maker(self.checked, self.folder)
 
     def make_runner(self, example: "Job", most: int) -> "Runner":
         """Make what runs the jobs of a search.
@@ -41,14 +55,8 @@ class TsmtlLauncher(Launcher):
         Args:
             example: One of them.
             most: Their number at most.
-
-        Raises:
-            UserError: If the launcher's settings are refused.
         """
-        from tsmtl.config.launcher_settings import launcher_settings
-        from tsmtl.sweep.pool import Pool
-
-        return Pool(launcher_settings(self.settings).n_jobs, most, None, example.flat.get("device") == "cuda")
+        return self.runner_maker(most, None, example.flat.get("device") == "cuda")
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Check all jobs, then run those that are left.
@@ -57,13 +65,23 @@ class TsmtlLauncher(Launcher):
             UserError: If the settings of any job are refused; no job has run.
             SweepError: If a job failed; the others are done.
         """
-        from tsmtl.config.launcher_settings import launcher_settings
         from tsmtl.sweep.composition import Composer
 
-        settings = launcher_settings(self.settings)
         jobs = Composer(self.hydra_context, self.config).jobs(job_overrides)
         gc.enable()  # off since the start
         from tsmtl.sweep.launch import launch  # numpy and more, not for a refusal
 
-        launch(jobs, settings, Path(str(self.config.hydra.sweep.dir)))
+        launch(jobs, self.checked, self.folder, self.runner_maker)
         return []
+
+
+class TsmtlSlurmLauncher(TsmtlLauncher):
+    """Runs the jobs of a sweep on a SLURM cluster."""
+
+    name = "tsmtl_slurm"
+
+
+class TsmtlRayLauncher(TsmtlLauncher):
+    """Runs the jobs of a sweep on a Ray cluster."""
+
+    name = "tsmtl_ray"

@@ -4,10 +4,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from tsmtl.config.help import help_text
-from tsmtl.config.launcher_settings import LauncherSettings
+from tsmtl.config.launcher_settings import LAUNCHERS
 from tsmtl.config.location import config_dir
 from tsmtl.config.model_settings import FAMILIES
 from tsmtl.config.run_settings import TASKS, PretrainSettings, RunSettings
+from tsmtl.config.search_settings import SearchSettings
 from tsmtl.config.sources import SOURCES
 from tsmtl.config.trainer_settings import TrainerSettings
 
@@ -19,7 +20,8 @@ SECTIONS = [
     ("trainer/default", TrainerSettings, "trainer."),
     ("train", RunSettings, ""),
     ("train:pretrain", PretrainSettings, "pretrain."),
-    ("hydra/launcher/tsmtl:launcher", LauncherSettings, "hydra.launcher."),
+    *[(f"hydra/launcher/{name}:launcher", section, "hydra.launcher.") for name, section in LAUNCHERS.items()],
+    ("hydra/sweeper/tsmtl_optuna", SearchSettings, "hydra.sweeper."),
 ]
 
 

@@ -124,7 +124,7 @@ def test_a_dry_run_and_a_refusal_write_nothing(sweep, tmp_path):
     ("arguments", "said"),
     [
         (["hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs: must be a whole number, at least 1 or null (got 0)"),
-        (["hydra.launcher.njobs=2"], "hydra.launcher.njobs: unknown setting; tsmtl-train --help lists those of hydra"),
+        (["hydra.launcher.njobs=2"], "hydra.launcher.njobs: unknown setting; did you mean 'hydra.launcher.n_jobs'?"),
         (["best_model_path=m.pt"], "best_model_path: 2 jobs would overwrite each other's m.pt; {job} in it stands for"),
     ],
 )

@@ -18,6 +18,7 @@ _FREE_TEXT = re.compile(  # keys whose value is any text
 _NAMES = re.compile(r"^data\.(channels|columns|condition|class_bin_names)$")  # keys whose value is a list of any texts
 _PLAIN = r"[\w/\\.:+%*@?$ |-]*"  # what Hydra's grammar takes without quotes
 _PLAIN_VALUE = re.compile(rf"({_PLAIN}|\$\{{{_PLAIN}\}})*", re.ASCII)
+_OPEN = ("hydra.launcher.sbatch", "hydra.sweeper.params")  # mappings that take any key, which Hydra refuses
 
 
 def prepare_arguments(arguments: list[str]) -> list[str]:
@@ -53,6 +54,8 @@ def prepare_arguments(arguments: list[str]) -> list[str]:
             prepared.append(f"++{key}={value}")
         elif key in ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"):
             prepared.append(f"{key}={_quoted(argument.partition('=')[2], sweeping)}")
+        elif key.startswith(_OPEN):
+            prepared.append(f"++{argument}")
         else:
             prepared.append(argument)
     place = "hydra.sweep.dir" if sweeping else "hydra.run.dir"
@@ -143,8 +146,12 @@ def hydra_line(error: Exception) -> str:
         options = list(error.options or [])
         if group and options:
             return f"{group}: must be one of {', '.join(options)} (got '{choice}'){did_you_mean(choice, options)}"
-    if match := re.search(r"Could not override '(hydra\.(launcher|sweeper)\.)(\w+)'", str(error)):
-        return f"{match[1]}{match[3]}: unknown setting; tsmtl-train --help lists those of {match[1][:-1]}"
+    if match := re.search(r"Could not override '(hydra\.launcher\.\w+)'", str(error)):
+        from tsmtl.config.launcher_settings import unknown_setting
+
+        return unknown_setting(match[1])
+    if match := re.search(r"Could not override '(hydra\.sweeper\.\w+)'", str(error)):
+        return f"{match[1]}: unknown setting; tsmtl-train --help lists those of hydra.sweeper"
     if "HydraConfig was not set" in str(error):
         return "settings: ${hydra:...} is for Hydra's own settings; without best_model_path the run folder is taken"
     return first_line(error)

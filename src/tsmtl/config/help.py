@@ -5,10 +5,11 @@ from typing import Any
 
 import yaml
 
-from tsmtl.config.launcher_settings import LauncherSettings
+from tsmtl.config.launcher_settings import LAUNCHERS
 from tsmtl.config.location import config_dir
 from tsmtl.config.model_settings import FAMILIES
 from tsmtl.config.run_settings import TASKS, PretrainSettings, RunSettings
+from tsmtl.config.search_settings import SearchSettings
 from tsmtl.config.section import Section, expectation
 from tsmtl.config.sources import SOURCES
 from tsmtl.config.trainer_settings import TrainerSettings
@@ -42,13 +43,13 @@ def help_text(name: str) -> str:
     lines.append(_data_block())
     trainer = {"default": (TrainerSettings, _defaults("trainer/default"))}
     lines.append(_block("The training", _rows(trainer, prefix="trainer.")))
-    lines.append(_block("A sweep (-m)", _rows(_launcher(), prefix="hydra.launcher.")))
+    launchers = {name: (c, _defaults(f"hydra/launcher/{name}")["launcher"]) for name, c in LAUNCHERS.items()}
+    title = f"Where the jobs of a sweep (-m) run, hydra/launcher={' | '.join(LAUNCHERS)}"
+    lines.append(_block(title, _rows(launchers, prefix="hydra.launcher.")))
+    search = {"tsmtl_optuna": (SearchSettings, _defaults("hydra/sweeper/tsmtl_optuna"))}
+    lines.append(_block("A search, hydra/sweeper=tsmtl_optuna", _rows(search, prefix="hydra.sweeper.")))
     lines.append(_MORE)
     return "".join(lines)
-
-
-def _launcher() -> dict[str, tuple[type[Section], dict[str, Any]]]:
-    return {"tsmtl": (LauncherSettings, _defaults("hydra/launcher/tsmtl")["launcher"])}
 
 
 def sister_help_text(name: str, about: str, file: str, sections: Mapping[str, type[Section]]) -> str:

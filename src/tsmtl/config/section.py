@@ -49,6 +49,8 @@ def _describe(annotation: Any, metadata: list[Any]) -> str:
             return "[" + ", ".join([_describe(element, [])] * sizes[0]) + "]"
         at_least = ", not empty" if any(isinstance(m, MinLen) for m in metadata) else ""
         return f"a list{at_least}, each {_describe(element, [])}"
+    if origin is dict:
+        return "{" + ", ".join(f"name: {_describe(value, [])}" for value in get_args(annotation)[1:]) + "}"
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return "{" + ", ".join(f"{key}: {expectation(field)}" for key, field in annotation.model_fields.items()) + "}"
     noun = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(annotation, "a value")

@@ -20,7 +20,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         OSError: With ``path`` as its file name, if the disk is full or not writable.
     """
     target = path.resolve()
-    temporary = target.with_name(target.name + ".tmp")  # a fixed name: a kill leaves one file, not one per try
+    temporary = temporary_of(target)
     file: IO[bytes] | None = None
     try:
         file = temporary.open("wb")
@@ -37,3 +37,8 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         if isinstance(error, OSError) and error.filename in (None, str(temporary)):  # not of what is read meanwhile
             raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say which file
         raise
+
+
+def temporary_of(path: Path) -> Path:
+    """Give where a file is written until it is whole; a fixed name: a kill leaves one file, not one per try."""
+    return path.with_name(path.name + ".tmp")

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from filelock import FileLock, Timeout
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -19,10 +18,11 @@ from tsmtl.config.logs import set_up_logs
 from tsmtl.report.sweep_table import lines_of, terminal_width
 from tsmtl.sweep.job import Job, Outcome
 from tsmtl.sweep.plan import Planned, plan
-from tsmtl.sweep.pool import Follower, Pool
+from tsmtl.sweep.pool import Follower
 from tsmtl.sweep.progress import Progress
 from tsmtl.sweep.record import read_record, record_of
 from tsmtl.sweep.results import results_of
+from tsmtl.sweep.runners import Runner, RunnerMaker
 from tsmtl.sweep.summary import conclude
 from tsmtl.sweep.tables import JOBS
 
@@ -31,21 +31,14 @@ LOCK = "sweep.lock"
 MOST_NAMED = 5  # jobs in the last line
 
 
-class Runner(Protocol):
-    """Runs jobs somewhere: :class:`tsmtl.sweep.pool.Pool` on this machine, others on a cluster."""
-
-    def run(self, jobs: Iterator[Job], follower: Follower) -> None:
-        """Run all jobs, asking for the next one when there is room, and tell the follower."""
-
-
-def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, runner: Runner | None = None) -> None:
+def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, make_runner: RunnerMaker) -> None:
     """Run the jobs of a sweep that are not done, show and write its results.
 
     Args:
         jobs: Checked, without folders.
         settings: The launcher's.
         folder: The sweep's folder.
-        runner: Where they run; None for processes of this machine.
+        make_runner: Makes what runs them.
 
     Raises:
         UserError: If another process is at this sweep.
@@ -65,7 +58,7 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, runner
         to_run = [one.job for one in planned if is_left(one, settings.retry_failed)]
         _say_what_is_left(planned, len(to_run), folder)
         gpu = any(job.flat.get("device") == "cuda" for job in jobs)
-        runner = runner or Pool(settings.n_jobs, len(jobs), len(to_run), gpu)
+        runner = make_runner(len(jobs), len(to_run), gpu)
         try:
             outcomes = run_jobs(runner, iter(to_run), len(to_run), folder)
         finally:
@@ -97,7 +90,7 @@ def _settle(planned: Sequence[Planned]) -> None:
     """Let the records of jobs whose process died behind its work, but before it said so, say that they are done."""
     for one in planned:
         record = None if one.status != "done" or one.job.folder is None else read_record(one.job.folder)
-        if record is not None and record.status != "done":
+        if record is not None and (record.status != "done" or record.half_written):
             record.ended(Outcome("done")).write()
 
 
@@ -157,7 +150,7 @@ class _Recorder:
         self.started, self.event, self._then, self._on_end = then.started, then.event, then, on_end
 
     def ended(self, job: Job, slot: int, outcome: Outcome) -> None:
-        if outcome.status == "killed" and job.folder is not None:
+        if outcome.status in ("killed", "cut") and job.folder is not None:
             (read_record(job.folder) or record_of(job)).ended(outcome).write()
         self._then.ended(job, slot, outcome)
         self._on_end(job, outcome)

@@ -4,6 +4,7 @@ import os
 import queue
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,10 +38,13 @@ class Pool:
             count: sums over other numbers of threads differ in the last bit.
         left: Jobs that are to run, or None.
         gpu: Whether jobs may use a GPU.
+        cores: To be divided; None: all that this process may use.
     """
 
-    def __init__(self, n_jobs: int | None, most: int | None, left: int | None, gpu: bool) -> None:
-        self.cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    def __init__(
+        self, n_jobs: int | None, most: int | None, left: int | None, gpu: bool, cores: int | None = None
+    ) -> None:
+        self.cores = cores or (len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
         self.most, self.left = most, left
         self.slots = n_jobs if n_jobs is not None or _may_have(gpu) else self.cores
         self._events: queue.Queue[tuple[WorkerProcess, Event | None]] = queue.Queue()
@@ -72,7 +76,7 @@ class Pool:
         for slot in range(self._processes() if more else 0):
             self._start(slot)
         while more or any(worker.job for worker in self._workers.values()):
-            worker, event = self._events.get()
+            worker, event = self._next_event()
             if event is None:
                 self._dead(worker, follower, go_on=more)
                 continue
@@ -93,6 +97,11 @@ class Pool:
                 if job is not None:
                     worker.give(job, self._threads())
                     follower.started(job, worker.slot)
+
+    def _next_event(self) -> tuple[WorkerProcess, Event | None]:
+        while True:
+            with suppress(queue.Empty):  # not every way to interrupt a thread wakes one that waits for ever
+                return self._events.get(timeout=1.0)
 
     def _processes(self) -> int:
         return min(self.slots or 1, *(n for n in (self.most, self.left) if n is not None), sys.maxsize)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tsmtl.storage.whole import whole_file
+from tsmtl.storage.whole import temporary_of, whole_file
 from tsmtl.sweep.job import Job, Outcome
 
 NAME = "job.json"
@@ -61,6 +61,11 @@ class JobRecord:
             return dict(json.loads((self.folder / SUMMARY).read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return None
+
+    @property
+    def half_written(self) -> bool:
+        """Whether a process died while it wrote the record anew; the old one is whole."""
+        return temporary_of(self.folder / NAME).exists()
 
     def write(self) -> None:
         """Write the record into the job's folder, which is made.

@@ -20,9 +20,10 @@ from tsmtl.config.search_settings import SearchSettings
 from tsmtl.config.words import must_be_one_of
 from tsmtl.sweep.composition import Composer
 from tsmtl.sweep.job import Job
-from tsmtl.sweep.launch import Runner, fail_for, run_jobs
+from tsmtl.sweep.launch import fail_for, run_jobs
 from tsmtl.sweep.pareto import conclude_front
 from tsmtl.sweep.results import SEED, results_of
+from tsmtl.sweep.runners import Runner
 from tsmtl.sweep.search import Search
 from tsmtl.sweep.search_space import Dimension, SearchSpace
 from tsmtl.sweep.study import FILES, open_study

@@ -1,0 +1,63 @@
+"""Where the jobs of a sweep run: processes of this machine, or a cluster."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from tsmtl.config.errors import UserError
+from tsmtl.config.launcher_settings import LauncherSettings, RaySettings, SlurmSettings
+from tsmtl.sweep.cluster import ClusterRunner
+from tsmtl.sweep.job import Job
+from tsmtl.sweep.pool import Follower, Pool
+
+
+class Runner(Protocol):
+    """Runs jobs somewhere."""
+
+    def run(self, jobs: Iterator[Job], follower: Follower) -> None:
+        """Run all jobs, asking for the next one when there is room, and tell the follower."""
+
+
+RunnerMaker = Callable[[int | None, int | None, bool], Runner]
+
+
+def runner_maker(settings: LauncherSettings, folder: Path) -> RunnerMaker:
+    """Find where the settings say that jobs run; nothing is written or started yet.
+
+    Args:
+        settings: The launcher's.
+        folder: The sweep's folder.
+
+    Returns:
+        What makes a runner from the number of jobs that the sweep has (None: unknown), the number that is left, and
+        whether they may use a GPU.
+
+    Raises:
+        UserError: If an extra is missing, or there is no such cluster here.
+    """
+    try:
+        if isinstance(settings, SlurmSettings):
+            from tsmtl.sweep.slurm import Slurm
+
+            slurm = Slurm(settings, folder.absolute())
+            return lambda most, left, gpu: ClusterRunner(slurm)
+        if isinstance(settings, RaySettings):
+            if settings.address is None:
+                keep_ray_private()
+            from tsmtl.sweep.ray_cluster import Ray
+
+            ray = Ray(settings)
+            return lambda most, left, gpu: ClusterRunner(ray)
+    except ModuleNotFoundError as error:
+        extra = "slurm" if isinstance(settings, SlurmSettings) else "ray"
+        raise UserError(f"{error.name} is missing: pip install 'tsmtl[{extra}]' brings it") from error
+    return lambda most, left, gpu: Pool(settings.n_jobs, most, left, gpu)
+
+
+def keep_ray_private() -> None:
+    """Let a Ray of our own tell nobody of it, and take no orders but ours; Ray reads this when it is imported."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":  # it would keep its own in the home folder
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
