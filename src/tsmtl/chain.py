@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,18 @@ from tsmtl.data.preparation import PER_STEP
 from tsmtl.models.backbone import Backbone
 from tsmtl.pretrained import Pretrained, read_pretrained
 from tsmtl.resume import SUMMARY, finished_summary, sha256_of
+from tsmtl.training.ranks import ALONE, Ranks
 
 log = logging.getLogger(__name__)
 
 
 def pretrain(
-    settings: Settings, folder: Path, tuned: Bundle, backbone: Backbone, train: Callable[[Settings, Path], Any]
+    settings: Settings,
+    folder: Path,
+    tuned: Bundle,
+    backbone: Backbone,
+    train: Callable[[Settings, Path], Any],
+    ranks: Ranks = ALONE,
 ) -> Pretrained:
     """Give the checkpoint of a pretraining, trained now unless the same one is there.
 
@@ -35,49 +42,64 @@ def pretrain(
         tuned: The data of the fine-tuning.
         backbone: One for the data of the fine-tuning.
         train: Trains in a run folder.
+        ranks: The processes that train together.
 
     Raises:
         UserError: If the data cannot be used, or is not of the fine-tuning's shape; before anything is trained.
         Interrupted: If a signal came; what was trained is kept.
     """
-    bundle = load_bundle(settings.data, settings.tasks)
+    bundle = ranks.together(lambda: load_bundle(settings.data, settings.tasks))
     any_length = backbone.takes_lengths and settings.data.scale != PER_STEP
     _check_same_input(bundle, tuned, any_length)
-    own = folder / identity(settings, bundle)
-    if _why_not_whole(own) is None:  # without a lock: the folder may be another user's
-        return _found(settings, own)
+    name = identity(settings, bundle)
+    own = ranks.from_first(lambda: folder / name)
+    if ranks.from_first(lambda: _why_not_whole(own)) is None:  # without a lock: the folder may be another user's
+        return _found(settings, own, ranks)
+    with ExitStack() as held:
+        ranks.from_first(lambda: held.enter_context(_locked(own)))
+        if ranks.from_first(lambda: _why_not_whole(own)) is None:  # the job that was waited for has made it
+            return _found(settings, own, ranks)
+        ranks.from_first(lambda: _clear_damage(own))
+        log.info("pretraining: task %s, in %s", settings.task.task, own)
+        try:
+            train(settings, own)
+        except Interrupted as stop:
+            said = f"{stop.word} while pretraining; the same command goes on from there"
+            raise Interrupted(stop.signum, said) from stop
+        log.info("fine-tuning:")
+    return ranks.from_first(lambda: read_pretrained(own / "best_model.pt", reused=False))
+
+
+@contextmanager
+def _locked(own: Path) -> Iterator[None]:
+    """Keep other jobs from the same pretraining; wait for one that is at it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        own.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(own.with_suffix(".lock"))
         lock.acquire(timeout=0)
     except Timeout:
         log.info("pretraining: another job is at it in %s; waiting for it", own)
         lock.acquire()
     except OSError as error:
-        raise UserError(f"pretrain.folder: cannot write {folder} ({error.strerror})") from error
+        raise UserError(f"pretrain.folder: cannot write {own.parent} ({error.strerror})") from error
     try:
-        if _why_not_whole(own) is None:  # the job that was waited for has made it
-            return _found(settings, own)
-        _clear_damage(own)
-        log.info("pretraining: task %s, in %s", settings.task.task, own)
-        train(settings, own)
-        log.info("fine-tuning:")
-    except Interrupted as stop:
-        raise Interrupted(stop.signum, f"{stop.word} while pretraining; the same command goes on from there") from stop
+        yield
     finally:
         lock.release()
-    return read_pretrained(own / "best_model.pt", reused=False)
 
 
-def _found(settings: Settings, own: Path) -> Pretrained:
+def _found(settings: Settings, own: Path, ranks: Ranks) -> Pretrained:
     log.info("pretraining: task %s, done before with these settings and data, in %s", settings.task.task, own)
-    return read_pretrained(own / "best_model.pt", reused=True)
+    return ranks.from_first(lambda: read_pretrained(own / "best_model.pt", reused=True))
 
 
-def found(settings: Settings, folder: Path) -> Pretrained | None:
+def found(settings: Settings, folder: Path, ranks: Ranks = ALONE) -> Pretrained | None:
     """Give the checkpoint of a finished pretraining, if it is there."""
-    own = folder / identity(settings, load_bundle(settings.data, settings.tasks))
-    return read_pretrained(own / "best_model.pt", reused=True) if _why_not_whole(own) is None else None
+    name = identity(settings, ranks.together(lambda: load_bundle(settings.data, settings.tasks)))
+    own = folder / name
+    return ranks.from_first(
+        lambda: read_pretrained(own / "best_model.pt", reused=True) if _why_not_whole(own) is None else None
+    )
 
 
 def _check_same_input(bundle: Bundle, tuned: Bundle, any_length: bool) -> None:

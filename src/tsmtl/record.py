@@ -25,6 +25,7 @@ from tsmtl.tracking.run_tracking import RunTracking, flat_settings
 from tsmtl.tracking.tracker import TrackedRun
 from tsmtl.tracking.trackers import TRACKERS
 from tsmtl.training.loop import Fit
+from tsmtl.training.ranks import ALONE, Ranks
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
             log.info("labels: %s (%s) of %s", name, instances.targets[name].key, said)
     parameters = sum(p.numel() for p in model.parameters())
     targets = ", ".join(f"{name} ({target.key})" for name, target in instances.targets.items())
-    log.info("model: %s, %s parameters, tasks %s, on %s", settings.model.model, f"{parameters:,}", targets, device)
+    on = str(device) if settings.run.devices == 1 else f"{settings.run.devices} x {device.type}"
+    log.info("model: %s, %s parameters, tasks %s, on %s", settings.model.model, f"{parameters:,}", targets, on)
 
 
 def labelled_shares(bundle: Bundle) -> dict[str, dict[str, float]]:
@@ -118,7 +120,12 @@ def draw_run(
 
 
 def tracking_of(
-    settings: Settings, folder: Path, data_sha256: str, goes_on: bool, history: list[dict[str, float]]
+    settings: Settings,
+    folder: Path,
+    data_sha256: str,
+    goes_on: bool,
+    history: list[dict[str, float]],
+    ranks: Ranks = ALONE,
 ) -> RunTracking:
     """Give the trackers that the settings name, none by default.
 
@@ -128,6 +135,7 @@ def tracking_of(
         data_sha256: Hash of the data.
         goes_on: Whether an earlier process began the run.
         history: The epochs so far, a list that grows.
+        ranks: The processes that train together, of which rank 0 tells trackers.
     """
     tags = {
         "folder": str(folder.absolute()),
@@ -137,7 +145,8 @@ def tracking_of(
         "version": tsmtl.__version__,
     }
     run = TrackedRun(folder.absolute(), settings.sweep, flat_settings(settings.flat), tags, goes_on)
-    return RunTracking({name: TRACKERS[name] for name in settings.trainer.tracker}, run, history)
+    names = settings.trainer.tracker if ranks.first else []
+    return RunTracking({name: TRACKERS[name] for name in names}, run, history)
 
 
 def versions() -> dict[str, str]:

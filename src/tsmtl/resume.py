@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 
 from tsmtl.checkpoint.last import NAME, read_last
@@ -139,17 +138,3 @@ def _shown(value: Any) -> str:
     if value is UNSET:
         return "not set"
     return "null" if value is None else str(value)
-
-
-def random_state(generator: torch.Generator) -> dict[str, Any]:
-    """Give the state of all random numbers of a run: order of batches, initial weights and dropout."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"generator": generator.get_state(), "cpu": torch.get_rng_state(), "cuda": cuda}
-
-
-def set_random_state(state: dict[str, Any], generator: torch.Generator) -> None:
-    """Put all random numbers back as :func:`random_state` found them."""
-    generator.set_state(state["generator"])
-    torch.set_rng_state(state["cpu"])
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from tsmtl.chain import found, pretrain
 from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
+from tsmtl.data.instances import Bundle
 from tsmtl.data.loading import load_bundle
 from tsmtl.destination import best_model_path
 from tsmtl.models.multitask import MultiTaskModel
@@ -36,6 +39,7 @@ from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.batches import Split
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.loop import Fit
+from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.seeding import seed_everything
 from tsmtl.training.watch import Watch
 from tsmtl.training_run import Training
@@ -68,68 +72,108 @@ class TrainingResult:
         }
 
 
-def run_training(asked: Settings, folder: Path, watch: Watch | None = None) -> TrainingResult:
+def run_training(asked: Settings, folder: Path, watch: Watch | None = None, ranks: Ranks = ALONE) -> TrainingResult:
     """Train, test and report; or go on with what the folder holds, if ``resume`` is true.
 
     Args:
         asked: Checked settings; a fine-tuning takes its architecture from the checkpoint.
-        folder: The run folder; made here, if the data and the model pass.
-        watch: Is told of the run's start and of every epoch.
+        folder: The run folder; made here, if the data and the model pass. That of rank 0 counts.
+        watch: Is told of the run's start and of every epoch; that of rank 0.
+        ranks: The processes that share the work, each of which calls this.
 
     Raises:
         UserError: If the data cannot be used, or contradicts the settings; nothing is written.
         NotFiniteError: If the loss stops being finite; the best checkpoint so far stays.
         Interrupted: If a signal came; ``last.pt`` holds the state, the best checkpoint stays.
+        RankLostError: If another rank has ended.
         OSError: If the disk is full; the best checkpoint stays.
     """
     began = time.perf_counter()
-    device = choose_device(asked.run.device, "device" in asked.typed)
-    import_plugins(asked.run.plugins)
-    stamp = stamp_of(folder)
-    state = saved_state(asked, folder)
-    if state is not None and (summary := finished_summary(folder)) is not None:
-        known = _start_still_there(asked)
+    device = ranks.use(ranks.together(lambda: choose_device(asked.run.device, "device" in asked.typed)))
+    ranks.together(lambda: import_plugins(asked.run.plugins))
+    folder, stamp, state, summary = ranks.from_first(lambda: _found_in(folder, asked))
+    if state is not None and summary is not None:
+        known = _start_still_there(asked, ranks)
         start = state["pretrained"] if known is None else known.identity
-        check_same(state, data_hash(load_bundle(asked.data, asked.tasks, asked.typed)), start, folder)
-        return _finished(asked, folder, summary)
-    pretrained = _what_to_start_from(asked, folder, device)
+        check_same(state, _loaded(asked, ranks)[1], start, folder)
+        return ranks.from_first(lambda: _finished(asked, folder, summary))
+    pretrained = _what_to_start_from(asked, folder, device, ranks)
     settings = asked if pretrained is None else pretrained.settings_of(asked)
-    bundle = load_bundle(settings.data, settings.tasks, settings.typed)
-    data, start = data_hash(bundle), None if pretrained is None else pretrained.identity
+    bundle, data = _loaded(settings, ranks)
+    start = None if pretrained is None else pretrained.identity
     if state is not None:
         check_same(state, data, start, folder)
     generator = seed_everything(settings.run.seed)
-    parts = assemble(settings, bundle, pretrained, device)
-    training = Training(settings, parts, generator, state)
-    best_path = best_model_path(asked, folder, None if pretrained is None else pretrained.path)
+    parts = ranks.together(lambda: assemble(settings, bundle, pretrained, device))
+    training = Training(settings, parts, generator, state, ranks)
+    best_path = ranks.from_first(
+        lambda: best_model_path(asked, folder, None if pretrained is None else pretrained.path)
+    )
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with alone_in(folder):
-        if stamp_of(folder) != stamp:
-            raise UserError(f"hydra.run.dir: another process has just trained in {folder}; give the command again")
-        if state is None:
-            clear(folder)
-        (folder / SUMMARY).unlink(missing_ok=True)  # this run is not finished
-        write_config(folder / "config.yaml", settings.flat, dict(asked.choices))
+    with ExitStack() as held:
+
+        def take() -> None:
+            held.enter_context(_taken(folder, stamp, state is None))
+            write_config(folder / "config.yaml", settings.flat, dict(asked.choices))
+
+        ranks.from_first(take)
         say_what_starts(settings, parts.bundle, parts.model, device)
         if pretrained is not None and parts.load_report is not None:
             say_what_was_loaded(parts.load_report, pretrained.overruled(asked))
         about = about_model(settings, parts.bundle, parts.features, parts.preparation, parts.tasks, data)
         identity = {"settings": asked.flat, "data": data, "pretrained": start}
-        with tracking_of(settings, folder, data, state is not None, training.result.history) as tracking:
+        with tracking_of(settings, folder, data, state is not None, training.result.history, ranks) as tracking:
             fitted = training.run(folder, best_path, about, identity, watch or Watch(), tracking.kept)
-            result = _test_and_report(settings, parts, fitted, folder, best_path, data, began)
+            parts.model.load_state_dict(fitted.best_state)
+            predictions = predict(parts.model, parts.tasks, parts.splits["test"], ranks)
+            result = ranks.from_first(
+                lambda: _test_and_report(settings, parts, fitted, predictions, folder, best_path, data, began)
+            )
             tracking.results(fitted.best.epoch, result.test, best_path)
         return result
 
 
+def _found_in(
+    folder: Path, asked: Settings
+) -> tuple[Path, tuple[int, int] | None, dict[str, Any] | None, dict[str, Any] | None]:
+    """Give the run folder, the stamp of what is in it, and state and summary that an earlier process left there."""
+    stamp, state = stamp_of(folder), saved_state(asked, folder)
+    return folder, stamp, state, None if state is None else finished_summary(folder)
+
+
+def _loaded(settings: Settings, ranks: Ranks) -> tuple[Bundle, str]:
+    """Load the data, which every rank reads itself; give it with its hash."""
+    bundle = ranks.together(lambda: load_bundle(settings.data, settings.tasks, settings.typed))
+    data = data_hash(bundle)
+    ranks.check_alike(data, "data.path: rank {rank} finds other data there than rank 0; all machines need the same")
+    return bundle, data
+
+
+@contextmanager
+def _taken(folder: Path, stamp: tuple[int, int] | None, anew: bool) -> Iterator[None]:
+    """Keep the run folder for this run, without what an earlier one left there that it would not go on with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder):
+        if stamp_of(folder) != stamp:
+            raise UserError(f"hydra.run.dir: another process has just trained in {folder}; give the command again")
+        if anew:
+            clear(folder)
+        (folder / SUMMARY).unlink(missing_ok=True)  # this run is not finished
+        yield
+
+
 def _test_and_report(
-    settings: Settings, parts: Parts, result: Fit, folder: Path, best_path: Path, data: str, began: float
+    settings: Settings,
+    parts: Parts,
+    result: Fit,
+    predictions: dict[str, ClassPrediction | NumberPrediction],
+    folder: Path,
+    best_path: Path,
+    data: str,
+    began: float,
 ) -> TrainingResult:
-    """Read the test split, once, with the best weights; write tables, pictures and, last, the summary."""
+    """Measure what the best weights predict for the test split; write tables, pictures and, last, the summary."""
     bundle = parts.bundle
-    parts.model.load_state_dict(result.best_state)
-    predictions = predict(parts.model, parts.tasks, parts.splits["test"])
     truth = truth_of(bundle, "test")
     test = {name: measure(parts.tasks[name], truth[name], prediction) for name, prediction in predictions.items()}
 
@@ -150,6 +194,7 @@ def _test_and_report(
         "parameters": sum(p.numel() for p in parts.model.parameters()),
         "seconds": {"training": result.seconds, "all": time.perf_counter() - began},
         "device": str(parts.splits["test"].device),
+        "devices": settings.run.devices,
         "threads": torch.get_num_threads(),
         "versions": versions(),
         "tasks": {name: task.state() for name, task in parts.tasks.items()},
@@ -161,12 +206,12 @@ def _test_and_report(
     return TrainingResult(folder, best_path, summary, parts.tasks)
 
 
-def _start_still_there(settings: Settings) -> Pretrained | None:
+def _start_still_there(settings: Settings, ranks: Ranks) -> Pretrained | None:
     """Give the checkpoint that a finished run would start from now; None where it starts from none, or it is gone."""
     if settings.pretraining is not None:
-        return found(settings.pretraining, Path(settings.pretrain.folder).expanduser())
+        return found(settings.pretraining, Path(settings.pretrain.folder).expanduser(), ranks)
     path = None if settings.run.pretrained_path is None else Path(settings.run.pretrained_path).expanduser()
-    return None if path is None or not path.exists() else read_pretrained(path)
+    return None if path is None else ranks.from_first(lambda: read_pretrained(path) if path.exists() else None)
 
 
 def _finished(settings: Settings, folder: Path, summary: dict[str, Any]) -> TrainingResult:
@@ -179,22 +224,27 @@ def _finished(settings: Settings, folder: Path, summary: dict[str, Any]) -> Trai
     return TrainingResult(folder, path, summary, tasks)
 
 
-def _what_to_start_from(settings: Settings, folder: Path, device: torch.device) -> Pretrained | None:
+def _what_to_start_from(settings: Settings, folder: Path, device: torch.device, ranks: Ranks) -> Pretrained | None:
     if settings.run.pretrained_path is not None:
-        return read_pretrained(Path(settings.run.pretrained_path).expanduser())
+        path = Path(settings.run.pretrained_path).expanduser()
+        return ranks.from_first(lambda: read_pretrained(path))
     if settings.pretraining is None:
         return None
     # What is wrong with the fine-tuning is said before the wait.
-    bundle = load_bundle(settings.data, settings.tasks, settings.typed)
-    model = assemble(settings, bundle, None, device).model
-    best_model_path(settings, folder, None)
+    bundle, _ = _loaded(settings, ranks)
+    model = ranks.together(lambda: assemble(settings, bundle, None, device)).model
+    ranks.from_first(lambda: best_model_path(settings, folder, None))
     kept = Path(settings.pretrain.folder).expanduser()
-    return pretrain(settings.pretraining, kept, bundle, model.backbone, run_training)
+
+    def train(settings: Settings, folder: Path) -> TrainingResult:
+        return run_training(settings, folder, ranks=ranks)
+
+    return pretrain(settings.pretraining, kept, bundle, model.backbone, train, ranks)
 
 
 def predict(
-    model: MultiTaskModel, tasks: dict[str, Task], split: Split
+    model: MultiTaskModel, tasks: dict[str, Task], split: Split, ranks: Ranks = ALONE
 ) -> dict[str, ClassPrediction | NumberPrediction]:
     """Predict for a split, by task."""
-    outputs = outputs_of(model, split)
+    outputs = outputs_of(model, split, ranks=ranks)
     return {name: task.decode(outputs[name].cpu().numpy()) for name, task in tasks.items()}

@@ -10,8 +10,8 @@ from filelock import FileLock, Timeout
 
 from tsmtl.config.errors import Interrupted, Pruned, UserError, reason_of
 from tsmtl.config.logs import close_logs, set_up_logs
+from tsmtl.devices import train_on_devices
 from tsmtl.resume import LOCK
-from tsmtl.run import run_training
 from tsmtl.sweep.job import Job, Outcome
 from tsmtl.sweep.record import JobRecord, read_record, record_of
 from tsmtl.training.loop import Row
@@ -53,7 +53,7 @@ def _outcome(job: Job, folder: Path, watch: "_JobWatch") -> Outcome:
     try:
         _wait_for_the_dying(folder)
         settings = job.settings()
-        run_training(replace(settings, run=settings.run.model_copy(update={"resume": True})), folder, watch)
+        train_on_devices(replace(settings, run=settings.run.model_copy(update={"resume": True})), folder, watch)
     except Interrupted as stop:
         return Outcome("cut", stop.word)
     except Pruned as reason:

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from tsmtl.config.torchrun import is_another
+
 if TYPE_CHECKING:
     from tsmtl.config.schema import Settings
     from tsmtl.run import TrainingResult
@@ -43,13 +45,15 @@ def _train(settings: "Settings", folder: Path) -> "TrainingResult":
     # A waiting OpenMP thread soon gives its core back: where another process wants it, the default is several times
     # slower, and where none does it is no faster (benchmarks/shared_core.py). Read when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    from tsmtl.run import run_training
+    from tsmtl.devices import train_on_devices
 
-    return run_training(settings, folder)
+    return train_on_devices(settings, folder)
 
 
 def _train_and_show(settings: "Settings", folder: Path) -> None:
     result = _train(settings, folder)
+    if is_another():
+        return
     from tsmtl.report.terminal import show_summary
 
     show_summary(result.tasks, result.test, {"run folder": result.folder, "best model": result.best_model_path})

@@ -1,4 +1,4 @@
-"""The training of a run, and what it keeps on disk: best checkpoint, history, and the state to go on from."""
+"""The training of a run: from its parts, or from the state that an earlier process left, to the end."""
 
 import logging
 import math
@@ -10,21 +10,20 @@ from typing import Any
 import torch
 
 from tsmtl.assembly import Parts, make_augmentation, make_sampler, truth_of
-from tsmtl.checkpoint.best import BestCheckpoint
-from tsmtl.checkpoint.last import NAME, LastState
 from tsmtl.config.errors import Interrupted, UserError
 from tsmtl.config.rules import monitors
 from tsmtl.config.schema import Settings
 from tsmtl.interruption import Interruption
-from tsmtl.report.files import HistoryFile
-from tsmtl.resume import random_state, set_random_state
+from tsmtl.run_files import NoFiles, RunFiles
 from tsmtl.tasks.measure import measure
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.embedded import embedded
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
 from tsmtl.training.optimizers import build_optimizer
+from tsmtl.training.ranks import Ranks
 from tsmtl.training.schedule import Schedule
+from tsmtl.training.seeding import random_numbers, set_random_numbers
 from tsmtl.training.watch import Watch
 from tsmtl.training.weight_average import WeightAverage
 
@@ -39,26 +38,29 @@ class Training:
         parts: The parts of the run.
         generator: Draws the order of batches.
         earlier: State that an earlier process left, or None.
+        ranks: The processes that share the work.
 
     Raises:
         UserError: If the score that chooses the best epoch is not defined on the val split.
     """
 
     def __init__(
-        self, settings: Settings, parts: Parts, generator: torch.Generator, earlier: dict[str, Any] | None
+        self, settings: Settings, parts: Parts, generator: torch.Generator, earlier: dict[str, Any] | None, ranks: Ranks
     ) -> None:
-        self.settings, self.generator, self.goes_on = settings, generator, earlier is not None
+        self.settings, self.generator, self.goes_on, self.ranks = settings, generator, earlier is not None, ranks
         once = settings.run.freeze and not settings.data.augment  # changed inputs have other embeddings in every epoch
-        self.parts = _on_embeddings(parts) if once else parts
+        self.parts = _on_embeddings(parts, ranks) if once else parts
         self._truth = truth_of(parts.bundle, "val")
         trainer, model = settings.trainer, self.parts.model
         self.optimizer = build_optimizer(
             model.heads.parameters(), settings.model.lr, trainer, model.backbone.parameters()
         )
-        train = self.parts.splits["train"]
-        self.sampler, self.augmentation = make_sampler(settings, train), make_augmentation(settings, train)
-        self.schedule = Schedule(self.optimizer, trainer, settings.model.num_epochs, self.sampler.steps)
         self.average = None if trainer.weight_average is None else WeightAverage(model, trainer.weight_average)
+        train = self.parts.splits["train"]
+        self.sampler = make_sampler(settings, train)
+        augmentation = make_augmentation(settings, train)
+        self.train, self.augmentation = ranks.spread(model, train, augmentation, settings.run.seed)
+        self.schedule = Schedule(self.optimizer, trainer, settings.model.num_epochs, self.sampler.steps)
         higher_is_better = monitors(settings.task, settings.data)[trainer.monitor]
         best = BestEpoch(higher_is_better, trainer.early_stopping_patience, trainer.keep == "last")
         self.result = Fit(best)
@@ -70,21 +72,27 @@ class Training:
             self.schedule.load_state(earlier["schedule"])
             if self.average is not None:
                 self.average.load_state(earlier["average"])
-            set_random_state(earlier["random"], generator)
+            generator.set_state(earlier["random"]["order"])
+            set_random_numbers(earlier["random"])
+            ranks.set_own_random(earlier["random"]["ranks"])
             self.result = Fit.from_state(best, earlier["fit"], train.device)
 
     def validate(self) -> Row:
         """Measure the model, or its average, on the val split: losses and metrics by ``val/...`` name."""
         parts = self.parts
         val = parts.splits["val"]
-        outputs = outputs_of(parts.model if self.average is None else self.average.model, val)
-        with torch.inference_mode():
-            total, losses = parts.criterion(outputs, val.targets)
-        row = {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
-        for name, task in parts.tasks.items():
-            metrics = measure(task, self._truth[name], task.decode(outputs[name].cpu().numpy()))
-            row |= {f"val/{name}/{metric}": value for metric, value in metrics.items()}
-        return row
+        outputs = outputs_of(parts.model if self.average is None else self.average.model, val, ranks=self.ranks)
+
+        def measured() -> Row:
+            with torch.inference_mode():
+                total, losses = parts.criterion(outputs, val.targets)
+            row = {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
+            for name, task in parts.tasks.items():
+                metrics = measure(task, self._truth[name], task.decode(outputs[name].cpu().numpy()))
+                row |= {f"val/{name}/{metric}": value for metric, value in metrics.items()}
+            return row
+
+        return self.ranks.from_first(measured)  # the best epoch and the learning rate follow from it on all
 
     def run(
         self,
@@ -110,53 +118,50 @@ class Training:
             Interrupted: If a signal came; ``last.pt`` holds the state.
             OSError: If the disk is full; the old files stay.
         """
-        settings, parts, result = self.settings, self.parts, self.result
+        settings, parts, result, ranks = self.settings, self.parts, self.result, self.ranks
         num_epochs = settings.model.num_epochs
         if self.goes_on:
             log.info("resume: going on in %s after %d of %d epochs", folder, len(result.history), num_epochs)
-        best = BestCheckpoint(best_path)
-        last = LastState(folder / NAME, lambda: {**identity, **self._state()})
-        history = HistoryFile(folder / "metrics.csv")
-        history.restart(result.history)
 
-        def on_better(result: Fit) -> None:
-            found = {"state": result.best_state, "epoch": result.best.epoch, "score": result.best.score}
-            best.offer({**about, **found})
+        def collect() -> dict[str, Any]:
+            return {**identity, **self._state()}
+
+        files = RunFiles(folder, best_path, about, collect) if ranks.first else NoFiles(collect)
+        files.begin(result.history)
 
         def on_epoch(row: Row) -> None:
-            history.write(row)
-            best.tick()
-            watch.epoch_ends(row)
+            files.epoch(row)
+            ranks.from_first(lambda: watch.epoch_ends(row))
 
         def keep() -> None:
-            best.finish()  # first: what the state calls the best is then on disk
-            last.write()
+            files.keep()
             on_kept()
 
         def on_step() -> None:
-            if stop.signum is not None:
+            signum, due = ranks.agreed(stop.signum, files.due)
+            if signum is not None:
                 keep()
                 epoch = min(len(result.history) + 1, num_epochs)
                 raise Interrupted(
-                    stop.signum,
-                    f"{Interrupted(stop.signum).word} in epoch {epoch} of {num_epochs}; to go on, give the same "
+                    signum,
+                    f"{Interrupted(signum).word} in epoch {epoch} of {num_epochs}; to go on, give the same "
                     f"command hydra.run.dir={folder} resume=true",
                 )
-            if last.due:
+            if due:
                 keep()
 
         if result.best.epoch:
-            on_better(result)
+            files.better(result)
         try:
             with Interruption() as stop:
                 keep()
-                watch.starts(identity["data"], num_epochs, len(result.history))
+                ranks.from_first(lambda: watch.starts(identity["data"], num_epochs, len(result.history)))
                 fit(
                     parts.model,
                     parts.criterion,
                     self.optimizer,
                     self.schedule,
-                    parts.splits["train"],
+                    self.train,
                     self.validate,
                     result.best,
                     settings.trainer.monitor,
@@ -165,19 +170,20 @@ class Training:
                     self.generator,
                     settings.trainer.gradient_clip,
                     on_epoch,
-                    on_better,
+                    files.better,
                     on_step,
                     settings.trainer.unfreeze_at,
                     self.augmentation,
                     result,
                     self.average,
+                    ranks,
                 )
                 keep()
         except NotFiniteError:
-            last.path.unlink(missing_ok=True)  # going on would end the same way
+            files.forget()  # going on would end the same way
             raise
         finally:
-            best.finish()
+            files.finish()
             parts.model.reads_embeddings = False
         return result
 
@@ -188,13 +194,17 @@ class Training:
             "schedule": self.schedule.state(),
             "average": None if self.average is None else self.average.state(),
             "fit": self.result.state(),
-            "random": random_state(self.generator),
+            "random": {
+                "order": self.generator.get_state(),
+                **random_numbers(),
+                "ranks": self.ranks.own_random(),
+            },
         }
 
 
-def _on_embeddings(parts: Parts) -> Parts:
+def _on_embeddings(parts: Parts, ranks: Ranks) -> Parts:
     """Let the heads of a frozen backbone learn from embeddings made once, if they fit into memory."""
-    splits = embedded(parts.model, {name: parts.splits[name] for name in ("train", "val")})
+    splits = embedded(parts.model, {name: parts.splits[name] for name in ("train", "val")}, ranks)
     if splits is None:
         return parts
     parts.model.reads_embeddings = True

@@ -6,11 +6,14 @@ Exit codes: 0 done; 1 a run failed; 2 a setting or the data is wrong; 130 Ctrl-C
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 from tsmtl.config.errors import FailedError, Interrupted, UserError, first_line, raise_interrupted
+from tsmtl.config.torchrun import is_another
 
 TRACEBACK = "TSMTL_TRACEBACK"  # in the environment: unexpected errors show theirs
+PATIENCE = 10.0  # seconds
 
 
 def answer(name: str, help_text: Callable[[str], str], work: Callable[[], None]) -> None:
@@ -51,6 +54,11 @@ def answer(name: str, help_text: Callable[[str], str], work: Callable[[], None])
 
 def leave(code: int, name: str, lines: list[str]) -> None:
     """Say the lines on stderr, and end the process."""
+    if is_another():
+        if code in (1, 2):  # torchrun ends all when one has ended: rank 0 shall say first why
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            time.sleep(PATIENCE)
+        sys.exit(code)
     for line in lines:
         sys.stderr.write(f"{name}: {line}\n")
     sys.exit(code)

@@ -4,17 +4,20 @@ import gc
 import logging
 import os
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsmtl.config.answer import answer, leave
 from tsmtl.config.arguments import GROUPS, hydra_line, plain_settings, prepare_arguments, typed_keys
-from tsmtl.config.errors import Interrupted, UserError, first_line, reason_of
+from tsmtl.config.errors import FailedError, Interrupted, UserError, first_line, reason_of
 from tsmtl.config.location import config_dir
 from tsmtl.config.logs import FILE_NAME, close_logs, set_up_logs
+from tsmtl.config.torchrun import is_another, with_devices
 
 if TYPE_CHECKING:  # hydra and pydantic take longer to import than some answers may take
     from omegaconf import DictConfig
@@ -46,10 +49,11 @@ def _run_through_hydra(name: str, job: "Callable[[Settings, Path], Any]") -> Non
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra raises instead of printing its own report
     try:
-        sys.argv[1:] = prepare_arguments(sys.argv[1:])
+        sys.argv[1:] = prepare_arguments(with_devices(sys.argv[1:]))
         _check_plain_run(sys.argv[1:])
         main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
-        main(_guarded(name, job))()
+        with _folder_of_rank_0_alone():
+            main(_guarded(name, job))()
     except UserError:
         forget_sweep()
         raise
@@ -60,6 +64,18 @@ def _run_through_hydra(name: str, job: "Callable[[Settings, Path], Any]") -> Non
         raise
     except OSError as error:  # runs answer for their own; this one is Hydra's, making the folder
         raise UserError(f"hydra.run.dir: cannot write {error.filename} ({error.strerror})") from error
+
+
+@contextmanager
+def _folder_of_rank_0_alone() -> Iterator[None]:
+    """Let Hydra make the folder that it insists on for the other ranks of torchrun where it is gone afterwards."""
+    if not is_another():
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="tsmtl-", ignore_cleanup_errors=True) as folder:
+        others = [argument for argument in sys.argv[1:] if not argument.startswith("hydra.run.dir=")]
+        sys.argv[1:] = [*others, f"hydra.run.dir={folder}/run"]
+        yield
 
 
 def _check_plain_run(arguments: list[str]) -> None:
@@ -109,11 +125,11 @@ def _guarded(name: str, job: "Callable[[Settings, Path], Any]") -> "Callable[[Di
         except BrokenPipeError:  # the reader of the summary, such as head, has seen enough
             raise
         except Exception as error:
-            hint = "" if isinstance(error, OSError) else f"; the traceback is in {folder / FILE_NAME}"
+            hint = "" if isinstance(error, OSError | FailedError) else f"; the traceback is in {folder / FILE_NAME}"
             log.error("the run failed: %s%s", reason_of(error), hint, exc_info=error)
             if sweeping:
                 raise
-            sys.exit(1)
+            leave(1, name, [])
 
     return task_function
 

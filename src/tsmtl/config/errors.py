@@ -40,6 +40,9 @@ class Interrupted(KeyboardInterrupt):
         self.signum = signum
         super().__init__(message or self.word)
 
+    def __reduce__(self) -> tuple[type["Interrupted"], tuple[int, str]]:
+        return type(self), (self.signum, str(self))  # for another process
+
     @property
     def word(self) -> str:
         """What happened, for messages."""
@@ -65,4 +68,6 @@ def reason_of(error: Exception | SystemExit) -> str:
     """Say in one line why a run failed."""
     if isinstance(error, OSError) and error.filename:
         return f"cannot write {error.filename} ({error.strerror})"
+    if isinstance(error, FailedError):
+        return str(error)
     return f"{type(error).__name__}: {first_line(error)}"

@@ -4,6 +4,8 @@ import logging
 import sys
 from pathlib import Path
 
+from tsmtl.config.torchrun import is_another
+
 FILE_NAME = "train.log"
 
 
@@ -48,6 +50,9 @@ def set_up_logs(folder: Path | None, console: bool = True) -> None:
         terminal = logging.StreamHandler(sys.stderr)
         terminal.setFormatter(OneLineFormatter())
         handlers.append(terminal)
+        if is_another():  # what the other ranks of torchrun would say, rank 0 says
+            terminal.setLevel(logging.CRITICAL)
+            folder = None
     if folder is not None:
         file = _RunLog(folder / FILE_NAME, delay=True, encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

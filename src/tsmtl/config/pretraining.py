@@ -12,7 +12,9 @@ from tsmtl.config.run_settings import TASKS, PretrainSettings
 # What says how this run is fine-tuned, where it goes, and what it starts from.
 _OWN = {"stage": "pretrain", "pretrained_path": None, "freeze": False, "best_model_path": None, "resume": True}
 _OWN_TRAINER = {"lr_backbone_factor": 1.0, "unfreeze_at": None}
-SHARED = frozenset({*_OWN, "pretrain", "device", "plugins", "model"})  # a pretraining has no own value of these
+SHARED = frozenset(
+    {*_OWN, "pretrain", "device", "devices", "plugins", "model"}
+)  # a pretraining has no own value of these
 DROPOUTS = frozenset({"dropout", "lstm_drop_out", "fc_drop_out"})  # how a backbone is trained, not what it is
 _KINDS = {"cls": ("cls",), "reg": ("reg",), "multi": ("cls", "reg", "cls_2")}
 

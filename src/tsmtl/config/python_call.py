@@ -6,6 +6,7 @@ from tsmtl.config.arguments import GROUPS, hydra_line, plain_settings, prepare_a
 from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
 from tsmtl.config.schema import Settings, check
+from tsmtl.config.torchrun import with_devices
 
 
 def settings_and_folder(arguments: list[str]) -> tuple[Settings, Path]:
@@ -25,7 +26,7 @@ def settings_and_folder(arguments: list[str]) -> tuple[Settings, Path]:
             raise UserError(f"{argument}: of Hydra's settings, Python takes hydra.run.dir=FOLDER alone")
     if flags := [argument for argument in arguments if argument.startswith("-")]:
         raise UserError(f"{flags[0]}: flags are for the command line; settings are written key=value")
-    return composed(arguments)
+    return composed(with_devices(arguments))
 
 
 def composed(arguments: list[str]) -> tuple[Settings, Path]:

@@ -245,6 +245,12 @@ def _changes_stand_once(data: DataSettings) -> list[str]:
     ]
 
 
+def _every_device_has_rows(run: RunSettings, model: ModelSettings) -> list[str]:
+    if run.devices <= model.batch_size:
+        return []
+    return [f"devices: share a batch, and must be batch_size at most (got {run.devices} and {model.batch_size})"]
+
+
 def _warmup_ends(model: ModelSettings, trainer: TrainerSettings) -> list[str]:
     if trainer.warmup_epochs < model.num_epochs:
         return []
@@ -284,6 +290,7 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (_last_epoch_waits_for_none, ("trainer",)),
     (_weights, ("task", "data", "trainer")),
     (_changes_stand_once, ("data",)),
+    (_every_device_has_rows, ("run", "model")),
     (_warmup_ends, ("model", "trainer")),
     (_trackers, ("trainer",)),
 ]

@@ -13,6 +13,7 @@ class RunSettings(Section):
 
     best_model_path: Text | None = Field(description="where the trained model is stored")
     device: Literal["cuda", "cpu"] = Field(description="where to train")
+    devices: Count = Field(description="processes that share each batch, a GPU or some of the CPU's cores each")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(description="of initial weights, order of batches and dropout")
     stage: Literal["train", "pretrain", "finetune"] = Field(
         description="which step of pretrain -> finetune this run is"

@@ -28,6 +28,9 @@ class Split(Protocol):
     def __len__(self) -> int:
         """N."""
 
+    def targets_of(self, rows: Tensor) -> dict[str, Tensor]:
+        """Give the targets of some instances, an index tensor on the device."""
+
     def batch(self, rows: Tensor) -> Batch:
         """Give input, lengths on the CPU (or None) and targets of some instances, an index tensor on the device."""
 
@@ -59,10 +62,13 @@ class TensorSplit:
         """Memory knows no neighbours."""
         return None
 
+    def targets_of(self, rows: Tensor) -> dict[str, Tensor]:
+        """Select rows, an index tensor on the device."""
+        return {task: target.index_select(0, rows) for task, target in self.targets.items()}
+
     def batch(self, rows: Tensor) -> Batch:
         """Select rows, an index tensor on the device; series are cut to the longest of the batch."""
-        x = self.x.index_select(0, rows)
-        targets = {task: target.index_select(0, rows) for task, target in self.targets.items()}
+        x, targets = self.x.index_select(0, rows), self.targets_of(rows)
         if self.lengths is None:
             return x, None, targets
         lengths = self.lengths.index_select(0, rows.cpu())

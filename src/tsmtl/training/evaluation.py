@@ -9,41 +9,46 @@ from torch import Tensor, nn
 from tsmtl.models.backbone import Backbone
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.training.batches import Split, in_order
+from tsmtl.training.ranks import ALONE, Ranks
 
 EVALUATION_BATCH = 256  # instances per pass without gradients
 
 
-def outputs_of(model: MultiTaskModel, split: Split, batch_size: int = EVALUATION_BATCH) -> dict[str, Tensor]:
-    """Give each task's outputs, (N, K) or (N, D), for all instances in order, in eval mode."""
+def outputs_of(
+    model: MultiTaskModel, split: Split, batch_size: int = EVALUATION_BATCH, ranks: Ranks = ALONE
+) -> dict[str, Tensor]:
+    """Give each task's outputs, (N, K) or (N, D), for all instances in order, in eval mode; each rank makes a share."""
     found: dict[str, Tensor] = {}
-    for at, part in _passes(model, split, batch_size):
+    own = ranks.share(len(split))
+    for at, part in _passes(model, split, own, batch_size):
         for task, rows in part.items():
-            _keep(found, task, rows, at, len(split))
-    return found
+            _keep(found, task, rows, at, own)
+    return ranks.whole(found, len(split))
 
 
-def embeddings_of(backbone: Backbone, split: Split, batch_size: int = EVALUATION_BATCH) -> Tensor:
-    """Give the embeddings (N, E) of all instances in order, in eval mode."""
+def embeddings_of(backbone: Backbone, split: Split, batch_size: int = EVALUATION_BATCH, ranks: Ranks = ALONE) -> Tensor:
+    """Give the embeddings (N, E) of all instances in order, in eval mode; each rank makes a share."""
     found: dict[str, Tensor] = {}
-    for at, part in _passes(backbone, split, batch_size):
-        _keep(found, "", part, at, len(split))
-    return found[""]
+    own = ranks.share(len(split))
+    for at, part in _passes(backbone, split, own, batch_size):
+        _keep(found, "", part, at, own)
+    return ranks.whole(found, len(split))[""]
 
 
-def _keep(found: dict[str, Tensor], name: str, rows: Tensor, at: int, n: int) -> None:
+def _keep(found: dict[str, Tensor], name: str, rows: Tensor, at: int, own: slice) -> None:
     """Copy rows to their place; parts kept one by one between the large tensors of passes would split the memory up."""
     if name not in found:
-        found[name] = rows.new_empty((n, *rows.shape[1:]))
+        found[name] = rows.new_empty((own.stop - own.start, *rows.shape[1:]))
     found[name][at : at + len(rows)] = rows
 
 
 @torch.inference_mode()
-def _passes(module: nn.Module, split: Split, batch_size: int) -> Iterator[tuple[int, Any]]:
+def _passes(module: nn.Module, split: Split, own: slice, batch_size: int) -> Iterator[tuple[int, Any]]:
     was_training = module.training
     module.eval()
     at = 0
-    for rows in in_order(len(split), batch_size, split.device):
-        x, lengths, _ = split.batch(rows)
+    for rows in in_order(own.stop - own.start, batch_size, split.device):
+        x, lengths, _ = split.batch(rows + own.start)
         yield at, module(x) if lengths is None else module(x, lengths)
         at += len(rows)
     module.train(was_training)

@@ -41,13 +41,17 @@ class LazySplit:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def targets_of(self, rows: Tensor) -> dict[str, Tensor]:
+        """Select rows, an index tensor on the device."""
+        return {task: target.index_select(0, rows) for task, target in self.targets.items()}
+
     def batch(self, rows: Tensor) -> Batch:
         """Read rows, an index tensor on the device; series are cut to the longest of the batch."""
         wanted = rows.cpu().numpy()
         self._read_ahead(wanted)
         lengths = None if self.lengths is None else self.lengths[wanted]
         x = torch.from_numpy(self.preparation.apply(self.x[self.rows[wanted]], lengths))
-        targets = {task: target.index_select(0, rows) for task, target in self.targets.items()}
+        targets = self.targets_of(rows)
         if lengths is None:
             return x.to(self.device), None, targets
         return x[:, :, : int(lengths.max())].to(self.device), torch.from_numpy(lengths), targets

@@ -18,6 +18,7 @@ from tsmtl.tasks.losses import Criterion
 from tsmtl.training.augmentation import Augmentation
 from tsmtl.training.batches import Split
 from tsmtl.training.best_epoch import BestEpoch
+from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
 from tsmtl.training.weight_average import WeightAverage
@@ -94,6 +95,7 @@ def fit(
     augmentation: Augmentation | None = None,
     result: Fit | None = None,
     average: WeightAverage | None = None,
+    ranks: Ranks = ALONE,
 ) -> Fit:
     """Train for ``num_epochs``, or until ``best`` runs out of patience.
 
@@ -120,6 +122,7 @@ def fit(
         augmentation: Changes each training batch.
         result: Where to go on from, with ``best`` in it; updated in place.
         average: Takes in the weights after every step; its weights are then the best epoch's.
+        ranks: The processes that share each batch.
 
     Raises:
         NotFiniteError: With epoch and step; the best epoch so far was given to ``on_better``.
@@ -136,7 +139,7 @@ def fit(
         total=num_epochs * steps,
         initial=done * steps + len(result.losses) // (1 + len(tasks)),
         unit="step",
-        disable=None,
+        disable=None if ranks.first else True,
         dynamic_ncols=True,
     )
 
@@ -165,6 +168,7 @@ def fit(
                 result,
                 augmentation,
                 average,
+                ranks,
             )
             _stop_if_not_finite(losses, epoch)
             means = losses.mean(dim=0).tolist()  # of the batches: total, then each task
@@ -210,6 +214,7 @@ def train_epoch(
     result: Fit,
     augmentation: Augmentation | None = None,
     average: WeightAverage | None = None,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Train one epoch, or what is left of it; give the losses (steps, 1 + tasks), the total first.
 
@@ -228,6 +233,7 @@ def train_epoch(
         result: Knows which steps of the epoch are done, and learns of each.
         augmentation: Changes each batch.
         average: Takes in the weights after every step.
+        ranks: The processes that share each batch.
     """
     model.train()
     if result.order is None:
@@ -244,6 +250,7 @@ def train_epoch(
         else:
             total, parts = augmentation.loss(model, criterion, x, lengths, targets)
         total.backward()
+        ranks.sum_gradients(model)
         if gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
         optimizer.step()

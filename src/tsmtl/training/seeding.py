@@ -1,4 +1,6 @@
-"""The one place where random numbers are seeded."""
+"""The one place where random numbers are seeded, and put back."""
+
+from typing import Any
 
 import torch
 
@@ -13,3 +15,16 @@ def seed_everything(seed: int) -> torch.Generator:
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     return torch.Generator().manual_seed(seed)
+
+
+def random_numbers() -> dict[str, Any]:
+    """Give the state of torch's random numbers on the CPU and, where there is CUDA, on the current device."""
+    cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def set_random_numbers(state: dict[str, Any]) -> None:
+    """Put random numbers back as :func:`random_numbers` found them."""
+    torch.set_rng_state(state["cpu"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

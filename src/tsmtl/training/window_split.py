@@ -47,7 +47,7 @@ class WindowSplit:
     @property
     def targets(self) -> dict[str, Tensor]:
         """Targets of all instances by task."""
-        return self._targets_of(self._rows)
+        return self._of_windows(self._rows)
 
     @property
     def shuffle_block(self) -> None:
@@ -56,6 +56,10 @@ class WindowSplit:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def targets_of(self, rows: Tensor) -> dict[str, Tensor]:
+        """Select rows, an index tensor on the device."""
+        return self._of_windows(self._rows.index_select(0, rows))
 
     def batch(self, rows: Tensor) -> Batch:
         """Gather windows (n, C, T); see :class:`Split`."""
@@ -66,8 +70,8 @@ class WindowSplit:
         if self._padded:
             steps = torch.maximum(steps, self._floor.index_select(0, piece)[:, None])
         x = self._values.index_select(0, steps.view(-1)).view(*steps.shape, -1)  # (n, T, C)
-        return x.transpose(1, 2), None, self._targets_of(chosen)
+        return x.transpose(1, 2), None, self._of_windows(chosen)
 
-    def _targets_of(self, chosen: Tensor) -> dict[str, Tensor]:
+    def _of_windows(self, chosen: Tensor) -> dict[str, Tensor]:
         found = {task: values.index_select(0, chosen) for task, values in self._all_targets.items()}
         return {task: self._scaled[task](t) if task in self._scaled else t.long() for task, t in found.items()}

@@ -1,0 +1,93 @@
+"""What a training keeps on disk while it runs: best checkpoint, history, and the state to go on from."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tsmtl.checkpoint.best import BestCheckpoint
+from tsmtl.checkpoint.last import NAME, LastState
+from tsmtl.report.files import HistoryFile
+from tsmtl.training.loop import Fit, Row
+
+
+class NoFiles:
+    """Of a rank that leaves the files to rank 0.
+
+    Args:
+        collect: Gives the state to go on from, which ranks collect together.
+    """
+
+    due = False
+
+    def __init__(self, collect: Callable[[], dict[str, Any]]) -> None:
+        self.collect = collect
+
+    def begin(self, history: list[Row]) -> None:
+        """Start with the epochs that there are."""
+
+    def better(self, result: Fit) -> None:
+        """Take a new best epoch."""
+
+    def epoch(self, row: Row) -> None:
+        """Take an epoch's row."""
+
+    def keep(self) -> None:
+        """Bring everything on disk up to date."""
+        self.collect()
+
+    def finish(self) -> None:
+        """Write the best checkpoint, if that is still to be done."""
+
+    def forget(self) -> None:
+        """Remove the state, which nothing can go on from."""
+
+
+class RunFiles(NoFiles):
+    """Files of a run.
+
+    Args:
+        folder: The run folder.
+        best_path: Where the best checkpoint goes.
+        about: What it says beside weights, epoch and score.
+        collect: Gives the state to go on from.
+    """
+
+    def __init__(
+        self, folder: Path, best_path: Path, about: dict[str, Any], collect: Callable[[], dict[str, Any]]
+    ) -> None:
+        super().__init__(collect)
+        self.about = about
+        self.best, self.last = BestCheckpoint(best_path), LastState(folder / NAME, collect)
+        self.history = HistoryFile(folder / "metrics.csv")
+
+    @property
+    def due(self) -> bool:  # type: ignore[override]  # a question of time here
+        """Whether it is time for :meth:`keep`."""
+        return self.last.due
+
+    def begin(self, history: list[Row]) -> None:
+        """Start with the epochs that there are."""
+        self.history.restart(history)
+
+    def better(self, result: Fit) -> None:
+        """Take a new best epoch."""
+        found = {"state": result.best_state, "epoch": result.best.epoch, "score": result.best.score}
+        self.best.offer({**self.about, **found})
+
+    def epoch(self, row: Row) -> None:
+        """Take an epoch's row."""
+        self.history.write(row)
+        self.best.tick()
+
+    def keep(self) -> None:
+        """Bring everything on disk up to date."""
+        self.best.finish()  # first: what the state calls the best is then on disk
+        self.last.write()
+
+    def finish(self) -> None:
+        """Write the best checkpoint, if that is still to be done."""
+        self.best.finish()
+
+    def forget(self) -> None:
+        """Remove the state, which nothing can go on from."""
+        self.last.path.unlink(missing_ok=True)

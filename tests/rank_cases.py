@@ -1,0 +1,75 @@
+"""A rank that trains many runs, one after another: starting ranks takes longer than the runs of a test.
+
+Usage: python rank_cases.py RANK SIZE FOLDER    FOLDER/cases.json maps each name to settings and whether batches stay
+as small as they come
+
+Each rank writes ``FOLDER/<rank>.json``: by name, hashes of the weights of the last and of the best epoch.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import torch
+
+import tsmtl.run
+import tsmtl.training.sampling
+from tsmtl.config.python_call import settings_and_folder
+from tsmtl.training.process_group import joined
+from tsmtl.training_run import Training
+
+warnings.simplefilter("error")
+JOINING = tsmtl.training.sampling.batch_sizes
+
+
+def as_they_come(n: int, batch_size: int) -> list[int]:
+    """Divide instances into batches, the last one as small as it comes."""
+    return [len(part) for part in torch.arange(n).split(batch_size)]
+
+
+def train(settings: list[str], small_batches: bool, **more: object) -> None:
+    """Train without pictures."""
+    tsmtl.training.sampling.batch_sizes = as_they_come if small_batches else JOINING
+    tsmtl.run.run_training(*settings_and_folder(settings), **more)
+
+
+def hash_of(model: torch.nn.Module) -> str:
+    """Give one hash for all weights and buffers."""
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def main() -> None:
+    """Be one of the ranks."""
+    rank, size = int(sys.argv[1]), int(sys.argv[2])
+    os.chdir(sys.argv[3])
+    torch.set_num_threads(1)
+    found: dict[str, list[str]] = {}
+    hashes: list[str] = []
+
+    def noting_predict(model, *more):  # the weights are those of the best epoch
+        hashes.append(hash_of(model))
+        return predict(model, *more)
+
+    def noting_run(self, *more):
+        result = run(self, *more)
+        hashes.append(hash_of(self.parts.model))
+        return result
+
+    predict, run = tsmtl.run.predict, Training.run
+    tsmtl.run.predict, Training.run = noting_predict, noting_run
+    tsmtl.run.draw_run = lambda *given: None
+    with joined(f"file://{os.getcwd()}/meeting", rank, size, rank) as ranks:
+        for name, (settings, small_batches) in json.loads(Path("cases.json").read_text()).items():
+            train([*settings, f"devices={size}", f"hydra.run.dir=ranks/{name}"], small_batches, ranks=ranks)
+            found[name], hashes = hashes, []
+    Path(f"{rank}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
