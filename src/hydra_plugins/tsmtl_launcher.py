@@ -56,7 +56,9 @@ class TsmtlLauncher(Launcher):
             example: One of them.
             most: Their number at most.
         """
-        return self.runner_maker(most, None, example.flat.get("device") == "cuda")
+        from tsmtl.sweep.job import Needs
+
+        return self.runner_maker(most, None, Needs.of([example]))
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Check all jobs, then run those that are left.

@@ -1,7 +1,7 @@
 """One job of a sweep: checked settings, and the folder that is its own."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,24 @@ def value_of(flat: Mapping[str, Any], key: str, typed: str = "") -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What each job of a sweep takes of a machine.
+
+    Attributes:
+        gpu: Whether it uses a GPU where there is one.
+        devices: Processes that share its training.
+    """
+
+    gpu: bool = False
+    devices: int = 1
+
+    @classmethod
+    def of(cls, jobs: Sequence["Job"]) -> "Needs":
+        """Give what the most demanding of some jobs takes."""
+        return cls(any(j.flat.get("device") == "cuda" for j in jobs), max(j.flat.get("devices", 1) for j in jobs))
 
 
 @dataclass(frozen=True)

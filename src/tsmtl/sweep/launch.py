@@ -16,7 +16,7 @@ from tsmtl.config.errors import Interrupted, SweepError, UserError
 from tsmtl.config.launcher_settings import LauncherSettings
 from tsmtl.config.logs import set_up_logs
 from tsmtl.report.sweep_table import lines_of, terminal_width
-from tsmtl.sweep.job import Job, Outcome
+from tsmtl.sweep.job import Job, Needs, Outcome
 from tsmtl.sweep.plan import Planned, plan
 from tsmtl.sweep.pool import Follower
 from tsmtl.sweep.progress import Progress
@@ -57,8 +57,7 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, make_r
         _settle(planned)
         to_run = [one.job for one in planned if is_left(one, settings.retry_failed)]
         _say_what_is_left(planned, len(to_run), folder)
-        gpu = any(job.flat.get("device") == "cuda" for job in jobs)
-        runner = make_runner(len(jobs), len(to_run), gpu)
+        runner = make_runner(len(jobs), len(to_run), Needs.of(jobs))
         try:
             outcomes = run_jobs(runner, iter(to_run), len(to_run), folder)
         finally:

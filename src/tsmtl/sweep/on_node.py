@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tsmtl.config.errors import FailedError
-from tsmtl.sweep.job import Job, Outcome
+from tsmtl.sweep.job import Job, Needs, Outcome
 from tsmtl.sweep.pool import Pool
 
 PROGRESS = "progress.jsonl"  # in the job's folder: what its process says while it runs, a line each
@@ -40,7 +40,7 @@ class OnNode:
         try:
             os.chdir(self.place)
             teller = _Teller(job)
-            Pool(1, most=1, left=1, gpu=False, cores=self.cores).run(iter([job]), teller)
+            Pool(1, most=1, left=1, needs=Needs(), cores=self.cores).run(iter([job]), teller)
         except FailedError as error:
             return "killed", f"on {socket.gethostname()}: {error}"
         except OSError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tsmtl.config.errors import FailedError
-from tsmtl.sweep.job import Job, Outcome
+from tsmtl.sweep.job import Job, Needs, Outcome
 from tsmtl.sweep.process import Event, WorkerProcess
 
 MOST_STARTS = 3  # of one process, in a row, that fail before it is up
@@ -33,20 +33,21 @@ class Pool:
     """Runs jobs in processes of this machine; one that dies takes its own job along and no other.
 
     Args:
-        n_jobs: Processes; None: one per GPU, where there are any and the jobs may use them, or else one per core.
+        n_jobs: Jobs at a time; None: one per GPU, where there are any and the jobs use them, or else one per core. Jobs on
+            several devices: as many as there are cores for, and on GPUs, which they count from the first, one.
         most: Jobs that the sweep has, or None; fewer than processes share the cores. What is left of them does not
             count: sums over other numbers of threads differ in the last bit.
         left: Jobs that are to run, or None.
-        gpu: Whether jobs may use a GPU.
+        needs: What each job takes.
         cores: To be divided; None: all that this process may use.
     """
 
     def __init__(
-        self, n_jobs: int | None, most: int | None, left: int | None, gpu: bool, cores: int | None = None
+        self, n_jobs: int | None, most: int | None, left: int | None, needs: Needs, cores: int | None = None
     ) -> None:
         self.cores = cores or (len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
-        self.most, self.left = most, left
-        self.slots = n_jobs if n_jobs is not None or _may_have(gpu) else self.cores
+        self.most, self.left, self.needs = most, left, needs
+        self.slots = n_jobs if n_jobs is not None or _may_have(needs.gpu) else self._slots(gpus=0)
         self._events: queue.Queue[tuple[WorkerProcess, Event | None]] = queue.Queue()
         self._workers: dict[int, WorkerProcess] = {}
         self._failed_starts = 0
@@ -83,7 +84,7 @@ class Pool:
             if event["event"] == "ready":
                 self._failed_starts = 0
                 if self.slots is None:
-                    self.slots = event["gpus"] or self.cores
+                    self.slots = self._slots(event["gpus"])
                     for slot in range(1, self._processes()):
                         self._start(slot)
             elif event["event"] == "ended":
@@ -102,6 +103,11 @@ class Pool:
         while True:
             with suppress(queue.Empty):  # not every way to interrupt a thread wakes one that waits for ever
                 return self._events.get(timeout=1.0)
+
+    def _slots(self, gpus: int) -> int:
+        if gpus:
+            return gpus if self.needs.devices == 1 else 1
+        return max(1, self.cores // self.needs.devices)
 
     def _processes(self) -> int:
         return min(self.slots or 1, *(n for n in (self.most, self.left) if n is not None), sys.maxsize)

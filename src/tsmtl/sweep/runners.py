@@ -9,7 +9,7 @@ from typing import Protocol
 from tsmtl.config.errors import UserError
 from tsmtl.config.launcher_settings import LauncherSettings, RaySettings, SlurmSettings
 from tsmtl.sweep.cluster import ClusterRunner
-from tsmtl.sweep.job import Job
+from tsmtl.sweep.job import Job, Needs
 from tsmtl.sweep.pool import Follower, Pool
 
 
@@ -20,7 +20,7 @@ class Runner(Protocol):
         """Run all jobs, asking for the next one when there is room, and tell the follower."""
 
 
-RunnerMaker = Callable[[int | None, int | None, bool], Runner]
+RunnerMaker = Callable[[int | None, int | None, Needs], Runner]
 
 
 def runner_maker(settings: LauncherSettings, folder: Path) -> RunnerMaker:
@@ -32,7 +32,7 @@ def runner_maker(settings: LauncherSettings, folder: Path) -> RunnerMaker:
 
     Returns:
         What makes a runner from the number of jobs that the sweep has (None: unknown), the number that is left, and
-        whether they may use a GPU.
+        what each takes.
 
     Raises:
         UserError: If an extra is missing, or there is no such cluster here.
@@ -42,18 +42,18 @@ def runner_maker(settings: LauncherSettings, folder: Path) -> RunnerMaker:
             from tsmtl.sweep.slurm import Slurm
 
             slurm = Slurm(settings, folder.absolute())
-            return lambda most, left, gpu: ClusterRunner(slurm)
+            return lambda most, left, needs: ClusterRunner(slurm)
         if isinstance(settings, RaySettings):
             if settings.address is None:
                 keep_ray_private()
             from tsmtl.sweep.ray_cluster import Ray
 
             ray = Ray(settings)
-            return lambda most, left, gpu: ClusterRunner(ray)
+            return lambda most, left, needs: ClusterRunner(ray)
     except ModuleNotFoundError as error:
         extra = "slurm" if isinstance(settings, SlurmSettings) else "ray"
         raise UserError(f"{error.name} is missing: pip install 'tsmtl[{extra}]' brings it") from error
-    return lambda most, left, gpu: Pool(settings.n_jobs, most, left, gpu)
+    return lambda most, left, needs: Pool(settings.n_jobs, most, left, needs)
 
 
 def keep_ray_private() -> None:
