@@ -33,8 +33,8 @@ class Pool:
     """Runs jobs in processes of this machine; one that dies takes its own job along and no other.
 
     Args:
-        n_jobs: Jobs at a time; None: one per GPU, where there are any and the jobs use them, or else one per core. Jobs on
-            several devices: as many as there are cores for, and on GPUs, which they count from the first, one.
+        n_jobs: Jobs at a time; None: one per GPU, where there are any and the jobs use them, or else one per core. Jobs
+            on several devices: as many as there are cores for, and on GPUs, which they count from the first, one.
         most: Jobs that the sweep has, or None; fewer than processes share the cores. What is left of them does not
             count: sums over other numbers of threads differ in the last bit.
         left: Jobs that are to run, or None.
