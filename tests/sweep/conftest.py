@@ -11,9 +11,6 @@ import submitit
 from submitit.slurm.slurm import SlurmInfoWatcher
 
 from tests.conftest import Answer
-from tsmtl.sweep.runners import keep_ray_private
-
-keep_ray_private()  # Ray reads it when it is imported, which test modules do
 
 PLUGIN = """
 import ctypes

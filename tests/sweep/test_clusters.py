@@ -12,6 +12,7 @@ from ray.exceptions import OutOfMemoryError, TaskCancelledError, WorkerCrashedEr
 from tests.test_readme import README
 from tests.test_train import SMALL, summary_of
 from tsmtl.sweep.job import Outcome
+from tsmtl.sweep.on_node import ProgressReader
 from tsmtl.sweep.ray_cluster import RaySubmission
 
 LAUNCHERS = {
@@ -28,7 +29,8 @@ def rows_of(folder: Path) -> dict[str, dict[str, str]]:
 
 @pytest.mark.usefixtures("moody")
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_a_sweep_on_a_cluster_is_as_on_one_machine(tsmtl_train, tmp_path, launcher):
+def test_a_sweep_on_a_cluster_is_as_on_one_machine(tsmtl_train, tmp_path, monkeypatch, launcher):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     sweep = [*SWEEP, *LAUNCHERS[launcher], "hydra.sweep.dir=sweep"]
     answer = tsmtl_train(*sweep, "mood=fine,undefined,sulky,deadly")
     assert answer.code == 1
@@ -50,6 +52,8 @@ def test_a_sweep_on_a_cluster_is_as_on_one_machine(tsmtl_train, tmp_path, launch
     (done,) = (tmp_path / "sweep").glob("mood=fine*")
     assert summary_of(done)["test"] == summary_of(tmp_path / "alone")["test"]
     assert not list((tmp_path / "sweep").rglob("progress.jsonl"))
+    assert not (tmp_path / "home/.ray").exists()
+    assert "warning" not in answer.err
 
     # Nothing is left of these two: no cluster is asked.
     before = (done / "summary.json").stat().st_mtime_ns
@@ -126,3 +130,14 @@ def test_a_task_that_ray_loses_is_named(monkeypatch, error, outcome):
     assert found is not None
     assert found.status == outcome.status
     assert outcome.reason in found.reason
+
+
+def test_progress_is_read_once_in_whole_lines_and_without_what_is_no_message(tmp_path):
+    reader = ProgressReader(tmp_path)
+    assert list(reader.new()) == []
+    path = tmp_path / "progress.jsonl"
+    path.write_text('{"event": "starts"}\n{"event": "ep')
+    assert list(reader.new()) == [{"event": "starts"}]
+    path.write_text(path.read_text() + 'och"}\noch", "epoch": 2}\n3\n{"event": "ended"}\n')
+    assert list(reader.new()) == [{"event": "epoch"}, {"event": "ended"}]
+    assert list(reader.new()) == []

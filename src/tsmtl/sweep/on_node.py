@@ -56,7 +56,6 @@ class _Teller:
         self.outcome = Outcome("killed", "its process was lost")
         assert job.folder is not None, "a job runs in its folder"
         self._path = job.folder / PROGRESS
-        self._path.unlink(missing_ok=True)  # what an earlier process said
 
     def started(self, job: Job, slot: int) -> None:
         """The sweep knows."""
@@ -85,8 +84,6 @@ class ProgressReader:
         """Give what was said since the last time."""
         try:
             with self._path.open("rb") as file:
-                if file.seek(0, os.SEEK_END) < self._read:  # the job has begun again
-                    self._read = 0
                 file.seek(self._read)
                 text = file.read()
         except OSError:  # nothing yet
@@ -96,11 +93,11 @@ class ProgressReader:
         for line in whole.splitlines():
             try:
                 event = json.loads(line)
-            except ValueError:  # the job has begun again, and has said more already: what is left of a line
+            except ValueError:  # two processes on two machines, one of them dying, may write into each other's lines
                 continue
             if isinstance(event, dict):
                 yield event
 
     def remove(self) -> None:
-        """Remove the file; the job has ended."""
+        """Remove the file: the job has not begun, or has ended. In between it only grows."""
         self._path.unlink(missing_ok=True)

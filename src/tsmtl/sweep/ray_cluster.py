@@ -1,6 +1,8 @@
 """Jobs of a sweep as tasks of Ray (extra ``ray``): on a cluster that runs already, or on a Ray of this machine."""
 
 import logging
+import os
+import secrets
 import signal
 import socket
 import tempfile
@@ -14,7 +16,7 @@ from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 from tsmtl.config.errors import FailedError, UserError, first_line
 from tsmtl.config.launcher_settings import RaySettings
 from tsmtl.sweep.job import Job, Outcome
-from tsmtl.sweep.on_node import OnNode
+from tsmtl.sweep.on_node import OnNode, ProgressReader
 from tsmtl.sweep.process import STOPPING
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,10 @@ class Ray:
         return self
 
     def _start_own(self) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told of it
+        # Without a token here, one that all of the user's clusters share would be written into the home folder.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # it warns that there is a token
         # The paths of its sockets may have 107 letters; where TMPDIR leads may take too many of them.
         short = "/tmp" if Path("/tmp").is_dir() else None
         place = self._open.enter_context(
@@ -113,6 +119,8 @@ class Ray:
 
     def submit(self, job: Job, place: Path) -> "RaySubmission":
         """Hand a job to Ray."""
+        assert job.folder is not None, "a job runs in its folder"
+        ProgressReader(job.folder).remove()
         return RaySubmission(self._task.remote(OnNode(job.message(), str(place), self.settings.cpus)))
 
 

@@ -1,7 +1,5 @@
 """Where the jobs of a sweep run: processes of this machine, or a cluster."""
 
-import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -44,8 +42,6 @@ def runner_maker(settings: LauncherSettings, folder: Path) -> RunnerMaker:
             slurm = Slurm(settings, folder.absolute())
             return lambda most, left, needs: ClusterRunner(slurm)
         if isinstance(settings, RaySettings):
-            if settings.address is None:
-                keep_ray_private()
             from tsmtl.sweep.ray_cluster import Ray
 
             ray = Ray(settings)
@@ -54,10 +50,3 @@ def runner_maker(settings: LauncherSettings, folder: Path) -> RunnerMaker:
         extra = "slurm" if isinstance(settings, SlurmSettings) else "ray"
         raise UserError(f"{error.name} is missing: pip install 'tsmtl[{extra}]' brings it") from error
     return lambda most, left, needs: Pool(settings.n_jobs, most, left, needs)
-
-
-def keep_ray_private() -> None:
-    """Let a Ray of our own tell nobody of it, and take no orders but ours; Ray reads this when it is imported."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":  # it would keep its own in the home folder
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))

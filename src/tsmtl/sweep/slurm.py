@@ -24,7 +24,7 @@ from tsmtl.config.errors import Interrupted, UserError, raise_interrupted
 from tsmtl.config.launcher_settings import SlurmSettings
 from tsmtl.sweep.cluster import RefusedError
 from tsmtl.sweep.job import Job, Outcome
-from tsmtl.sweep.on_node import OnNode
+from tsmtl.sweep.on_node import OnNode, ProgressReader
 from tsmtl.sweep.process import STOPPING
 
 log = logging.getLogger(__name__)
@@ -159,6 +159,7 @@ class Slurm:
             if state not in ("UNKNOWN", "PREEMPTED") and not before.watcher.is_done(before.job_id, mode="cache"):
                 log.info("%s: SLURM has it already, as job %s", job.name, before.job_id)
                 return SlurmSubmission(before, note)
+        ProgressReader(job.folder).remove()
         work = OnSlurm(job.message(), str(place), self.settings.cpus, SETTLED if self.real else 0.0)
         if self.real:
             self._executor.update_parameters(job_name=job.folder.name)
