@@ -11,10 +11,12 @@ import torch
 
 from tsmtl.assembly import Parts, make_augmentation, make_sampler, truth_of
 from tsmtl.config.errors import Interrupted, UserError
-from tsmtl.config.rules import monitors
+from tsmtl.config.metric_names import JOINT
 from tsmtl.config.schema import Settings
+from tsmtl.config.trainer_rules import monitors
 from tsmtl.interruption import Interruption
 from tsmtl.run_files import NoFiles, RunFiles
+from tsmtl.tasks.joint import JointScore
 from tsmtl.tasks.measure import measure
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.embedded import embedded
@@ -51,6 +53,13 @@ class Training:
         once = settings.run.freeze and not settings.data.augment  # changed inputs have other embeddings in every epoch
         self.parts = _on_embeddings(parts, ranks) if once else parts
         self._truth = truth_of(parts.bundle, "val")
+        self._joint = JointScore(
+            parts.tasks,
+            truth_of(parts.bundle, "train"),
+            self._truth,
+            settings.trainer.joint_metrics.model_dump(),
+            settings.trainer.joint_weights,
+        )
         trainer, model = settings.trainer, self.parts.model
         self.optimizer = build_optimizer(
             model.heads.parameters(), settings.model.lr, trainer, model.backbone.parameters()
@@ -87,10 +96,13 @@ class Training:
             with torch.inference_mode():
                 total, losses = parts.criterion(outputs, val.targets)
             row = {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
-            for name, task in parts.tasks.items():
-                metrics = measure(task, self._truth[name], task.decode(outputs[name].cpu().numpy()))
+            by_task = {
+                name: measure(task, self._truth[name], task.decode(outputs[name].cpu().numpy()))
+                for name, task in parts.tasks.items()
+            }
+            for name, metrics in by_task.items():
                 row |= {f"val/{name}/{metric}": value for metric, value in metrics.items()}
-            return row
+            return row | {JOINT: self._joint(by_task)}
 
         return self.ranks.from_first(measured)  # the best epoch and the learning rate follow from it on all
 

@@ -4,7 +4,7 @@ import pytest
 
 from tsmtl.config.comparability import why_not_comparable, why_not_searched
 
-MEND = "; trainer.monitor=val/cls/macro_f1 does"
+MEND = "; trainer.monitor=joint does"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_changes_the_loss_itself_is_named_with_its_mend(compose, common, jo
 
 
 def test_a_search_of_what_changes_the_loss_is_named_too(compose):
-    said = "val/loss does not compare the jobs: alpha changes the loss itself; trainer.monitor=val/cls/macro_f1 does"
+    said = "val/loss does not compare the jobs: alpha changes the loss itself; trainer.monitor=joint does"
     assert why_not_searched(compose(), ["lr", "alpha"]) == said
     assert why_not_searched(compose(), ["lr"]) is None
     assert why_not_searched(compose("trainer.monitor=val/cls/auroc"), ["alpha"]) is None

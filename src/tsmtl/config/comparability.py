@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tsmtl.config.identity import sha256_of_values
-from tsmtl.config.rules import monitors
 from tsmtl.config.schema import Settings
+from tsmtl.config.trainer_rules import monitors
 
 OF_TOTAL = ("task", "alpha")
 OF_KIND = {
@@ -51,6 +51,8 @@ def why_not_searched(job: Settings, keys: Collection[str]) -> str | None:
 def _line(jobs: Sequence[Settings], changed: Sequence[str]) -> str:
     common = [name for name in monitors(jobs[0].task, jobs[0].data) if all(_may_take(job, name) for job in jobs)]
     mends = [name for metric in PREFERRED for name in common if name.endswith(f"/{metric}")]
+    if all(len(job.tasks) > 1 for job in jobs):
+        mends = ["joint"]
     mend = f"; trainer.monitor={mends[0]} does" if mends else ", and no metric is common to all of them"
     verb = "changes" if len(changed) == 1 else "change"
     return f"{jobs[0].trainer.monitor} does not compare the jobs: {', '.join(changed)} {verb} the loss itself{mend}"

@@ -14,6 +14,12 @@ REGRESSION: dict[str, bool] = {"rmse": False, "mae": False, "r2": True}
 CAPPED = {f"{name}_capped": higher for name, higher in REGRESSION.items()}  # against the truth as it is trained on
 ON_REQUEST: dict[str, bool] = {"phm08": False}
 
+JOINT = "val/joint"  # see tsmtl.tasks.joint
+PERFECT: dict[str, float] = {  # value of a perfect prediction, for the metrics that the joint score may be made of
+    **dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), 1.0),
+    **dict.fromkeys(("rmse", "mae", "rmse_capped", "mae_capped"), 0.0),
+}
+
 
 def metrics_of_numbers(capped: bool, more: Iterable[str]) -> dict[str, bool]:
     """Map the metrics of a regression to whether higher is better.
@@ -32,7 +38,7 @@ def monitor_choices(tasks: dict[str, str], numbers: dict[str, bool]) -> dict[str
         tasks: Kind (``cls`` or ``reg``) by task name.
         numbers: What :func:`metrics_of_numbers` gave.
     """
-    choices = {"val/loss": False}
+    choices = {"val/loss": False, JOINT: True}
     for name, kind in tasks.items():
         choices[f"val/{name}/loss"] = False
         for metric, higher in (CLASSIFICATION if kind == "cls" else numbers).items():

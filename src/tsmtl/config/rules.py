@@ -1,10 +1,8 @@
 """Rules between settings; each takes the sections it reads and gives a line per broken rule."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 
 from tsmtl.config.data_settings import ArchiveSettings, DataSettings, NpzSettings
-from tsmtl.config.metric_names import CAPPED, metrics_of_numbers, monitor_choices
 from tsmtl.config.model_settings import CNN1DSettings, LSTMFCNSettings, ModelSettings
 from tsmtl.config.pretraining import SHARED
 from tsmtl.config.run_settings import (
@@ -16,17 +14,9 @@ from tsmtl.config.run_settings import (
 )
 from tsmtl.config.table_rules import table_reading, table_splits, table_targets
 from tsmtl.config.table_settings import TableSettings
-from tsmtl.config.trainer_settings import TRACKER_PACKAGES, TrainerSettings
-from tsmtl.config.words import must_be_one_of
-
-
-def task_kinds(task: TaskSettings, data: DataSettings) -> dict[str, str]:
-    """Map the names of the tasks to their kind, ``cls`` or ``reg``; task 1 comes first."""
-    if task.task != "multi":
-        return {task.task: task.task}
-    if isinstance(data, NpzSettings) and data.class_target_2 is not None:
-        return {"cls": "cls", "cls_2": "cls"}
-    return {"cls": "cls", "reg": "reg"}
+from tsmtl.config.task_kinds import task_kinds
+from tsmtl.config.trainer_rules import joint_score, last_epoch_waits_for_none, monitor_of_the_tasks, trackers, weights
+from tsmtl.config.trainer_settings import TrainerSettings
 
 
 def _model_takes_task(task: TaskSettings, model: ModelSettings) -> list[str]:
@@ -188,54 +178,6 @@ def _limit_has_a_unit(data: DataSettings) -> list[str]:
     return []
 
 
-def monitors(task: TaskSettings, data: DataSettings) -> dict[str, bool]:
-    """Map every value that ``trainer.monitor`` may take with these tasks and data to whether higher is better."""
-    numbers = metrics_of_numbers(data.clip_target is not None, data.regression_metrics)
-    return monitor_choices(task_kinds(task, data), numbers)
-
-
-def _monitor(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
-    choices, monitor = monitors(task, data), trainer.monitor
-    if monitor in choices:
-        return []
-    if monitor.rpartition("/")[2] in CAPPED and monitor.removesuffix("_capped") in choices:
-        return [f"trainer.monitor: {monitor} needs data.clip_target, such as [null, 125]"]
-    return [f"trainer.monitor: {must_be_one_of(choices, monitor)}"]
-
-
-def _last_epoch_waits_for_none(trainer: TrainerSettings) -> list[str]:
-    if trainer.keep != "last":
-        return []
-    waits = {
-        "early_stopping_patience": trainer.early_stopping_patience is not None,
-        "schedule": trainer.schedule == "plateau",
-    }
-    return [
-        f"trainer.{key}: waits for epochs without a better score, and trainer.keep=last takes each"
-        for key, given in waits.items()
-        if given
-    ]
-
-
-def _weights(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
-    kinds, problems = task_kinds(task, data).values(), []
-    if "cls" not in kinds:
-        typed = {
-            "class_weights": trainer.class_weights != "none",
-            "label_smoothing": trainer.label_smoothing > 0,
-            "sampler": trainer.sampler == "balanced",
-        }
-        problems += [f"trainer.{key}: task={task.task} has no classes" for key, given in typed.items() if given]
-    if "reg" not in kinds and trainer.regression_weights != "none":
-        problems.append(
-            f"trainer.regression_weights: task={task.task} has no number"
-            + (" with data.class_target_2" if task.task == "multi" else "")
-        )
-    if len(kinds) < 2 and trainer.sampler == "both_tasks":
-        problems.append(f"trainer.sampler: both_tasks is for task=multi; task={task.task} has one task")
-    return problems
-
-
 def _changes_stand_once(data: DataSettings) -> list[str]:
     names = [name for name, _ in data.changes]
     return [
@@ -257,19 +199,6 @@ def _warmup_ends(model: ModelSettings, trainer: TrainerSettings) -> list[str]:
     return [f"trainer.warmup_epochs: must be less than num_epochs (got {trainer.warmup_epochs} and {model.num_epochs})"]
 
 
-def _trackers(trainer: TrainerSettings) -> list[str]:
-    names = dict.fromkeys(trainer.tracker)
-    problems = [
-        f"trainer.tracker: {name} stands there {trainer.tracker.count(name)} times; once is enough"
-        for name in names
-        if trainer.tracker.count(name) > 1
-    ]
-    missing = [name for name in names if any(find_spec(package) is None for package in TRACKER_PACKAGES[name])]
-    if missing:
-        problems.append(f"trainer.tracker: {', '.join(missing)} is not installed: pip install 'tsmtl[track]'")
-    return problems
-
-
 RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (_stage, ("run", "pretrain")),
     (_backbone_learns, ("run", "model", "trainer")),
@@ -286,11 +215,12 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (table_reading, ("data",)),
     (_clip_target, ("data",)),
     (_limit_has_a_unit, ("data",)),
-    (_monitor, ("task", "data", "trainer")),
-    (_last_epoch_waits_for_none, ("trainer",)),
-    (_weights, ("task", "data", "trainer")),
+    (monitor_of_the_tasks, ("task", "data", "trainer")),
+    (joint_score, ("task", "data", "trainer")),
+    (last_epoch_waits_for_none, ("trainer",)),
+    (weights, ("task", "data", "trainer")),
     (_changes_stand_once, ("data",)),
     (_every_device_has_rows, ("run", "model")),
     (_warmup_ends, ("model", "trainer")),
-    (_trackers, ("trainer",)),
+    (trackers, ("trainer",)),
 ]

@@ -11,10 +11,11 @@ from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FAMILIES, ModelSettings, PluginSettings
 from tsmtl.config.pretraining import DROPOUTS, own_keys, pretraining_keys, pretraining_settings
-from tsmtl.config.rules import RULES, task_kinds
+from tsmtl.config.rules import RULES
 from tsmtl.config.run_settings import TASKS, MultiTaskSettings, PretrainSettings, RunSettings, TaskSettings
 from tsmtl.config.section import Section, expectation
 from tsmtl.config.sources import SOURCES
+from tsmtl.config.task_kinds import task_kinds
 from tsmtl.config.trainer_settings import TrainerSettings
 from tsmtl.config.unread import unread_settings
 from tsmtl.config.words import did_you_mean, must_be_one_of

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from tsmtl.config.metric_names import JOINT
 from tsmtl.config.section import Count, Section, Text
 
 NotNegative = Annotated[float, Field(ge=0)]
@@ -14,6 +15,13 @@ TRACKER_PACKAGES: dict[Tracker, list[str]] = {
     "tensorboard": ["tensorboard"],
     "mlflow": ["mlflow", "sqlalchemy", "alembic"],
 }
+
+
+class JointMetrics(Section):
+    """Settings under ``trainer.joint_metrics``."""
+
+    cls: Literal["accuracy", "balanced_accuracy", "macro_f1"] = Field(description="of classifications")
+    reg: Literal["rmse", "mae", "rmse_capped", "mae_capped"] = Field(description="of numbers")
 
 
 class TrainerSettings(Section):
@@ -41,7 +49,11 @@ class TrainerSettings(Section):
     weight_average: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         description="decay of a moving average of the weights, which is then validated and saved in their place"
     )
-    monitor: Text = Field(description="chooses the best epoch: val/loss or val/<task>/<metric>")
+    monitor: Annotated[Text, AfterValidator(lambda name: JOINT if name == "joint" else name)] = Field(
+        description="chooses the best epoch: val/loss, val/<task>/<metric>, or joint, of all tasks"
+    )
+    joint_metrics: JointMetrics = Field(description="metric of each kind of task in the joint score")
+    joint_weights: dict[str, NotNegative] = Field(description="weights of the tasks in it, by name; 1 for the others")
     keep: Literal["best", "last"] = Field(description="epoch whose weights are saved and tested")
     class_weights: Literal["none", "balanced"] | list[Positive] = Field(
         description="weights of the classes in the loss"

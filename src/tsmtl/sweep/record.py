@@ -85,7 +85,7 @@ def record_of(job: Job) -> JobRecord:
     Raises:
         UserError: If its settings are refused.
     """
-    from tsmtl.config.rules import monitors
+    from tsmtl.config.trainer_rules import monitors
 
     assert job.folder is not None, "a job is recorded in its folder"
     settings = job.settings()

@@ -15,8 +15,8 @@ from tsmtl.config.comparability import why_not_searched
 from tsmtl.config.errors import UserError
 from tsmtl.config.identity import differences, without_places
 from tsmtl.config.logs import set_up_logs
-from tsmtl.config.rules import monitors
 from tsmtl.config.search_settings import SearchSettings
+from tsmtl.config.trainer_rules import monitors
 from tsmtl.config.words import must_be_one_of
 from tsmtl.sweep.composition import Composer
 from tsmtl.sweep.job import Job
