@@ -32,14 +32,17 @@ def run_job(job: Job, tell: Callable[[dict[str, Any]], None] = lambda event: Non
         How it ended; its folder says so too. Nothing but a death of the process leaves this function otherwise.
     """
     assert job.folder is not None, "a job runs in its folder"
-    before = read_record(job.folder)
     try:
+        _wait_for_others(job.folder, PATIENCE if job.search is None else -1)
+        before = read_record(job.folder)
         record = replace(record_of(job), data=None if before is None else before.data)
         watch = _JobWatch(record, tell, job.search)
         watch.record.write()
         set_up_logs(job.folder, console=False)
         outcome = _outcome(job, job.folder, watch)
         watch.record.ended(outcome).write()
+    except Interrupted as stop:
+        return Outcome("cut", stop.word)
     except UserError as error:
         return Outcome("failed", "; ".join(error.lines))
     except OSError as error:  # a full disk cannot keep how the job ended, but the sweep is told
@@ -51,7 +54,6 @@ def run_job(job: Job, tell: Callable[[dict[str, Any]], None] = lambda event: Non
 
 def _outcome(job: Job, folder: Path, watch: "_JobWatch") -> Outcome:
     try:
-        _wait_for_the_dying(folder)
         settings = job.settings()
         train_on_devices(replace(settings, run=settings.run.model_copy(update={"resume": True})), folder, watch)
     except Interrupted as stop:
@@ -66,11 +68,17 @@ def _outcome(job: Job, folder: Path, watch: "_JobWatch") -> Outcome:
     return Outcome("done")
 
 
-def _wait_for_the_dying(folder: Path) -> None:
+def _wait_for_others(folder: Path, patience: float) -> None:
+    """Wait for a process of an earlier sweep that is dying, or for one of the same search with the same settings.
+
+    Args:
+        folder: The job's.
+        patience: Seconds, or -1 for as long as it takes.
+    """
     if not (folder / LOCK).exists():
         return
     try:
-        with FileLock(folder / LOCK).acquire(timeout=PATIENCE):
+        with FileLock(folder / LOCK).acquire(timeout=patience):
             pass
     except Timeout:
         log.warning("another process is at it in %s", folder)  # the run refuses it by name

@@ -8,19 +8,27 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
+from tests.conftest import ROOT
 from tests.test_train import SMALL, TINY_MODEL
 from tsmtl.config.errors import UserError
+from tsmtl.config.search_settings import SearchSettings
+from tsmtl.sweep.job import Job, Outcome
+from tsmtl.sweep.search import Search
 from tsmtl.sweep.search_launch import checked
 from tsmtl.sweep.search_space import search_space
 
 SEARCH = ["-m", "hydra/sweeper=tsmtl_optuna", "hydra.sweep.dir=sweep", "model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL]
 SEARCH += ["num_epochs=2"]
+DEFAULTS = yaml.safe_load((ROOT / "configs/hydra/sweeper/tsmtl_optuna.yaml").read_text())
+DEFAULTS.pop("_target_")
 
 
 def study_of(tmp_path: Path) -> optuna.Study:
@@ -111,7 +119,7 @@ def test_failing_trials_are_replaced_until_too_many_have_failed(tsmtl_train, tmp
         *SEARCH, "input_size=7", "lr=interval(1e-4,1e-2)", "hydra.sweeper.max_failed=2", "hydra.launcher.n_jobs=1"
     )
     assert answer.code == 1
-    assert answer.lines[-1].startswith("tsmtl-train: 2 of 2 jobs failed: job (lr=")
+    assert answer.lines[-1].startswith("tsmtl-train: 2 of 2 trials failed: trial (lr=")
     assert [row["status"] for row in rows_of(tmp_path)] == ["failed", "failed"]
     assert [trial.state for trial in study_of(tmp_path).trials] == [TrialState.FAIL] * 2
 
@@ -124,6 +132,20 @@ def test_failing_trials_are_replaced_until_too_many_have_failed(tsmtl_train, tmp
             ["output_channels: must be a whole number, at least 1 (got 0)", "lr: must be a number in (0, 0.1] (got 1)"],
         ),
         (["lr=1e-3,1e-2", "hydra.sweeper.n_trials=0"], ["hydra.sweeper.n_trials: must be a whole number, at least 1"]),
+        (["lr=1e-3,1e-2", "best_model_path=x.pt"], ["best_model_path: the trials would overwrite each other's x.pt"]),
+        (
+            ["lr=1e-3,1e-2", "trainer.monitor=val/loss,val/reg/rmse"],
+            ["trainer.monitor: is what trials are compared by"],
+        ),
+        (["lr=tag(log,choice(1e-3,1e-2))"], ["lr: tag(log, ...) says nothing here"]),
+        (
+            ["lr=1e-3,1e-2", "hydra.sweeper.pruner=median"],
+            ["hydra.sweeper.pruner_warmup: must be less than num_epochs"],
+        ),
+        (
+            ["lr=1e-3,1e-2", "hydra.sweeper.objectives=[val/reg/r2,val/reg/r2]"],
+            ["hydra.sweeper.objectives: one alone is"],
+        ),
         (["lr=1e-3,1e-2", "hydra.sweeper.trials=3"], ["hydra.sweeper.trials: unknown setting"]),
         (["lr=1e-3,1e-2", "hydra.sweeper.objectives=[val/loss]"], ["hydra.sweeper.objectives: one alone is"]),
         (
@@ -131,7 +153,7 @@ def test_failing_trials_are_replaced_until_too_many_have_failed(tsmtl_train, tmp
             ["hydra.sweeper.objectives: must be one of val/loss"],
         ),
         (
-            ["lr=1e-3,1e-2", "seed=0,1", "hydra.sweeper.pruner=median"],
+            ["lr=1e-3,1e-2", "seed=0,1", "hydra.sweeper.pruner=median", "hydra.sweeper.pruner_warmup=1"],
             ["hydra.sweeper.pruner: a trial of several seeds"],
         ),
         (
@@ -148,6 +170,54 @@ def test_a_search_that_cannot_be_is_refused_before_anything_trains(tsmtl_train, 
     for said, line in zip(answer.lines, lines, strict=True):
         assert said.startswith(f"tsmtl-train: {line}"), said
     assert not list(tmp_path.rglob("summary.json"))
+
+
+def test_what_failed_is_not_run_again_unless_asked_for_and_then_goes_well(tsmtl_train, vectors, tmp_path):
+    data = ["-m", "hydra/sweeper=tsmtl_optuna", "hydra.sweep.dir=sweep", "model=fc", "hidden_sizes=[4]", "data=npz"]
+    search = [*data, f"data.path={vectors}", "device=cpu", "num_epochs=1", "lr=choice(1e-3,1e-2)", "batch_size=16"]
+    search += ["hydra.sweeper.n_trials=2", "hydra.launcher.n_jobs=1"]
+    good = vectors.read_bytes()
+    vectors.write_bytes(b"garbage")
+    first = tsmtl_train(*search)
+    assert first.code == 1
+    assert "2 of " in first.lines[-1], "two settings fail, however often they are asked for"
+    vectors.write_bytes(good)
+    again = tsmtl_train(*search)
+    assert again.code == 1
+    assert not list(tmp_path.rglob("summary.json"))
+    assert "hydra.launcher.retry_failed=true tries again those of an earlier command" in again.err
+    assert tsmtl_train(*search, "hydra.launcher.retry_failed=true").code == 0
+    states = [trial.state for trial in study_of(tmp_path).trials]
+    assert states.count(TrialState.COMPLETE) == 2
+
+    np.savez(vectors, **{**np.load(vectors), "X": np.zeros((90, 6), dtype=np.float32) + np.arange(90)[:, None]})
+    other = tsmtl_train(*search, "hydra.sweeper.n_trials=3")
+    said = "data: not what the trials in sweep were made with; name another hydra.sweep.dir for another search"
+    assert (other.code, other.lines) == (2, [f"tsmtl-train: {said}"])
+
+
+def test_a_trial_that_another_process_has_told_meanwhile_is_left_alone(tmp_path):
+    (tmp_path / "sweep").mkdir()
+
+    def searching() -> Search:
+        settings = SearchSettings.model_validate({**DEFAULTS, "n_trials": 1})
+        return Search(study_of(tmp_path), space, Composer(), settings, tmp_path / "sweep", ["val/loss"], None)
+
+    class Composer:
+        def job(self, number, overrides, swept):
+            return Job(swept, {"overrides": list(overrides)}, frozenset(), {})
+
+    words = OverridesParser.create().parse_overrides(["++lr=choice(1e-3,1e-2)"])
+    space = search_space(words)
+    ours, theirs = searching(), searching()
+    job = next(ours.jobs())
+    assert next(theirs.jobs(), None) is None, "the one trial is ours"
+    ours.ended(job, Outcome("cut", "terminated"))
+    adopted = next(theirs.jobs())
+    assert adopted.key == job.key, "who gives a trial up leaves it to others"
+    theirs.ended(adopted, Outcome("failed", "no more"))
+    assert [trial.state for trial in study_of(tmp_path).trials] == [TrialState.FAIL]
+    assert not list((tmp_path / "sweep/trials").glob("[0-9]*.lock"))
 
 
 def test_a_study_goes_on_with_its_own_settings_alone(tsmtl_train, tmp_path):

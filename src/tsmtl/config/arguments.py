@@ -96,6 +96,11 @@ def _register_experiment(path: str) -> str:
         raise UserError(f"experiment: {file} names an experiment itself; put its settings in, or run it instead")
     if missing := sorted(OmegaConf.missing_keys(node)):
         raise UserError(f"experiment: {file}: {missing[0]}: ??? stands for a value that must be given")
+    for default in node.get("defaults", []):
+        for key in map(str, default if isinstance(default, DictConfig) else ()):
+            if "hydra/" in key:
+                typed = f"{key.removeprefix('override ').strip('/ ')}={default[key]}"
+                raise UserError(f"experiment: {file}: '{key}' is for the command line; type {typed}")
     _keys_to_choices(node)
     name = "user_" + re.sub(r"\W", "_", str(file.resolve()))  # a shipped experiment of the same name would win
     ConfigStore.instance().store(group="experiment", name=name, package="_global_", node=node)
@@ -152,6 +157,8 @@ def hydra_line(error: Exception) -> str:
         return unknown_setting(match[1])
     if match := re.search(r"Could not override '(hydra\.sweeper\.\w+)'", str(error)):
         return f"{match[1]}: unknown setting; tsmtl-train --help lists those of hydra.sweeper"
+    if "does not support sweep type" in str(error):
+        return "hydra/sweeper: an interval is searched, not swept; hydra/sweeper=tsmtl_optuna does that"
     if "HydraConfig was not set" in str(error):
         return "settings: ${hydra:...} is for Hydra's own settings; without best_model_path the run folder is taken"
     return first_line(error)

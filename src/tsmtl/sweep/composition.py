@@ -57,7 +57,10 @@ class Composer:
         Raises:
             UserError: If its settings are refused.
         """
-        config = self.context.config_loader.load_sweep_config(self.master, list(overrides))
+        try:
+            config = self.context.config_loader.load_sweep_config(self.master, list(overrides))
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise UserError(error.lines if isinstance(error, UserError) else hydra_line(error)) from error
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
         choices = {k: str(v) for k, v in config.hydra.runtime.choices.items() if k in GROUPS and k != "experiment"}
@@ -78,10 +81,9 @@ class Composer:
             values = {key: value for key, value in _values(overrides).items() if key in swept}
             try:
                 jobs.append(self.job(number, overrides, values))
-            except (HydraException, OmegaConfBaseException, ValueError) as error:
+            except UserError as error:
                 name = " ".join(f"{key}={value}" for key, value in values.items())
-                lines = error.lines if isinstance(error, UserError) else [hydra_line(error)]
-                problems += [f"job {number}{f' ({name})' if name else ''}: {line}" for line in lines]
+                problems += [f"job {number}{f' ({name})' if name else ''}: {line}" for line in error.lines]
         problems += _shared_checkpoints(jobs)
         if problems:
             raise UserError(problems)

@@ -67,17 +67,22 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, make_r
         fail_for([(name, outcome) for name, outcome in bad if outcome.status != "done"], len(planned))
 
 
-def fail_for(bad: Sequence[tuple[str, Outcome]], total: int) -> None:
+def fail_for(bad: Sequence[tuple[str, Outcome]], total: int, noun: str = "jobs") -> None:
     """End the command for the jobs that are not done.
+
+    Args:
+        bad: Name and outcome of each.
+        total: How many there are, with the others.
+        noun: What they are.
 
     Raises:
         SweepError: If there are any.
     """
     if bad:
-        said = [f"job ({name}): {outcome.reason}" for name, outcome in bad[:MOST_NAMED]]
+        said = [f"{noun.removesuffix('s')} ({name}): {outcome.reason}" for name, outcome in bad[:MOST_NAMED]]
         if len(bad) > MOST_NAMED:
             said.append(f"and {len(bad) - MOST_NAMED} more, see {JOBS}")
-        raise SweepError(f"{len(bad)} of {total} jobs failed: {'; '.join(said)}")
+        raise SweepError(f"{len(bad)} of {total} {noun} failed: {'; '.join(said)}")
 
 
 def is_left(one: Planned, retry_failed: bool) -> bool:

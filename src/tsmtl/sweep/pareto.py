@@ -11,18 +11,21 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tsmtl.report.drawing import BLUE, DPI, GREY, ORANGE, dress, style
 from tsmtl.report.sweep_table import figure, lines_of
+from tsmtl.sweep.record import records_in
+from tsmtl.sweep.search_space import SearchSpace
 from tsmtl.sweep.tables import write_rows
 
 TABLE, PICTURE = "pareto.csv", "pareto.png"
 
 
-def conclude_front(folder: Path, study: optuna.Study, objectives: Mapping[str, bool]) -> None:
+def conclude_front(folder: Path, study: optuna.Study, objectives: Mapping[str, bool], space: SearchSpace) -> None:
     """Write the front as a table and, of two objectives, a picture, and show it.
 
     Args:
         folder: The sweep's folder.
         study: With completed trials; without any, nothing is written.
         objectives: Their names, and whether higher is better.
+        space: What was searched.
 
     Raises:
         OSError: If the disk is full or not writable.
@@ -32,11 +35,13 @@ def conclude_front(folder: Path, study: optuna.Study, objectives: Mapping[str, b
         return
     names = list(objectives)
     front = sorted(study.best_trials, key=lambda trial: trial.values[0], reverse=objectives[names[0]])
+    jobs = {record.trial: record.folder.name for record in records_in(folder)}
     rows = [
         {
             "trial": str(trial.number),
-            **{key: str(value) for key, value in trial.params.items()},
+            **space.typed(trial.params),
             **{name: figure(value) for name, value in zip(names, trial.values, strict=True)},
+            "job": jobs.get(trial.number, ""),  # of several seeds the last, of settings that came before none
         }
         for trial in front
     ]

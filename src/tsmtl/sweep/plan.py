@@ -85,10 +85,10 @@ class Plan:
         own = record.key == job.key
         if record.data is None:  # it never came to read them
             return own
-        now = [self._data_hash(job), checkpoint_hash(job.flat)]
+        now = [self.data_hash(job), checkpoint_hash(job.flat)]
         return all(a == b or (own and a is None) for a, b in zip(now, [record.data, record.start], strict=True))
 
-    def _data_hash(self, job: Job) -> str | None:
+    def data_hash(self, job: Job) -> str | None:
         """Hash the data as it is now; None where it cannot be read, which the run will say."""
         settings = job.settings()
         asked = json.dumps([job.flat["data"], settings.tasks], sort_keys=True)

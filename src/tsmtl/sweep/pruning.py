@@ -1,12 +1,17 @@
 """A job's side of a search: it reports every epoch to the study, and ends where the study sees no use in it."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
+from optuna.exceptions import OptunaError
 from optuna.trial import Trial
+from sqlalchemy.exc import SQLAlchemyError
 
-from tsmtl.config.errors import Pruned
+from tsmtl.config.errors import Pruned, first_line
 from tsmtl.sweep.study import open_study
+
+log = logging.getLogger(__name__)
 
 
 class Reporter:
@@ -31,6 +36,11 @@ class Reporter:
         if epoch <= self._last:  # a run that went on trains the cut epochs again
             return
         self._last = epoch
-        self._trial.report(score, epoch)
-        if self._trial.should_prune():
+        try:
+            self._trial.report(score, epoch)
+            hopeless = self._trial.should_prune()
+        except (OSError, OptunaError, SQLAlchemyError) as error:
+            log.warning("the study cannot be told of epoch %d (%s); the trial goes on", epoch, first_line(error))
+            return
+        if hopeless:
             raise Pruned(f"in epoch {epoch}, at {score:.4g}")

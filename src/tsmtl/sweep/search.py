@@ -22,6 +22,7 @@ from tsmtl.sweep.study import sampler_of
 
 log = logging.getLogger(__name__)
 LOCKS = "trials"  # a lock for each trial under way: held by the process that is at it, free when that has died
+MOST_REPEATS = 100  # times that settings come again which have failed, before the search ends
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -47,6 +48,7 @@ class Search:
         folder: The sweep's folder.
         objectives: The scores, ``val/<task>/<metric>`` or ``val/loss``.
         reporting: How a job opens the study, to report its epochs; None where no trial is pruned.
+        retry_failed: Run settings again that failed in an earlier process.
 
     Attributes:
         failures: Name and outcome of each trial that failed in this process.
@@ -61,6 +63,7 @@ class Search:
         folder: Path,
         objectives: Sequence[str],
         reporting: dict[str, Any] | None,
+        retry_failed: bool = False,
     ) -> None:
         self.study, self.space, self.composer, self.settings = study, space, composer, settings
         self.folder, self.objectives, self.reporting = folder, objectives, reporting
@@ -68,7 +71,10 @@ class Search:
         self._plan = Plan(folder)
         self._of_job: dict[str, list[_Trial]] = {}  # by the job's key: two trials may ask for the same settings
         self._mine: set[int] = set()
-        (folder / LOCKS).mkdir(parents=True, exist_ok=True)
+        self._retry = retry_failed
+        self._tried: set[str] = set()  # keys of jobs that ran in this process, or are known to have failed
+        self._repeats = 0
+        self._study_lock = FileLock(folder / LOCKS / "study.lock")  # held while trials are counted, asked for and told
 
     @property
     def left(self) -> int:
@@ -80,16 +86,31 @@ class Search:
         return max(0, self.settings.n_trials - taken)
 
     @property
+    def exhausted(self) -> str | None:
+        """Why this process asks for no more trials, though some may be left; None while it does."""
+        if len(self.failures) >= self.settings.max_failed:
+            return f"hydra.sweeper.max_failed: {len(self.failures)} trials failed; the search ends"
+        if self._repeats >= MOST_REPEATS:
+            return (
+                "the search asks only for settings that have failed, and ends; hydra.launcher.retry_failed=true tries "
+                "again those of an earlier command"
+            )
+        return None
+
+    @property
     def wants_more(self) -> bool:
         """Whether trials are left to do for this process: some failed, and others take their place."""
-        return len(self.failures) < self.settings.max_failed and self.left > 0
+        return self.exhausted is None and self.left > 0
 
     def jobs(self) -> Iterator[Job]:
         """Give jobs, each when it is asked for, until the study has its trials or too many have failed."""
-        while len(self.failures) < self.settings.max_failed and (trial := self._next_trial()) is not None:
+        (self.folder / LOCKS).mkdir(parents=True, exist_ok=True)
+        while self.exhausted is None and (trial := self._next_trial()) is not None:
             for job in trial.jobs:
                 placed = self._plan.place(job)
-                if placed.status in ("done", "failed", "pruned"):  # in this folder, by another trial or another sweep
+                again = self._retry and placed.status == "failed" and job.key not in self._tried
+                if placed.status in ("done", "failed", "pruned") and not again:
+                    # in this folder, by another trial or another sweep
                     self._take(trial, placed.job, Outcome(placed.status, placed.reason))
                 elif trials := self._of_job.get(job.key):
                     trials.append(trial)
@@ -98,9 +119,7 @@ class Search:
                     yield placed.job
 
     def _next_trial(self) -> _Trial | None:
-        with FileLock(
-            self.folder / LOCKS / "study.lock"
-        ):  # two processes that count the trials must not both ask for the last
+        with self._study_lock:
             trials = self.study.get_trials(deepcopy=False)
             for trial in trials:
                 if trial.state is TrialState.RUNNING and trial.number not in self._mine:
@@ -127,7 +146,7 @@ class Search:
         """Go on with a trial whose process has died; one that never got its settings is given up."""
         if set(trial.params) != set(self.space.distributions):
             self.study.tell(trial.number, state=TrialState.FAIL)
-            lock.release()
+            _let_go(lock)
             return None
         log.info("trial %d: going on with it", trial.number)
         return self._trial(trial.number, trial._trial_id, self.space.typed(trial.params), lock)
@@ -145,7 +164,8 @@ class Search:
                 trial.jobs.append(replace(job, search=search))
         except UserError as error:
             trial.jobs = []
-            self._tell(trial, " ".join(f"{k}={v}" for k, v in typed.items()), Outcome("failed", "; ".join(error.lines)))
+            name = " ".join(f"{key}={value}" for key, value in typed.items())
+            self._tell(trial, name, Outcome("failed", "; ".join(error.lines)))
         return trial
 
     def ended(self, job: Job, outcome: Outcome) -> None:
@@ -155,15 +175,23 @@ class Search:
 
     def _take(self, trial: _Trial, job: Job, outcome: Outcome) -> None:
         trial.outcomes.append(outcome)
+        if outcome.status == "failed" and job.key in self._tried:
+            self._repeats += 1
+        self._tried.add(job.key)
         if outcome.status == "done":
             values = self._values(job)
             trial.values.append(values)
             if not all(map(math.isfinite, values)):
                 trial.outcomes[-1] = Outcome("failed", f"{' or '.join(self.objectives)} is not a number")
-        if len(trial.outcomes) == len(trial.jobs):
-            worst = next((o for o in trial.outcomes if o.status not in ("done", "pruned")), None)
-            pruned = next((o for o in trial.outcomes if o.status == "pruned"), Outcome("done"))
-            self._tell(trial, job.name, worst or pruned)
+        if len(trial.outcomes) < len(trial.jobs):
+            return
+        if any(one.status == "cut" for one in trial.outcomes):  # it stays under way, for whoever goes on with it
+            self._mine.discard(trial.number)
+            trial.lock.release()
+            return
+        worst = next((o for o in trial.outcomes if o.status not in ("done", "pruned")), None)
+        pruned = next((o for o in trial.outcomes if o.status == "pruned"), Outcome("done"))
+        self._tell(trial, job.name, worst or pruned)
 
     def _values(self, job: Job) -> list[float]:
         record = None if job.folder is None else read_record(job.folder)
@@ -172,13 +200,20 @@ class Search:
         return [math.nan if found.get(name) is None else float(found[name]) for name in self.objectives]
 
     def _tell(self, trial: _Trial, name: str, outcome: Outcome) -> None:
-        if outcome.status == "done":
-            n = len(trial.values)
-            self.study.tell(trial.number, [sum(values) / n for values in zip(*trial.values, strict=True)])
-        elif outcome.status == "pruned":
-            self.study.tell(trial.number, state=TrialState.PRUNED)
-        else:
-            self.study.tell(trial.number, state=TrialState.FAIL)
-            self.failures.append((name, outcome))
-        Path(trial.lock.lock_file).unlink(missing_ok=True)  # nobody asks for it again
-        trial.lock.release()
+        with self._study_lock:
+            if outcome.status == "done":
+                n = len(trial.values)
+                self.study.tell(trial.number, [sum(values) / n for values in zip(*trial.values, strict=True)])
+            elif outcome.status == "pruned":
+                self.study.tell(trial.number, state=TrialState.PRUNED)
+            else:
+                self.study.tell(trial.number, state=TrialState.FAIL)
+                if all(name != failed for failed, _ in self.failures):
+                    self.failures.append((name, outcome))
+            _let_go(trial.lock)
+
+
+def _let_go(lock: FileLock) -> None:
+    """Release a lock that nobody asks for again, and remove its file."""
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()

@@ -44,12 +44,15 @@ def search(
     from tsmtl.sweep.search_space import search_space
 
     typed = [f"{key}={value}" for key, value in settings.params.items()]
-    overrides = OverridesParser.create(config_loader=context.config_loader).parse_overrides([*typed, *arguments])
+    parsed = OverridesParser.create(config_loader=context.config_loader).parse_overrides([*typed, *arguments])
+    overrides = list(
+        {override.get_key_element().lstrip("+"): override for override in parsed}.values()
+    )  # the last counts
     launch_search(
         search_space(overrides),
         Composer(context, config),
         settings,
         Path(str(config.hydra.sweep.dir)),
         launcher.make_runner,
-        bool(config.hydra.launcher.get("dry_run")),
+        launcher.checked,
     )

@@ -4,16 +4,19 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import optuna
+from filelock import FileLock
 from optuna.distributions import check_distribution_compatibility
 
 from tsmtl.config.command import forget_sweep
 from tsmtl.config.comparability import why_not_searched
 from tsmtl.config.errors import UserError
 from tsmtl.config.identity import differences, without_places
+from tsmtl.config.launcher_settings import LauncherSettings
 from tsmtl.config.logs import set_up_logs
 from tsmtl.config.search_settings import SearchSettings
 from tsmtl.config.trainer_rules import monitors
@@ -22,9 +25,11 @@ from tsmtl.sweep.composition import Composer
 from tsmtl.sweep.job import Job
 from tsmtl.sweep.launch import fail_for, run_jobs
 from tsmtl.sweep.pareto import conclude_front
+from tsmtl.sweep.plan import Plan
+from tsmtl.sweep.record import records_in
 from tsmtl.sweep.results import SEED, results_of
 from tsmtl.sweep.runners import Runner
-from tsmtl.sweep.search import Search
+from tsmtl.sweep.search import LOCKS, Search
 from tsmtl.sweep.search_space import Dimension, SearchSpace
 from tsmtl.sweep.study import FILES, open_study
 from tsmtl.sweep.summary import conclude
@@ -39,7 +44,7 @@ def launch_search(
     settings: SearchSettings,
     folder: Path,
     make_runner: Callable[[Job, int], Runner],
-    dry_run: bool,
+    launcher: LauncherSettings,
 ) -> None:
     """Run the trials that the study lacks, show and write its results.
 
@@ -49,7 +54,7 @@ def launch_search(
         settings: The sweeper's.
         folder: The sweep's folder.
         make_runner: Makes what runs jobs, from one of them and their number at most.
-        dry_run: Only say what is left.
+        launcher: The launcher's settings.
 
     Raises:
         UserError: If a value of the space is refused, or the folder holds another study; nothing was trained.
@@ -58,7 +63,7 @@ def launch_search(
     """
     space, example = checked(space, composer)
     better = _objectives(settings, example, len(space.seeds))
-    if dry_run and settings.storage in FILES and not (folder / FILES[settings.storage]).exists():
+    if launcher.dry_run and not (folder / FILES.get(settings.storage, "")).exists():
         _show(settings.n_trials, settings.n_trials)
         return
     arguments: dict[str, Any] = {
@@ -71,9 +76,10 @@ def launch_search(
     folder.mkdir(parents=True, exist_ok=True)
     study = open_study(**arguments)
     _check_same_search(study, space, example, folder)
+    _check_same_data(space, example, folder)
     reporting = arguments if settings.prunes else None
-    search = Search(study, space, composer, settings, folder, list(better), reporting)
-    if dry_run:
+    search = Search(study, space, composer, settings, folder, list(better), reporting, launcher.retry_failed)
+    if launcher.dry_run:
         _show(search.left, settings.n_trials)
         return
     set_up_logs(folder)
@@ -82,18 +88,20 @@ def launch_search(
     if done := len(study.get_trials(deepcopy=False)):
         log.info("%s holds %d trials; %d of %d are left", folder, done, search.left, settings.n_trials)
     try:
-        while True:
-            most = settings.n_trials * len(space.seeds)
-            run_jobs(make_runner(example, most), search.jobs(), None, folder, search.ended)
+        while (first := next(jobs := search.jobs(), None)) is not None:
+            runner = make_runner(example, settings.n_trials * len(space.seeds))
+            run_jobs(runner, chain([first], jobs), None, folder, search.ended)
             if not search.wants_more:
                 break
     finally:
-        conclude(folder, results_of(folder))
-        if len(better) > 1:
-            conclude_front(folder, study, better)
-    if len(search.failures) >= settings.max_failed:
-        log.error("hydra.sweeper.max_failed: %d trials failed; the search ends", len(search.failures))
-    fail_for(search.failures, len(study.get_trials(deepcopy=False)))
+        (folder / LOCKS).mkdir(exist_ok=True)
+        with FileLock(folder / LOCKS / "results.lock"):  # another process of the search may end in the same moment
+            conclude(folder, results_of(folder))
+            if len(better) > 1:
+                conclude_front(folder, study, better, space)
+    if search.exhausted is not None:
+        log.error("%s", search.exhausted)
+    fail_for(search.failures, len(study.get_trials(deepcopy=False)), "trials")
 
 
 def _show(left: int, total: int) -> None:
@@ -159,13 +167,24 @@ def _objectives(settings: SearchSettings, example: Job, n_seeds: int) -> dict[st
     problems = [
         f"hydra.sweeper.objectives: {must_be_one_of(known, name)}" for name in settings.objectives if name not in known
     ]
-    if len(settings.objectives) == 1:
+    if len(set(settings.objectives)) == 1:
         problems.append("hydra.sweeper.objectives: one alone is trainer.monitor; give that, or two or more here")
     if settings.prunes and settings.objectives:
         problems.append("hydra.sweeper.pruner: a trial of several objectives cannot be pruned; take pruner=none")
     if settings.prunes and n_seeds > 1:
         problems.append(
             "hydra.sweeper.pruner: a trial of several seeds cannot be pruned; take pruner=none, or one seed"
+        )
+    if settings.prunes and settings.pruner_warmup >= checked.model.num_epochs:
+        problems.append(
+            f"hydra.sweeper.pruner_warmup: must be less than num_epochs, or nothing is pruned (got "
+            f"{settings.pruner_warmup} and {checked.model.num_epochs})"
+        )
+    path = checked.run.best_model_path
+    if path is not None and "{job}" not in path:
+        problems.append(
+            f"best_model_path: the trials would overwrite each other's {path}; {{job}} in it stands for the name of "
+            "each trial's folder, and without it each gets its own"
         )
     if problems:
         raise UserError(problems)
@@ -200,6 +219,21 @@ def _check_same_search(study: optuna.Study, space: SearchSpace, example: Job, fo
             break
     if problems:
         raise UserError([f"{problem}; name another hydra.sweep.dir for another search" for problem in problems])
+
+
+def _check_same_data(space: SearchSpace, example: Job, folder: Path) -> None:
+    """Check that the data is what the trials of the folder were made with, unless it is searched itself.
+
+    Raises:
+        UserError: If it is not.
+    """
+    before = {record.data for record in records_in(folder) if record.trial is not None and record.data is not None}
+    if not before or any(name == "task" or name.partition(".")[0] == "data" for name in space.distributions):
+        return
+    if Plan(folder).data_hash(example) not in before:
+        raise UserError(
+            f"data: not what the trials in {folder} were made with; name another hydra.sweep.dir for another search"
+        )
 
 
 def _flattened(flat: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -88,6 +88,8 @@ def search_space(overrides: Sequence[Override]) -> SearchSpace:
         key = override.get_key_element()
         if not override.is_sweep_override():
             fixed.append(f"{key}={override.get_value_element_as_str()}")
+        elif key.lstrip("+") == "trainer.monitor":
+            raise UserError("trainer.monitor: is what trials are compared by, and is not searched; give one")
         elif key.lstrip("+") == SEED:
             if isinstance(override.value(), IntervalSweep):
                 raise UserError("seed: repeats every trial, and is not searched; give its values, such as seed=0,1,2")
@@ -105,6 +107,11 @@ def search_space(overrides: Sequence[Override]) -> SearchSpace:
 def _dimension(key: str, override: Override) -> Dimension:
     sweep: Any = override.value()
     name = key.lstrip("+")
+    known = {"log"} if isinstance(sweep, IntervalSweep) else set[str]()
+    if unknown := sorted(sweep.tags - known):
+        raise UserError(
+            f"{name}: tag({unknown[0]}, ...) says nothing here; an interval may have tag(log, interval(...))"
+        )
     if isinstance(sweep, IntervalSweep):
         low, high, log = sweep.start, sweep.end, "log" in sweep.tags
         if low is None or high is None or low >= high or (log and low <= 0):

@@ -27,7 +27,7 @@ def open_study(
 
     Args:
         storage: ``journal``, ``sqlite`` or the URL of a database.
-        folder: The sweep's folder; in a database, its name tells studies apart.
+        folder: The sweep's folder; in a database, its path tells studies apart.
         directions: ``minimize`` or ``maximize`` for each objective.
         pruner: ``none``, ``median`` or ``successive_halving``.
         warmup: Epochs that no trial is pruned in.
@@ -41,7 +41,7 @@ def open_study(
         study = optuna.create_study(
             storage=_storage(storage, folder),
             pruner=_pruner(pruner, warmup),
-            study_name=f"{NAME}: {folder.absolute().name}" if shared else NAME,
+            study_name=f"{NAME}: {folder.absolute()}" if shared else NAME,
             directions=list(directions),
             load_if_exists=True,
         )
