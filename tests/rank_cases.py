@@ -33,7 +33,10 @@ def as_they_come(n: int, batch_size: int) -> list[int]:
 def train(settings: list[str], small_batches: bool, **more: object) -> None:
     """Train without pictures."""
     tsmtl.training.sampling.batch_sizes = as_they_come if small_batches else JOINING
-    tsmtl.run.run_training(*settings_and_folder(settings), **more)
+    try:
+        tsmtl.run.run_training(*settings_and_folder(settings), **more)
+    finally:
+        tsmtl.training.sampling.batch_sizes = JOINING  # other tests of this process want it back
 
 
 def hash_of(model: torch.nn.Module) -> str:

@@ -210,7 +210,12 @@ WRONG = {  # what is made of the file, the case of the model, what the line says
     ),
     "empty csv": ("csv", "", "gru", ": empty; the first row must name the columns"),
     "header alone": ("csv", csv_text(), "gru", ": no row behind the header"),
-    "bytes that are no text": ("csv", b"instance,sensor_a,sensor_b\np,\xff,1\n", "gru", ": not a readable text file ("),
+    "bytes that are no text": (
+        "csv",
+        b"instance,sensor_a,sensor_b\np,\xff,1\n",
+        "gru",
+        ": not a readable text file; is it",
+    ),
     "missing columns": (
         "csv",
         csv_text(*STEPS, header="instance,a,b"),
