@@ -84,7 +84,7 @@ def test_every_name_of_the_settings_has_a_tracker():
 def test_a_tracker_whose_package_is_missing_is_refused_before_anything_is_trained(
     sweep, tsmtl_train, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr("tsmtl.config.rules.find_spec", lambda name: None if name == "alembic" else object())
+    monkeypatch.setattr("tsmtl.config.trainer_rules.find_spec", lambda name: None if name == "alembic" else object())
     answer = tsmtl_train(*sweep, *TINY, "trainer.tracker=[tensorboard,mlflow]")
     assert answer.code == 2
     refusal = "trainer.tracker: mlflow is not installed: pip install 'tsmtl[track]'"
