@@ -156,8 +156,8 @@ def test_fine_tuning_scales_the_input_as_the_pretraining_did(tsmtl_train, tmp_pa
         ),
         (
             ["experiment=pretrain_finetune", "pretrain.trainer.monitor=val/cls/auroc"],
-            "pretrain.trainer.monitor: must be one of val/loss, val/joint, val/reg/loss, val/reg/rmse, val/reg/mae, val/reg/r2 "
-            "(got 'val/cls/auroc')",
+            "pretrain.trainer.monitor: must be one of val/loss, val/joint, val/reg/loss, val/reg/rmse, val/reg/mae, "
+            "val/reg/r2 (got 'val/cls/auroc')",
         ),
         *[
             (
