@@ -14,6 +14,7 @@ RANKS = {
     "data": 1,
     "models": 1,
     "tasks": 1,
+    "weighting": 1,
     "checkpoint": 1,
     "training": 2,
     "report": 2,

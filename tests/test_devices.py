@@ -62,6 +62,9 @@ CASES: dict[str, list[str]] = {
     "a folder of arrays": [*CNN, *SETTINGS, "data=npz", "data.path=arrays", "data.shuffle_block=10"],
     "frozen": [*TUNE, "freeze=true"],
     "frozen at first": [*TUNE, "dropout=0", "trainer.unfreeze_at=2", "trainer.lr_backbone_factor=0.3"],
+    "gradients weighed, labels missing": [*PARTLY, "weighting=bisector", "trainer.gradient_clip=0.5"],
+    "gradients weighed, frozen at first": [*TUNE, "dropout=0", "trainer.unfreeze_at=2", "weighting=dbmtl"],
+    "losses weighed by a second look": [*CNN, *SYNTHETIC, CHANGES, "weighting=famo", "weighting.lr=0.1"],
     "chain": ["experiment=pretrain_finetune", *CNN, *SYNTHETIC, "pretrain.num_epochs=2"],
 }
 SMALL_BATCHES = {  # the last one has one instance: one of the ranks has none

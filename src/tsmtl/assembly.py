@@ -24,8 +24,11 @@ from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entro
 from tsmtl.tasks.rare_numbers import RareNumberWeights
 from tsmtl.tasks.task import Task, fit_scaling
 from tsmtl.training.augmentation import Augmentation, channels_of
+from tsmtl.training.balance import Balance
 from tsmtl.training.batches import Split
+from tsmtl.training.ranks import Ranks
 from tsmtl.training.sampling import BalancedSampler, BothTasksSampler, Sampler
+from tsmtl.weighting.registry import build_weighting
 
 log = logging.getLogger(__name__)
 
@@ -217,3 +220,10 @@ def make_augmentation(settings: Settings, train: Split) -> Augmentation | None:
     """Make what changes each training batch; None where nothing does."""
     changes = settings.data.changes
     return Augmentation(changes, channels_of(train)) if changes else None
+
+
+def make_balance(settings: Settings, model: MultiTaskModel, device: torch.device, ranks: Ranks) -> Balance | None:
+    """Make what weighs the tasks; None with ``weighting=fixed``, which the criterion does."""
+    tasks = settings.tasks
+    method = build_weighting(settings.weighting, list(tasks.values()), settings.model.lr, device)
+    return None if method is None else Balance(method, model, list(tasks), ranks)

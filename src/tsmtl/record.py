@@ -24,6 +24,7 @@ from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.tracking.run_tracking import RunTracking, flat_settings
 from tsmtl.tracking.tracker import TrackedRun
 from tsmtl.tracking.trackers import TRACKERS
+from tsmtl.training.balance import Balance
 from tsmtl.training.loop import Fit
 from tsmtl.training.ranks import ALONE, Ranks
 
@@ -95,6 +96,15 @@ def about_model(
         "monitor": settings.trainer.monitor,
         "versions": versions(),
     }
+
+
+def about_weighting(settings: Settings, result: Fit, balance: Balance | None) -> dict[str, Any]:
+    """Give how the tasks were weighed, and with what a method that adapts ended: mean weights of the last epoch."""
+    if balance is None:
+        return {**settings.weighting.model_dump(), "weights": settings.weights}
+    weights = {name: result.history[-1][f"weight/{name}"] for name in settings.tasks}
+    learnt = balance.record()
+    return {**settings.weighting.model_dump(), "weights": weights, **({} if learnt is None else {"learnt": learnt})}
 
 
 def draw_run(

@@ -21,7 +21,7 @@ from tsmtl.destination import best_model_path
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import import_plugins
 from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
-from tsmtl.record import about_model, draw_run, labelled_shares, say_what_starts, tracking_of, versions
+from tsmtl.record import about_model, about_weighting, draw_run, labelled_shares, say_what_starts, tracking_of, versions
 from tsmtl.report.files import write_config, write_json
 from tsmtl.report.predictions import write_predictions
 from tsmtl.resume import (
@@ -126,8 +126,11 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
             fitted = training.run(folder, best_path, about, identity, watch or Watch(), tracking.kept)
             parts.model.load_state_dict(fitted.best_state)
             predictions = predict(parts.model, parts.tasks, parts.splits["test"], ranks)
+            weighting = about_weighting(settings, fitted, training.balance)
             result = ranks.from_first(
-                lambda: _test_and_report(settings, parts, fitted, predictions, folder, best_path, data, began)
+                lambda: _test_and_report(
+                    settings, parts, fitted, predictions, weighting, folder, best_path, data, began
+                )
             )
             tracking.results(fitted.best.epoch, result.test, best_path)
         return result
@@ -167,6 +170,7 @@ def _test_and_report(
     parts: Parts,
     result: Fit,
     predictions: dict[str, ClassPrediction | NumberPrediction],
+    weighting: dict[str, Any],
     folder: Path,
     best_path: Path,
     data: str,
@@ -191,6 +195,7 @@ def _test_and_report(
         "data": {"where": bundle.instances.where, "sha256": data, "notes": bundle.notes, **bundle.instances.facts},
         "stage": settings.run.stage,
         "pretrained": parts.load_report,
+        "weighting": weighting,
         "parameters": sum(p.numel() for p in parts.model.parameters()),
         "seconds": {"training": result.seconds, "all": time.perf_counter() - began},
         "device": str(parts.splits["test"].device),

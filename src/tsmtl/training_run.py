@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tsmtl.assembly import Parts, make_augmentation, make_sampler, truth_of
+from tsmtl.assembly import Parts, make_augmentation, make_balance, make_sampler, truth_of
 from tsmtl.config.errors import Interrupted, UserError
 from tsmtl.config.metric_names import JOINT
 from tsmtl.config.schema import Settings
@@ -30,6 +30,7 @@ from tsmtl.training.watch import Watch
 from tsmtl.training.weight_average import WeightAverage
 
 log = logging.getLogger(__name__)
+MUCH = 10  # times the smallest loss: a ratio that learnt variances take long to reach
 
 
 class Training:
@@ -69,18 +70,24 @@ class Training:
         self.sampler = make_sampler(settings, train)
         augmentation = make_augmentation(settings, train)
         self.train, self.augmentation = ranks.spread(model, train, augmentation, settings.run.seed)
+        self.balance = make_balance(settings, model, train.device, ranks)
         self.schedule = Schedule(self.optimizer, trainer, settings.model.num_epochs, self.sampler.steps)
         higher_is_better = monitors(settings.task, settings.data)[trainer.monitor]
         best = BestEpoch(higher_is_better, trainer.early_stopping_patience, trainer.keep == "last")
         self.result = Fit(best)
         if earlier is None:
-            check_monitor(trainer.monitor, self.validate())
+            row = self.validate()
+            check_monitor(trainer.monitor, row)
+            if settings.weighting.name == "uncertainty":
+                _warn_of_unlike_losses({task: row[f"val/{task}/loss"] for task in settings.tasks})
         else:
             model.load_state_dict(earlier["model"])
             self.optimizer.load_state_dict(earlier["optimizer"])
             self.schedule.load_state(earlier["schedule"])
             if self.average is not None:
                 self.average.load_state(earlier["average"])
+            if self.balance is not None:
+                self.balance.load_state(earlier["balance"])
             generator.set_state(earlier["random"]["order"])
             set_random_numbers(earlier["random"])
             ranks.set_own_random(earlier["random"]["ranks"])
@@ -189,6 +196,7 @@ class Training:
                     result,
                     self.average,
                     ranks,
+                    self.balance,
                 )
                 keep()
         except NotFiniteError:
@@ -205,6 +213,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state(),
             "average": None if self.average is None else self.average.state(),
+            "balance": None if self.balance is None else self.balance.state(),
             "fit": self.result.state(),
             "random": {
                 "order": self.generator.get_state(),
@@ -231,3 +240,14 @@ def check_monitor(monitor: str, row: Row) -> None:
     """
     if math.isnan(row[monitor]) and math.isfinite(row["val/loss"]):
         raise UserError(f"trainer.monitor: {monitor} is not defined on this val split; take another, such as val/loss")
+
+
+def _warn_of_unlike_losses(losses: dict[str, float]) -> None:
+    least, most = min(losses, key=lambda task: losses[task]), max(losses, key=lambda task: losses[task])
+    if losses[most] > MUCH * losses[least]:
+        log.warning(
+            "weighting: before training the loss of %s is %.0f times that of %s, and uncertainty closes such a gap by "
+            "about its learning rate a step; data.scale_target=standard, a greater weighting.lr or weighting=bisector "
+            "may serve better",
+            *(most, losses[most] / losses[least], least),
+        )

@@ -17,6 +17,7 @@ MEND = "; trainer.monitor=joint does"
         ),
         ([], [["alpha=1"], ["alpha=1.0"]], None),
         ([], [["lr=1e-3"], ["lr=1e-4"]], None),
+        ([], [["alpha=0.5"], ["weighting=bisector"], ["weighting=famo"]], None),
         (["trainer.monitor=val/cls/macro_f1"], [["alpha=0.2"], ["alpha=0.8"]], None),
         (
             ["trainer.monitor=val/cls/loss"],
@@ -53,6 +54,12 @@ MEND = "; trainer.monitor=joint does"
 )
 def test_what_changes_the_loss_itself_is_named_with_its_mend(compose, common, jobs, said):
     assert why_not_comparable([compose(*common, *job) for job in jobs]) == said
+
+
+def test_fixed_with_an_alpha_of_an_experiment_has_another_loss_than_other_weightings(compose, tmp_path):
+    (tmp_path / "mine.yaml").write_text("alpha: 0.3\n")
+    jobs = [compose(f"experiment={tmp_path / 'mine.yaml'}", f"weighting={name}") for name in ("fixed", "bisector")]
+    assert why_not_comparable(jobs) == f"val/loss does not compare the jobs: alpha changes the loss itself{MEND}"
 
 
 def test_a_search_of_what_changes_the_loss_is_named_too(compose):

@@ -11,6 +11,7 @@ from tsmtl.config.run_settings import TASKS, PretrainSettings, RunSettings
 from tsmtl.config.search_settings import SearchSettings
 from tsmtl.config.sources import SOURCES
 from tsmtl.config.trainer_settings import TrainerSettings
+from tsmtl.config.weighting_settings import WEIGHTINGS
 
 TEXT = help_text("tsmtl-train")
 SECTIONS = [
@@ -18,6 +19,7 @@ SECTIONS = [
     *[(f"task/{name}", section, "") for name, section in TASKS.items()],
     *[(f"data/{name}", section, "data.") for name, section in SOURCES.items()],
     ("trainer/default", TrainerSettings, "trainer."),
+    *[(f"weighting/{name}", section, "weighting.") for name, section in WEIGHTINGS.items()],
     ("train", RunSettings, ""),
     ("train:pretrain", PretrainSettings, "pretrain."),
     *[(f"hydra/launcher/{name}:launcher", section, "hydra.launcher.") for name, section in LAUNCHERS.items()],
@@ -34,7 +36,7 @@ def test_every_key_of_every_yaml_file_is_in_the_schema_and_in_the_help(file, sec
     optional = {key for key, field in section.model_fields.items() if not field.is_required()}
     keys = set(content[group] if group else content) - {"defaults", "hydra", "pretrain", "_target_"} - optional
     assert keys == set(section.model_fields) - optional
-    for key in keys - ({"model", "task", "source"} if not group else set()):
+    for key in keys - ({"model", "task", "source", "name"} if not group else set()):
         assert f"\n  {prefix}{key} " in TEXT
 
 

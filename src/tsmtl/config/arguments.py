@@ -9,7 +9,7 @@ from tsmtl.config.errors import UserError, first_line
 if TYPE_CHECKING:  # hydra takes longer to import than some answers may take
     from omegaconf import DictConfig
 
-GROUPS = ("task", "data", "model", "trainer", "experiment")
+GROUPS = ("task", "data", "model", "trainer", "weighting", "experiment")
 _SETTING = re.compile(r"^(?P<key>[A-Za-z_]\w*(\.\w+)*)=")
 _FREE_TEXT = re.compile(  # keys whose value is any text
     r"(path|root|folder|checkpoint|output|unit|_dir|_key|(class|regression)_target(_2)?"

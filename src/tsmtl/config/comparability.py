@@ -1,6 +1,6 @@
 """Whether the score of a sweep compares its jobs: settings that change a loss itself make losses of different kinds."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from tsmtl.config.identity import sha256_of_values
@@ -30,7 +30,7 @@ def why_not_comparable(jobs: Sequence[Settings]) -> str | None:
     changed = [
         key
         for key in dict.fromkeys(key for job in jobs for key in _changing(job))
-        if len({sha256_of_values(_value(job.flat, key)) for job in jobs}) > 1
+        if len({sha256_of_values(_value(job, key)) for job in jobs}) > 1
     ]
     if "task" in changed:
         changed = [key for key in changed if key != "alpha"]  # which only one of the tasks has
@@ -72,6 +72,8 @@ def _may_take(job: Settings, monitor: str) -> bool:
     return monitor in monitors(job.task, job.data)
 
 
-def _value(flat: Mapping[str, Any], key: str) -> Any:
+def _value(job: Settings, key: str) -> Any:
+    if key == "alpha":
+        return list(job.weights.values())  # which other weightings than fixed leave equal, whatever alpha is
     group, _, name = key.rpartition(".")
-    return (flat[group] if group else flat).get(name)
+    return (job.flat[group] if group else job.flat).get(name)

@@ -13,6 +13,7 @@ from tsmtl.config.search_settings import SearchSettings
 from tsmtl.config.section import Section, expectation
 from tsmtl.config.sources import SOURCES
 from tsmtl.config.trainer_settings import TrainerSettings
+from tsmtl.config.weighting_settings import WEIGHTINGS
 
 _USAGE = """\
 {name} trains one model on one task or on two at once, on time series or on representation vectors.
@@ -32,7 +33,7 @@ Your own files: experiment=my.yaml takes settings from a file; --config-dir DIR 
 
 def help_text(name: str) -> str:
     """Give the help of the command ``name``."""
-    groups = {group: _names(group) for group in ("task", "data", "model", "trainer", "experiment")}
+    groups = {group: _names(group) for group in ("task", "data", "model", "trainer", "weighting", "experiment")}
     lines = [_USAGE.format(name=name)]
     lines += [f"  {group + '=':<12} {', '.join(names)}\n" for group, names in groups.items() if names]
     lines.append(_block("The run", _rows({"train": (RunSettings, _defaults("train"))})))
@@ -43,6 +44,8 @@ def help_text(name: str) -> str:
     lines.append(_data_block())
     trainer = {"default": (TrainerSettings, _defaults("trainer/default"))}
     lines.append(_block("The training", _rows(trainer, prefix="trainer.")))
+    methods = {w: (c, _defaults(f"weighting/{w}")) for w, c in WEIGHTINGS.items()}
+    lines.append(_block("The weighting of the tasks", _rows(methods, prefix="weighting.")))
     launchers = {name: (c, _defaults(f"hydra/launcher/{name}")["launcher"]) for name, c in LAUNCHERS.items()}
     title = f"Where the jobs of a sweep (-m) run, hydra/launcher={' | '.join(LAUNCHERS)}"
     lines.append(_block(title, _rows(launchers, prefix="hydra.launcher.")))
@@ -112,7 +115,8 @@ def _rows(owners: Mapping[str, tuple[type[Section], dict[str, Any]]], prefix: st
     for key in keys:
         having = {o: d[key] for o, (section, d) in owners.items() if key in section.model_fields and key in d}
         section = next(section for section, _ in owners.values() if key in section.model_fields)
-        if (key in ("model", "task", "source") and prefix != "pretrain.") or not having:
+        chosen = (key in ("model", "task", "source") and prefix != "pretrain.") or prefix + key == "weighting.name"
+        if chosen or not having:
             continue
         field = section.model_fields[key]
         shown = {owner: _show(value) for owner, value in having.items()}

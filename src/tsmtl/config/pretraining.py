@@ -33,8 +33,10 @@ def pretraining_settings(flat: Mapping[str, Any], pretrain: PretrainSettings) ->
     settings["pretrain"] = {"task": None, "folder": pretrain.folder}
     if isinstance(settings.get("trainer"), dict):
         settings["trainer"] |= _OWN_TRAINER | _fitting(settings["trainer"], str(pretrain.task))
-    if settings.get("model") == "lstm_fcn_multi" and pretrain.task != "multi":
-        settings["model"] = "lstm_fcn"  # the same backbone, for one task
+    if pretrain.task != "multi":
+        settings["weighting"] = {"name": "fixed"}  # there is nothing to weigh
+        if settings.get("model") == "lstm_fcn_multi":
+            settings["model"] = "lstm_fcn"  # the same backbone, for one task
     return merged(settings, pretrain.changes)
 
 

@@ -17,6 +17,7 @@ from tsmtl.config.table_settings import TableSettings
 from tsmtl.config.task_kinds import task_kinds
 from tsmtl.config.trainer_rules import joint_score, last_epoch_waits_for_none, monitor_of_the_tasks, trackers, weights
 from tsmtl.config.trainer_settings import TrainerSettings
+from tsmtl.config.weighting_rules import several_to_weigh
 
 
 def _model_takes_task(task: TaskSettings, model: ModelSettings) -> list[str]:
@@ -219,6 +220,7 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (joint_score, ("task", "data", "trainer")),
     (last_epoch_waits_for_none, ("trainer",)),
     (weights, ("task", "data", "trainer")),
+    (several_to_weigh, ("task", "weighting")),
     (_changes_stand_once, ("data",)),
     (_every_device_has_rows, ("run", "model")),
     (_warmup_ends, ("model", "trainer")),

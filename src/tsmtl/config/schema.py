@@ -18,6 +18,7 @@ from tsmtl.config.sources import SOURCES
 from tsmtl.config.task_kinds import task_kinds
 from tsmtl.config.trainer_settings import TrainerSettings
 from tsmtl.config.unread import unread_settings
+from tsmtl.config.weighting_settings import WEIGHTINGS, AnyWeighting
 from tsmtl.config.words import did_you_mean, must_be_one_of
 
 S = TypeVar("S", bound=Section)
@@ -40,6 +41,7 @@ class Settings:
     model: ModelSettings
     data: DataSettings
     trainer: TrainerSettings
+    weighting: AnyWeighting
     pretrain: PretrainSettings
     flat: dict[str, Any]
     typed: frozenset[str] = frozenset()
@@ -54,9 +56,13 @@ class Settings:
 
     @property
     def weights(self) -> dict[str, float]:
-        """Share of each task in the loss: ``alpha * L1 + (1 - alpha) * L2`` for two."""
-        if not isinstance(self.task, MultiTaskSettings):
-            return dict.fromkeys(self.tasks, 1.0)
+        """Share of each task in the loss: ``alpha * L1 + (1 - alpha) * L2`` for two.
+
+        With another weighting than ``fixed`` the shares are equal: in train and val losses of all tasks together, which
+        then compare over epochs and methods.
+        """
+        if not isinstance(self.task, MultiTaskSettings) or self.weighting.name != "fixed":
+            return dict.fromkeys(self.tasks, 1.0 / len(self.tasks))
         return dict(zip(self.tasks, (self.task.alpha, 1.0 - self.task.alpha), strict=True))
 
 
@@ -69,7 +75,7 @@ def check(
     """Check composed settings.
 
     Args:
-        flat: Plain values as composed: the flat keys, and the mappings ``data`` and ``trainer``.
+        flat: Plain values as composed: the flat keys, and the mappings ``data``, ``trainer`` and ``weighting``.
         typed: Keys that the user gave on the command line.
         choices: Chosen file of each config group.
         own: Keys that were typed for these settings alone, and must be read; None: all that were typed.
@@ -97,16 +103,24 @@ def check(
     else:
         problems.append(f"data.source: {must_be_one_of(SOURCES, source)}")
     sections["trainer"] = check_section(TrainerSettings, flat.get("trainer"), "trainer", problems)
+    weighting = flat.get("weighting")
+    method = weighting.get("name") if isinstance(weighting, Mapping) else None
+    if method in WEIGHTINGS:
+        sections["weighting"] = check_section(
+            WEIGHTINGS[method], weighting, "weighting", problems, f"weighting={method}"
+        )
+    else:
+        problems.append(f"weighting: {must_be_one_of(WEIGHTINGS, method)}")
     sections["pretrain"] = check_section(PretrainSettings, flat.get("pretrain"), "pretrain", problems)
 
     for rule, needed in RULES:
         read = [sections.get(name) for name in needed]
         if all(section is not None for section in read):
             problems += rule(*read)
-    run, pretrain, checked = sections["run"], sections["pretrain"], sections.get("data")
-    if isinstance(run, RunSettings) and isinstance(pretrain, PretrainSettings) and isinstance(checked, DataSettings):
+    read = [sections.get(name) for name in ("run", "pretrain", "data", "weighting")]
+    if all(section is not None for section in read):
         said = {line.partition(":")[0] for line in problems}
-        unread = unread_settings(run, pretrain, checked, typed if own is None else own)
+        unread = unread_settings(*cast("tuple[Any, Any, Any, Any]", tuple(read)), typed if own is None else own)
         problems += [line for line in unread if line.partition(":")[0] not in said]
     if problems:
         raise UserError(problems)
@@ -129,6 +143,8 @@ def _check_pretraining(
     chosen = {**choices, "task": own["task"]} if choices else {}
     if "model" in chosen and own["model"] != flat["model"]:
         chosen["model"] = own["model"]
+    if "weighting" in chosen:
+        chosen["weighting"] = own["weighting"]["name"]
     try:
         checked = check(own, pretraining_keys(typed), chosen, own_keys(typed))
     except UserError as error:
@@ -152,7 +168,7 @@ def _parts(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             parts["run"][key] = value
         elif any(key in task.model_fields for task in TASKS.values()):
             parts["task"][key] = value
-        elif key not in ("data", "trainer", "pretrain"):
+        elif key not in ("data", "trainer", "weighting", "pretrain"):
             parts["model"][key] = value
     return parts
 
@@ -215,9 +231,12 @@ def _unknown(name: str, key: str, section: type[Section], owner: str) -> str:
         known = {f"data.{k}" for k in section.model_fields}
     elif name.startswith("trainer."):
         known = {f"trainer.{k}" for k in section.model_fields}
+    elif name.startswith("weighting."):
+        others = {f"weighting={method}": c for method, c in WEIGHTINGS.items()}
+        known = {f"weighting.{k}" for k in section.model_fields}
     else:
         others = {f"model={m}": c for m, c in FAMILIES.items()} | {f"task={t}": c for t, c in TASKS.items()}
-        known = {*section.model_fields, *RunSettings.model_fields, "data", "trainer", "pretrain"}
+        known = {*section.model_fields, *RunSettings.model_fields, "data", "trainer", "weighting", "pretrain"}
         known |= {k for task in TASKS.values() for k in task.model_fields}
     owners = [other for other, c in others.items() if key in c.model_fields]
     if owners:

@@ -10,6 +10,7 @@ from tsmtl.config.predict_settings import TABLES
 from tsmtl.config.pretraining import DROPOUTS
 from tsmtl.config.run_settings import PretrainSettings, RunSettings
 from tsmtl.config.table_settings import PARQUET, CmapssSettings, TableSettings
+from tsmtl.config.weighting_settings import AnyWeighting
 
 _FOLDS, _BY_TIME = ("group_kfold", "time_kfold"), ("time", "time_kfold")
 _NO_TEXT = "is read of text files alone, and the files are Parquet"
@@ -25,7 +26,7 @@ _OF_CLASSES = {"class_reduce", "class_bins", "class_bin_names", "class_names_key
 
 
 def unread_settings(
-    run: RunSettings, pretrain: PretrainSettings, data: DataSettings, typed: frozenset[str]
+    run: RunSettings, pretrain: PretrainSettings, data: DataSettings, weighting: AnyWeighting, typed: frozenset[str]
 ) -> list[str]:
     """Say which typed settings are not read, as far as that is known before the data is.
 
@@ -33,6 +34,7 @@ def unread_settings(
         run: The settings of the run.
         pretrain: The settings under ``pretrain``.
         data: The settings of the data.
+        weighting: The settings of the weighting.
         typed: Keys that the user gave on the command line.
     """
     found = {f"data.{key}": when for key, when in {**_of_table(data), **_of_arrays(data)}.items()}
@@ -40,6 +42,8 @@ def unread_settings(
         found["data.root"] = "is where known sets are looked for, and data.path names the files; take one of the two"
     if run.freeze and pretrain.task is None:
         found |= dict.fromkeys(DROPOUTS, "freeze=true keeps the backbone as loaded, without dropout; leave it out")
+    if weighting.name != "fixed":
+        found["alpha"] = f"is the share of task 1 with weighting=fixed; {weighting.name} finds shares of its own"
     if pretrain.task is None:
         found["pretrain.folder"] = "nothing is pretrained without pretrain.task"
     lines = [f"{key}: {when}" for key, when in found.items() if key in typed]

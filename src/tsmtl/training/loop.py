@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn
 
 import torch
@@ -16,6 +17,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.tasks.losses import Criterion
 from tsmtl.training.augmentation import Augmentation
+from tsmtl.training.balance import Balance, Losses
 from tsmtl.training.batches import Split
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.ranks import ALONE, Ranks
@@ -96,11 +98,12 @@ def fit(
     result: Fit | None = None,
     average: WeightAverage | None = None,
     ranks: Ranks = ALONE,
+    balance: Balance | None = None,
 ) -> Fit:
     """Train for ``num_epochs``, or until ``best`` runs out of patience.
 
     Stopped after any step, by an exception of ``on_step``, it goes on exactly from ``result``, if model, optimizer,
-    schedule, average, generator and random numbers are put back as they were.
+    schedule, average, balance, generator and random numbers are put back as they were.
 
     Args:
         model: Trained in place; ends with the weights of the last epoch.
@@ -123,6 +126,7 @@ def fit(
         result: Where to go on from, with ``best`` in it; updated in place.
         average: Takes in the weights after every step; its weights are then the best epoch's.
         ranks: The processes that share each batch.
+        balance: Weighs the tasks; None: the criterion's fixed weights do.
 
     Raises:
         NotFiniteError: With epoch and step; the best epoch so far was given to ``on_better``.
@@ -169,11 +173,13 @@ def fit(
                 augmentation,
                 average,
                 ranks,
+                balance,
             )
             _stop_if_not_finite(losses, epoch)
             means = losses.mean(dim=0).tolist()  # of the batches: total, then each task
             row: Row = {"epoch": epoch, "lr": schedule.lr, "train/loss": means[0]}
             row |= {f"train/{task}/loss": mean for task, mean in zip(tasks, means[1:], strict=True)}
+            row |= {} if balance is None else balance.after_epoch()
             row |= validate()
             row["seconds"] = time.perf_counter() - result.epoch_began
             result.history.append(row)
@@ -215,6 +221,7 @@ def train_epoch(
     augmentation: Augmentation | None = None,
     average: WeightAverage | None = None,
     ranks: Ranks = ALONE,
+    balance: Balance | None = None,
 ) -> Tensor:
     """Train one epoch, or what is left of it; give the losses (steps, 1 + tasks), the total first.
 
@@ -234,6 +241,7 @@ def train_epoch(
         augmentation: Changes each batch.
         average: Takes in the weights after every step.
         ranks: The processes that share each batch.
+        balance: Weighs the tasks; None: the criterion's fixed weights do.
     """
     model.train()
     if result.order is None:
@@ -245,20 +253,36 @@ def train_epoch(
         x, lengths, targets = train.batch(rows)
         schedule.before_step()
         optimizer.zero_grad(set_to_none=True)
-        if augmentation is None:
-            total, parts = criterion(model(x, lengths), targets)
+        look = partial(_losses, model, criterion, augmentation, x, lengths, targets)
+        if balance is None:
+            total, parts = look()
+            total.backward()
+            ranks.sum_gradients(model)
         else:
-            total, parts = augmentation.loss(model, criterion, x, lengths, targets)
-        total.backward()
-        ranks.sum_gradients(model)
+            total, parts = balance.backward(look)
         if gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
         optimizer.step()
+        if balance is not None:
+            balance.after_step()
         if average is not None:
             average.update(model)
         losses += [total.detach(), *(part.detach() for part in parts.values())]
         after_step()
     return torch.stack(losses).view(-1, width).cpu()
+
+
+def _losses(
+    model: MultiTaskModel,
+    criterion: Criterion,
+    augmentation: Augmentation | None,
+    x: Tensor,
+    lengths: Tensor | None,
+    targets: dict[str, Tensor],
+) -> Losses:
+    if augmentation is None:
+        return criterion(model(x, lengths), targets)
+    return augmentation.loss(model, criterion, x, lengths, targets)
 
 
 def _stop_if_not_finite(losses: Tensor, epoch: int) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tsmtl.config.errors import FailedError
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.training.batches import Split
+from tsmtl.training.seeding import random_numbers, set_random_numbers
 
 if TYPE_CHECKING:  # it evaluates, which ranks do together
     from tsmtl.training.augmentation import Augmentation
@@ -33,6 +34,7 @@ class Ranks:
 
     rank = 0
     size = 1
+    _own: dict[str, Any] = {}  # noqa: RUF012 - state of random numbers of this rank's own, replaced as a whole
 
     @property
     def first(self) -> bool:
@@ -61,6 +63,19 @@ class Ranks:
 
     def sum_gradients(self, model: nn.Module) -> None:
         """Make the gradient of the whole batch from those of the shares; for after ``backward``."""
+
+    def summed(self, values: Tensor) -> Tensor:
+        """Give the sum of the ranks' values, which has no history."""
+        return values
+
+    def random_numbers(self) -> dict[str, Any]:
+        """Give the state of all random numbers that this rank draws: of those alike on all ranks, and of its own."""
+        return {**random_numbers(), "own": self._own}
+
+    def set_random_numbers(self, state: dict[str, Any]) -> None:
+        """Put back what :meth:`random_numbers` gave."""
+        set_random_numbers(state)
+        self._own = state["own"]
 
     def share(self, n: int) -> slice:
         """Give the rows, of ``n``, that this rank works on: one at least, even where there are fewer than ranks."""

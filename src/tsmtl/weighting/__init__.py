@@ -1,0 +1,1 @@
+"""How several tasks share one training: methods that weigh their losses, or their gradients."""
