@@ -72,11 +72,10 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(tsmtl_train, tmp_path, p
         assert float(rows[-1][f"weight/{task}"]) == pytest.approx(weight, rel=1e-5)
 
 
-@EACH
+@pytest.mark.parametrize("name", ["uncertainty", "gradnorm", "dbmtl", "cagrad"])
 def test_a_backbone_frozen_for_an_epoch_or_for_good_learns_with_every_method(tsmtl_train, tmp_path, name):
     data = ["data.n_instances=60", "data.test_fraction=0.3"]
-    if not (tmp_path / "first.pt").exists():
-        assert tsmtl_train(*FCN, *data, "task=reg", "num_epochs=1", "best_model_path=first.pt").code == 0
+    assert tsmtl_train(*FCN, *data, "task=reg", "num_epochs=1", "best_model_path=first.pt").code == 0
     tune = [*FCN, *data, "stage=finetune", "pretrained_path=first.pt", f"weighting={name}", "trainer.gradient_clip=0.5"]
     for more in (["freeze=true"], ["trainer.unfreeze_at=2", "trainer.lr_backbone_factor=0.5"]):
         answer = tsmtl_train(*tune, *more, f"hydra.run.dir={more[0]}")
