@@ -19,6 +19,7 @@ from tsmtl.config.trainer_settings import TrainerSettings
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import build_backbone
 from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
+from tsmtl.training.balance import Balance
 from tsmtl.training.batches import TensorSplit
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.loop import Fit, train_epoch
@@ -92,7 +93,9 @@ def plain_loop(model: MultiTaskModel, split: TensorSplit, batch_size: int) -> Ca
     return run
 
 
-def tsmtl_loop(model: MultiTaskModel, split: TensorSplit, batch_size: int) -> Callable[[], None]:
+def tsmtl_loop(
+    model: MultiTaskModel, split: TensorSplit, batch_size: int, balance: Balance | None = None
+) -> Callable[[], None]:
     """The loop that ``tsmtl-train`` runs."""
     settings = trainer_settings()
     optimizer = build_optimizer(model.parameters(), 1e-4, settings)
@@ -105,7 +108,10 @@ def tsmtl_loop(model: MultiTaskModel, split: TensorSplit, batch_size: int) -> Ca
 
     def run() -> None:
         result = Fit(BestEpoch(higher_is_better=False, patience=None))
-        train_epoch(model, criterion, optimizer, schedule, split, sampler, generator, None, bar.update, result)
+        train_epoch(
+            *(model, criterion, optimizer, schedule, split, sampler, generator, None, bar.update, result),
+            balance=balance,
+        )
 
     return run
 

@@ -13,21 +13,14 @@ import time
 from collections.abc import Callable
 
 import torch
-from tqdm import tqdm
 
-from benchmarks.step_loop import ALPHA, CASES, CLASSES, trainer_settings
+from benchmarks.step_loop import CASES, CLASSES, tsmtl_loop
 from tsmtl.config.weighting_settings import WEIGHTINGS
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import build_backbone
-from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
 from tsmtl.training.balance import Balance
 from tsmtl.training.batches import TensorSplit
-from tsmtl.training.best_epoch import BestEpoch
-from tsmtl.training.loop import Fit, train_epoch
-from tsmtl.training.optimizers import build_optimizer
 from tsmtl.training.ranks import ALONE
-from tsmtl.training.sampling import Sampler
-from tsmtl.training.schedule import Schedule
 from tsmtl.weighting.registry import build_weighting
 
 TASKS = {"cls": "cls", "reg": "reg"}
@@ -42,23 +35,7 @@ def epoch_of(method: str, model: MultiTaskModel, split: TensorSplit, batch_size:
     content = OmegaConf.to_container(OmegaConf.load(config_dir() / "weighting" / f"{method}.yaml"))
     built = build_weighting(WEIGHTINGS[method].model_validate(content), list(TASKS.values()), 1e-4, split.device)
     balance = None if built is None else Balance(built, model, list(TASKS), ALONE)
-    settings = trainer_settings()
-    optimizer = build_optimizer(model.parameters(), 1e-4, settings)
-    schedule = Schedule(optimizer, settings, 1, 1)
-    losses = {"cls": cross_entropy(None, 0.0, masked=False), "reg": regression_loss("mse", 1.0, masked=False)}
-    criterion = Criterion(losses, {"cls": ALPHA, "reg": 1 - ALPHA})
-    generator = torch.Generator().manual_seed(0)
-    sampler = Sampler(len(split), batch_size, split.device)
-    bar = tqdm(disable=True)
-
-    def run() -> None:
-        result = Fit(BestEpoch(higher_is_better=False, patience=None))
-        train_epoch(
-            *(model, criterion, optimizer, schedule, split, sampler, generator, None, bar.update, result),
-            balance=balance,
-        )
-
-    return run
+    return tsmtl_loop(model, split, batch_size, balance)
 
 
 def main() -> None:

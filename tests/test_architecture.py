@@ -10,16 +10,16 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "tsmtl"
 RANKS = {
     "config": 0,
-    "storage": 0,
-    "data": 1,
-    "models": 1,
-    "tasks": 1,
-    "weighting": 1,
-    "checkpoint": 1,
-    "training": 2,
-    "report": 2,
-    "tracking": 2,
-    "sweep": 3,
+    "storage": 1,
+    "data": 2,
+    "models": 2,
+    "tasks": 2,
+    "weighting": 2,
+    "checkpoint": 2,
+    "training": 3,
+    "report": 3,
+    "tracking": 3,
+    "sweep": 4,
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 NAMES = [str(f.relative_to(SOURCE)) for f in FILES]

@@ -10,7 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import tsmtl
-from tsmtl.checkpoint.last import NAME, read_last
+from tsmtl.checkpoint.last import read_last
 from tsmtl.config.errors import Interrupted, UserError
 from tsmtl.config.identity import sha256_of_values, without_places
 from tsmtl.config.schema import Settings
@@ -20,7 +20,8 @@ from tsmtl.data.loading import load_bundle
 from tsmtl.data.preparation import PER_STEP
 from tsmtl.models.backbone import Backbone
 from tsmtl.pretrained import Pretrained, read_pretrained
-from tsmtl.resume import SUMMARY, finished_summary, sha256_of
+from tsmtl.resume import finished_summary
+from tsmtl.storage.run_folder import BEST, LAST, SUMMARY, sha256_of
 from tsmtl.training.ranks import ALONE, Ranks
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def pretrain(
             said = f"{stop.word} while pretraining; the same command goes on from there"
             raise Interrupted(stop.signum, said) from stop
         log.info("fine-tuning:")
-    return ranks.from_first(lambda: read_pretrained(own / "best_model.pt", reused=False))
+    return ranks.from_first(lambda: read_pretrained(own / BEST, reused=False))
 
 
 @contextmanager
@@ -90,16 +91,14 @@ def _locked(own: Path) -> Iterator[None]:
 
 def _found(settings: Settings, own: Path, ranks: Ranks) -> Pretrained:
     log.info("pretraining: task %s, done before with these settings and data, in %s", settings.task.task, own)
-    return ranks.from_first(lambda: read_pretrained(own / "best_model.pt", reused=True))
+    return ranks.from_first(lambda: read_pretrained(own / BEST, reused=True))
 
 
 def found(settings: Settings, folder: Path, ranks: Ranks = ALONE) -> Pretrained | None:
     """Give the checkpoint of a finished pretraining, if it is there."""
     name = identity(settings, ranks.together(lambda: load_bundle(settings.data, settings.tasks)))
     own = folder / name
-    return ranks.from_first(
-        lambda: read_pretrained(own / "best_model.pt", reused=True) if _why_not_whole(own) is None else None
-    )
+    return ranks.from_first(lambda: read_pretrained(own / BEST, reused=True) if _why_not_whole(own) is None else None)
 
 
 def _check_same_input(bundle: Bundle, tuned: Bundle, any_length: bool) -> None:
@@ -120,7 +119,7 @@ def _check_same_input(bundle: Bundle, tuned: Bundle, any_length: bool) -> None:
 def _why_not_whole(own: Path) -> str | None:
     """Say why a finished pretraining is not to be used; None where its checkpoint is the one that it ended with."""
     try:
-        summary, best = finished_summary(own), own / "best_model.pt"
+        summary, best = finished_summary(own), own / BEST
     except UserError as error:
         return str(error)
     if summary is None:
@@ -133,14 +132,14 @@ def _why_not_whole(own: Path) -> str | None:
 def _clear_damage(own: Path) -> None:
     """Remove what a training could not go on from."""
     reason = _why_not_whole(own) if (own / SUMMARY).exists() else None
-    if reason is None and (own / NAME).exists():
+    if reason is None and (own / LAST).exists():
         try:
-            read_last(own / NAME)
+            read_last(own / LAST)
         except UserError as error:
             reason = str(error)
     if reason is not None:
         log.warning("pretraining: made anew in %s (%s)", own, reason)
-        for name in (SUMMARY, NAME, "best_model.pt"):
+        for name in (SUMMARY, LAST, BEST):
             (own / name).unlink(missing_ok=True)
 
 

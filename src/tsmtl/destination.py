@@ -6,6 +6,7 @@ from tempfile import TemporaryFile
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
+from tsmtl.storage.run_folder import BEST, LAST
 
 OWN_SUFFIXES = {".yaml", ".csv", ".json", ".png", ".log", ".lock", ".tmp"}  # of what else a run writes into its folder
 
@@ -21,11 +22,11 @@ def best_model_path(settings: Settings, folder: Path, start: Path | None) -> Pat
     Raises:
         UserError: If nothing can be written there, or what is there is not to be lost.
     """
-    path = Path(settings.run.best_model_path or folder / "best_model.pt").expanduser()
+    path = Path(settings.run.best_model_path or folder / BEST).expanduser()
     if path.is_dir():
         raise UserError(f"best_model_path: {path} is a folder; name a file in it")
     inside = path.resolve().parent == folder.resolve()
-    if inside and (path.suffix in OWN_SUFFIXES or path.name == "last.pt"):
+    if inside and (path.suffix in OWN_SUFFIXES or path.name == LAST):
         raise UserError(f"best_model_path: {path} is a name that the run folder has for other things; take a .pt")
     if path.exists():
         if not path.resolve().is_file():

@@ -18,7 +18,7 @@ from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES
-from tsmtl.resume import sha256_of
+from tsmtl.storage.run_folder import sha256_of
 
 log = logging.getLogger(__name__)
 BACKBONE = "backbone."

@@ -1,21 +1,15 @@
 """Go on with a run that something ended: what its folder holds, and whether it is the same run."""
 
-import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from tsmtl.checkpoint.last import NAME, read_last
+from tsmtl.checkpoint.last import read_last
 from tsmtl.config.errors import UserError
 from tsmtl.config.identity import PLACES, UNSET, differences
 from tsmtl.config.schema import Settings
+from tsmtl.storage.run_folder import BEST, LAST, SUMMARY
 
-SUMMARY = "summary.json"  # written last: a run that has it is finished
-LOCK = "run.lock"  # there while a process is at it
 TRACKS = ("events.out.tfevents.*", "mlflow.json")  # by which trackers know the run
 
 
@@ -29,7 +23,7 @@ def saved_state(settings: Settings, folder: Path) -> dict[str, Any] | None:
     Raises:
         UserError: If the folder holds an unfinished run and ``resume`` is false, or a run with other settings.
     """
-    path, finished = folder / NAME, (folder / SUMMARY).exists()
+    path, finished = folder / LAST, (folder / SUMMARY).exists()
     if not settings.run.resume:
         if path.exists() and not finished:
             raise UserError(
@@ -40,7 +34,7 @@ def saved_state(settings: Settings, folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         if finished:
             raise UserError(
-                f"hydra.run.dir: {folder} holds a finished run, but not its {NAME}, which tells its settings; without "
+                f"hydra.run.dir: {folder} holds a finished run, but not its {LAST}, which tells its settings; without "
                 "resume=true it is replaced"
             )
         return None
@@ -79,7 +73,7 @@ def check_same(state: dict[str, Any], data: str, pretrained: str | None, folder:
 
 def stamp_of(folder: Path) -> tuple[int, int] | None:
     """Say which state a run folder holds, by its file; None where it holds none."""
-    path = folder / NAME
+    path = folder / LAST
     if not path.exists():
         return None
     stat = path.stat()
@@ -88,7 +82,7 @@ def stamp_of(folder: Path) -> tuple[int, int] | None:
 
 def clear(folder: Path) -> None:
     """Remove what an earlier run left that the run that replaces it would not overwrite at once."""
-    for pattern in (SUMMARY, NAME, "best_model.pt", "metrics.csv", "predictions_test.csv", "*.png", *TRACKS):
+    for pattern in (SUMMARY, LAST, BEST, "metrics.csv", "predictions_test.csv", "*.png", *TRACKS):
         for file in folder.glob(pattern):
             file.unlink()
 
@@ -106,32 +100,6 @@ def finished_summary(folder: Path) -> dict[str, Any] | None:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise UserError(f"{path}: damaged; remove it, and resume=true tests and reports again") from error
-
-
-def sha256_of(path: Path) -> str:
-    """Give the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a run folder.
-
-    Raises:
-        UserError: If another process is at it.
-    """
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except OSError as error:
-        if isinstance(error, Timeout):
-            raise UserError(f"hydra.run.dir: another process is training in {folder}; name another folder") from error
-        raise UserError(f"hydra.run.dir: cannot write {folder} ({error.strerror})") from error
-    try:
-        yield
-    finally:
-        (folder / LOCK).unlink(missing_ok=True)
-        lock.release()
 
 
 def _shown(value: Any) -> str:

@@ -24,16 +24,9 @@ from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
 from tsmtl.record import about_model, about_weighting, draw_run, labelled_shares, say_what_starts, tracking_of, versions
 from tsmtl.report.files import write_config, write_json
 from tsmtl.report.predictions import write_predictions
-from tsmtl.resume import (
-    SUMMARY,
-    alone_in,
-    check_same,
-    clear,
-    finished_summary,
-    saved_state,
-    sha256_of,
-    stamp_of,
-)
+from tsmtl.resume import check_same, clear, finished_summary, saved_state, stamp_of
+from tsmtl.storage.alone import alone_in
+from tsmtl.storage.run_folder import BEST, LOCK, SUMMARY, sha256_of
 from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.batches import Split
@@ -156,7 +149,7 @@ def _loaded(settings: Settings, ranks: Ranks) -> tuple[Bundle, str]:
 def _taken(folder: Path, stamp: tuple[int, int] | None, anew: bool) -> Iterator[None]:
     """Keep the run folder for this run, without what an earlier one left there that it would not go on with."""
     folder.mkdir(parents=True, exist_ok=True)
-    with alone_in(folder):
+    with alone_in(folder / LOCK, "hydra.run.dir", "training in"):
         if stamp_of(folder) != stamp:
             raise UserError(f"hydra.run.dir: another process has just trained in {folder}; give the command again")
         if anew:
@@ -222,7 +215,7 @@ def _start_still_there(settings: Settings, ranks: Ranks) -> Pretrained | None:
 def _finished(settings: Settings, folder: Path, summary: dict[str, Any]) -> TrainingResult:
     """Give the result of a run that was finished before."""
     log.info("%s: finished before; nothing is left to do", folder)
-    path = Path(settings.run.best_model_path or folder / "best_model.pt").expanduser()
+    path = Path(settings.run.best_model_path or folder / BEST).expanduser()
     if not path.is_file() or sha256_of(path) != summary["best_model_sha256"]:
         log.warning("best_model_path: %s is gone, or not what the run ended with", path)
     tasks = {name: Task.from_state(state) for name, state in summary["tasks"].items()}

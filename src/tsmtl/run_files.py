@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tsmtl.checkpoint.best import BestCheckpoint
-from tsmtl.checkpoint.last import NAME, LastState
+from tsmtl.checkpoint.last import LastState
 from tsmtl.report.files import HistoryFile
+from tsmtl.storage.run_folder import LAST
 from tsmtl.training.loop import Fit, Row
 
 
@@ -57,7 +58,7 @@ class RunFiles(NoFiles):
     ) -> None:
         super().__init__(collect)
         self.about = about
-        self.best, self.last = BestCheckpoint(best_path), LastState(folder / NAME, collect)
+        self.best, self.last = BestCheckpoint(best_path), LastState(folder / LAST, collect)
         self.history = HistoryFile(folder / "metrics.csv")
 
     @property

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from tsmtl.config.errors import Interrupted, Pruned, UserError, reason_of
 from tsmtl.config.logs import close_logs, set_up_logs
 from tsmtl.devices import train_on_devices
-from tsmtl.resume import LOCK
+from tsmtl.storage.run_folder import LOCK
 from tsmtl.sweep.job import Job, Outcome
 from tsmtl.sweep.record import JobRecord, read_record, record_of
 from tsmtl.training.loop import Row

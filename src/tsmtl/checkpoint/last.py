@@ -9,7 +9,6 @@ from tsmtl.checkpoint.archive import read_archive, write_archive
 from tsmtl.checkpoint.file import FORMAT_VERSION, checked_version
 from tsmtl.config.errors import UserError
 
-NAME = "last.pt"
 INTERVAL = 5.0  # seconds between writes at least, and
 SHARE = 50  # so many times as long as a write takes: writing costs a fiftieth of the time at most
 KEYS = ("settings", "data", "pretrained", "model", "optimizer", "schedule", "average", "balance", "fit", "random")

@@ -4,18 +4,17 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.config.command import forget_sweep
 from tsmtl.config.comparability import why_not_comparable
-from tsmtl.config.errors import Interrupted, SweepError, UserError
+from tsmtl.config.errors import Interrupted, SweepError
 from tsmtl.config.launcher_settings import LauncherSettings
 from tsmtl.config.logs import set_up_logs
 from tsmtl.report.sweep_table import lines_of, terminal_width
+from tsmtl.storage.alone import alone_in
 from tsmtl.sweep.job import Job, Needs, Outcome
 from tsmtl.sweep.plan import Planned, plan
 from tsmtl.sweep.pool import Follower
@@ -49,7 +48,7 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, make_r
         _show(plan(jobs, folder))
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with alone_with(folder):
+    with alone_in(folder / LOCK, "hydra.sweep.dir", "at the sweep in"):
         set_up_logs(folder)
         if why := why_not_comparable([job.settings() for job in jobs]):
             log.warning("%s", why)
@@ -158,22 +157,3 @@ class _Recorder:
             (read_record(job.folder) or record_of(job)).ended(outcome).write()
         self._then.ended(job, slot, outcome)
         self._on_end(job, outcome)
-
-
-@contextmanager
-def alone_with(folder: Path) -> Iterator[None]:
-    """Keep a second process out of a sweep's folder.
-
-    Raises:
-        UserError: If another process is at it.
-    """
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(f"hydra.sweep.dir: another process is at the sweep in {folder}; name another folder") from error
-    try:
-        yield
-    finally:
-        (folder / LOCK).unlink(missing_ok=True)
-        lock.release()

@@ -10,6 +10,7 @@ from typing import Any
 
 from tsmtl.config.errors import UserError
 from tsmtl.config.identity import sha256_of_values, without_places
+from tsmtl.storage.run_folder import LAST, SUMMARY
 from tsmtl.sweep.job import Job
 from tsmtl.sweep.record import JobRecord, checkpoint_hash, read_record, records_in
 
@@ -71,7 +72,7 @@ class Plan:
             if record.key == job.key:
                 log.info("%s: a new job, since files are not what they were in %s", job.name, record.folder)
         folder, again = own, 1
-        while folder in self._taken or (folder / "last.pt").exists() or (folder / "summary.json").exists():
+        while folder in self._taken or (folder / LAST).exists() or (folder / SUMMARY).exists():
             again += 1
             folder = own.with_name(f"{own.name}_{again}")
         self._taken.add(folder)

@@ -1,17 +1,16 @@
 """``job.json``: what a job's folder says of the job, for the sweep that comes again."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tsmtl.storage.run_folder import SUMMARY, sha256_of
 from tsmtl.storage.whole import temporary_of, whole_file
 from tsmtl.sweep.job import Job, Outcome
 
 NAME = "job.json"
-SUMMARY = "summary.json"  # written last by the run: a job that has it is done
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def checkpoint_hash(flat: Mapping[str, Any]) -> str | None:
     """Give the SHA-256 of the checkpoint that a job is fine-tuned from; None where it has none, or none is there."""
     path = flat.get("pretrained_path")
     try:
-        return None if path is None else hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
+        return None if path is None else sha256_of(Path(path).expanduser())
     except OSError:
         return None
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from statistics import fmean
 
 from tsmtl.report.sweep_table import MAIN, figure, lines_of, terminal_width
+from tsmtl.storage.run_folder import BEST
 from tsmtl.storage.whole import whole_file
 from tsmtl.sweep.job import Outcome
 from tsmtl.sweep.results import SEED, JobResult, Results
 from tsmtl.sweep.statistics import Spread
 from tsmtl.sweep.tables import JOBS, OVER_SEEDS, write_tables
 
-BEST, PICTURE = "best_model.pt", "sweep.png"
+PICTURE = "sweep.png"
 
 
 def conclude(folder: Path, results: Results) -> None:

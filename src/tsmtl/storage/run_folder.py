@@ -1,0 +1,18 @@
+"""Files of a run folder that several parts know by name, and their content by its hash."""
+
+import hashlib
+from pathlib import Path
+
+SUMMARY = "summary.json"  # written last: a run that has it is finished
+LAST = "last.pt"  # the state that a run goes on from
+LOCK = "run.lock"  # there while a process is at it
+BEST = "best_model.pt"  # the best checkpoint, where no best_model_path puts it elsewhere
+
+
+def sha256_of(path: Path) -> str:
+    """Give the SHA-256 of a file.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    return hashlib.sha256(path.read_bytes()).hexdigest()
