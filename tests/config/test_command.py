@@ -271,3 +271,17 @@ def test_version(tsmtl_train):
 
 def test_completion_scripts_of_hydra_are_left_alone():
     assert prepare_arguments(["-sc", "install=bash"]) == ["-sc", "install=bash"]
+
+
+def test_an_experiment_file_cannot_choose_what_runs_a_sweep(tsmtl_train, tmp_path):
+    (tmp_path / "mine.yaml").write_text("defaults: [{override /hydra/sweeper: tsmtl_optuna}]\nlr: 1.0e-3\n")
+    answer = tsmtl_train("-m", "experiment=mine.yaml", "lr=1e-3,1e-2")
+    said = "experiment: mine.yaml: 'override /hydra/sweeper' is for the command line; type hydra/sweeper=tsmtl_optuna"
+    assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {said}"])
+
+
+def test_an_interval_without_a_search_names_the_search(tsmtl_train, tmp_path):
+    answer = tsmtl_train("-m", "lr=interval(1e-4,1e-2)")
+    said = "hydra/sweeper: an interval is searched, not swept; hydra/sweeper=tsmtl_optuna does that"
+    assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {said}"])
+    assert list(tmp_path.iterdir()) == []

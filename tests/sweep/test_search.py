@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 import yaml
+from filelock import FileLock, Timeout
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
@@ -21,9 +23,11 @@ from tests.test_train import SMALL, TINY_MODEL
 from tsmtl.config.errors import UserError
 from tsmtl.config.search_settings import SearchSettings
 from tsmtl.sweep.job import Job, Outcome
+from tsmtl.sweep.plan import Plan
 from tsmtl.sweep.search import Search
 from tsmtl.sweep.search_launch import checked
 from tsmtl.sweep.search_space import search_space
+from tsmtl.sweep.study import open_study
 
 SEARCH = ["-m", "hydra/sweeper=tsmtl_optuna", "hydra.sweep.dir=sweep", "model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL]
 SEARCH += ["num_epochs=2"]
@@ -32,8 +36,6 @@ DEFAULTS.pop("_target_")
 
 
 def study_of(tmp_path: Path) -> optuna.Study:
-    from tsmtl.sweep.study import open_study
-
     return open_study("journal", tmp_path / "sweep", ["minimize"])
 
 
@@ -196,20 +198,21 @@ def test_what_failed_is_not_run_again_unless_asked_for_and_then_goes_well(tsmtl_
     assert (other.code, other.lines) == (2, [f"tsmtl-train: {said}"])
 
 
+class StubComposer:
+    def job(self, number, overrides, swept):
+        return Job(swept, {"overrides": list(overrides)}, frozenset(), {})
+
+
+def searching(tmp_path: Path, words: str = "++lr=choice(1e-3,1e-2)", **settings: object) -> Search:
+    (tmp_path / "sweep").mkdir(exist_ok=True)
+    space = search_space(OverridesParser.create().parse_overrides([words]))
+    checked_settings = SearchSettings.model_validate({**DEFAULTS, **settings})
+    plan = Plan(tmp_path / "sweep")
+    return Search(study_of(tmp_path), space, StubComposer(), checked_settings, plan, ["val/loss"], None, False)
+
+
 def test_a_trial_that_another_process_has_told_meanwhile_is_left_alone(tmp_path):
-    (tmp_path / "sweep").mkdir()
-
-    def searching() -> Search:
-        settings = SearchSettings.model_validate({**DEFAULTS, "n_trials": 1})
-        return Search(study_of(tmp_path), space, Composer(), settings, tmp_path / "sweep", ["val/loss"], None)
-
-    class Composer:
-        def job(self, number, overrides, swept):
-            return Job(swept, {"overrides": list(overrides)}, frozenset(), {})
-
-    words = OverridesParser.create().parse_overrides(["++lr=choice(1e-3,1e-2)"])
-    space = search_space(words)
-    ours, theirs = searching(), searching()
+    ours, theirs = (searching(tmp_path, n_trials=1) for _ in range(2))
     job = next(ours.jobs())
     assert next(theirs.jobs(), None) is None, "the one trial is ours"
     ours.ended(job, Outcome("cut", "terminated"))
@@ -218,6 +221,87 @@ def test_a_trial_that_another_process_has_told_meanwhile_is_left_alone(tmp_path)
     theirs.ended(adopted, Outcome("failed", "no more"))
     assert [trial.state for trial in study_of(tmp_path).trials] == [TrialState.FAIL]
     assert not list((tmp_path / "sweep/trials").glob("[0-9]*.lock"))
+
+
+def test_a_trial_is_told_and_asked_for_while_no_other_process_counts(tmp_path, monkeypatch):
+    search = searching(tmp_path, n_trials=2)
+    held: list[str] = []
+
+    def noting(name: str) -> None:
+        does = getattr(search.study, name)
+
+        def noted(*given: object, **named: object) -> object:
+            with pytest.raises(Timeout):
+                FileLock(tmp_path / "sweep/trials/study.lock").acquire(timeout=0)
+            held.append(name)
+            return does(*given, **named)
+
+        monkeypatch.setattr(search.study, name, noted)
+
+    noting("ask")
+    noting("tell")
+    search.ended(next(search.jobs()), Outcome("failed", "no more"))
+    assert held == ["ask", "tell"]
+    with FileLock(tmp_path / "sweep/trials/study.lock").acquire(timeout=0):
+        pass
+
+
+def test_a_trial_that_is_killed_again_and_again_ends_the_search(tmp_path):
+    search, reason = searching(tmp_path, "++lr=choice(1e-3)", max_failed=3), "killed by SIGKILL"
+    ran = 0
+    for job in search.jobs():
+        search.ended(job, Outcome("killed", reason))
+        ran += 1
+    assert ran == 3
+    assert search.failures == [("lr=0.001", Outcome("killed", reason))] * 3
+    assert search.exhausted is not None
+
+
+def test_the_failing_seed_names_a_failed_trial(tmp_path):
+    search = searching(tmp_path)
+    search.space = replace(search.space, seeds=[["++seed=0"], ["++seed=1"]])
+    jobs = search.jobs()
+    first, second = next(jobs), next(jobs)
+    search.ended(first, Outcome("failed", "no"))
+    assert not search.failures
+    search.ended(second, Outcome("pruned", "enough"))
+    assert search.failures == [(first.name, Outcome("failed", "no"))]
+
+
+def test_the_command_line_beats_the_parameters_of_a_file(tsmtl_train, tmp_path):
+    params = ["hydra.sweeper.params.lr='choice(1e-3,1e-2)'", "hydra.sweeper.params.output_channels='choice(2,4)'"]
+    search = [*SEARCH, *params, "lr=5e-3", "hydra.sweeper.n_trials=1", "num_epochs=1"]
+    words = [word for word in search if not word.startswith("output_channels=")]
+    assert tsmtl_train(*words, "hydra.sweeper.storage=sqlite").code == 0
+    (config,) = tmp_path.glob("sweep/*/config.yaml")
+    assert yaml.safe_load(config.read_text())["lr"] == 5e-3
+    (trial,) = open_study("sqlite", tmp_path / "sweep", ["minimize"]).trials
+    assert set(trial.params) == {"output_channels"}
+
+
+def test_sweeps_of_two_folders_in_one_database_are_two_studies(tmp_path):
+    database = f"sqlite:///{tmp_path / 'shared.db'}"
+    studies = [open_study(database, tmp_path / name / "lr", ["minimize"]) for name in "ab"]
+    studies[0].ask()
+    assert [len(study.trials) for study in studies] == [1, 0]
+    assert len(open_study(database, tmp_path / "a" / "lr", ["minimize"]).trials) == 1
+
+
+@pytest.mark.parametrize("pruner", ["median", "successive_halving"])
+def test_a_pruner_leaves_every_trial_its_warm_up(tmp_path, pruner):
+    study = open_study("journal", tmp_path, ["minimize"], pruner, warmup=3)
+    for _ in range(4):
+        trial = study.ask()
+        for epoch in range(1, 7):
+            trial.report(0.1, epoch)
+            assert epoch < 3 or not trial.should_prune(), "as good as any"
+        study.tell(trial, 0.1)
+    hopeless, pruned = study.ask(), []
+    for epoch in range(1, 7):
+        hopeless.report(9.0, epoch)
+        pruned.append(hopeless.should_prune())
+    assert pruned[:2] == [False, False]
+    assert any(pruned[2:])
 
 
 def test_a_study_goes_on_with_its_own_settings_alone(tsmtl_train, tmp_path):

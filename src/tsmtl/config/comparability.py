@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from tsmtl.config.identity import sha256_of_values
+from tsmtl.config.identity import flattened, sha256_of_values
 from tsmtl.config.schema import Settings
 from tsmtl.config.trainer_rules import monitors
 
@@ -75,5 +75,4 @@ def _may_take(job: Settings, monitor: str) -> bool:
 def _value(job: Settings, key: str) -> Any:
     if key == "alpha":
         return list(job.weights.values())  # which other weightings than fixed leave equal, whatever alpha is
-    group, _, name = key.rpartition(".")
-    return (job.flat[group] if group else job.flat).get(name)
+    return flattened(job.flat).get(key)

@@ -22,6 +22,14 @@ def without_places(flat: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return {k: without_places(v, f"{prefix}{k}.") if isinstance(v, dict) else v for k, v in kept.items()}
 
 
+def flattened(flat: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give settings by their dotted keys; a mapping within them has no value of its own."""
+    found: dict[str, Any] = {}
+    for key, value in flat.items():
+        found |= flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
 def sha256_of_values(*values: Any) -> str:
     """Give the SHA-256 of plain values, 64 hexadecimal digits.
 

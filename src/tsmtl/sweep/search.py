@@ -33,7 +33,8 @@ class _Trial:
     number: int
     lock: FileLock
     jobs: list[Job]
-    outcomes: list[Outcome] = field(default_factory=list)
+    ran: bool = False  # whether a job of it ran for it, and not for a trial before
+    outcomes: list[tuple[str, Outcome]] = field(default_factory=list)  # with the names of the jobs
     values: list[list[float]] = field(default_factory=list)  # of each seed that is done: a value for each objective
 
 
@@ -45,7 +46,7 @@ class Search:
         space: What is searched.
         composer: Makes jobs of settings.
         settings: The sweeper's.
-        folder: The sweep's folder.
+        plan: Of the sweep's folder.
         objectives: The scores, ``val/<task>/<metric>`` or ``val/loss``.
         reporting: How a job opens the study, to report its epochs; None where no trial is pruned.
         retry_failed: Run settings again that failed in an earlier process.
@@ -60,21 +61,20 @@ class Search:
         space: SearchSpace,
         composer: Composer,
         settings: SearchSettings,
-        folder: Path,
+        plan: Plan,
         objectives: Sequence[str],
         reporting: dict[str, Any] | None,
-        retry_failed: bool = False,
+        retry_failed: bool,
     ) -> None:
         self.study, self.space, self.composer, self.settings = study, space, composer, settings
-        self.folder, self.objectives, self.reporting = folder, objectives, reporting
+        self.folder, self.objectives, self.reporting = plan.folder, objectives, reporting
         self.failures: list[tuple[str, Outcome]] = []
-        self._plan = Plan(folder)
+        self._plan = plan
         self._of_job: dict[str, list[_Trial]] = {}  # by the job's key: two trials may ask for the same settings
         self._mine: set[int] = set()
-        self._retry = retry_failed
-        self._tried: set[str] = set()  # keys of jobs that ran in this process, or are known to have failed
-        self._repeats = 0
-        self._study_lock = FileLock(folder / LOCKS / "study.lock")  # held while trials are counted, asked for and told
+        self._retry, self._retried = retry_failed, set[str]()  # keys of jobs
+        self._repeats = 0  # trials that failed since their settings had failed before
+        self._study_lock = FileLock(self.folder / LOCKS / "study.lock")  # held to count trials, ask for one, tell one
 
     @property
     def left(self) -> int:
@@ -108,14 +108,14 @@ class Search:
         while self.exhausted is None and (trial := self._next_trial()) is not None:
             for job in trial.jobs:
                 placed = self._plan.place(job)
-                again = self._retry and placed.status == "failed" and job.key not in self._tried
-                if placed.status in ("done", "failed", "pruned") and not again:
-                    # in this folder, by another trial or another sweep
+                again = self._retry and placed.status == "failed" and job.key not in self._retried
+                if placed.status in ("done", "failed", "pruned") and not again:  # by another trial, or another sweep
                     self._take(trial, placed.job, Outcome(placed.status, placed.reason))
                 elif trials := self._of_job.get(job.key):
                     trials.append(trial)
                 else:
-                    self._of_job[job.key] = [trial]
+                    self._retried.add(job.key)
+                    self._of_job[job.key], trial.ran = [trial], True
                     yield placed.job
 
     def _next_trial(self) -> _Trial | None:
@@ -165,7 +165,8 @@ class Search:
         except UserError as error:
             trial.jobs = []
             name = " ".join(f"{key}={value}" for key, value in typed.items())
-            self._tell(trial, name, Outcome("failed", "; ".join(error.lines)))
+            trial.outcomes.append((name, Outcome("failed", "; ".join(error.lines))))
+            self._tell(trial)
         return trial
 
     def ended(self, job: Job, outcome: Outcome) -> None:
@@ -174,24 +175,19 @@ class Search:
             self._take(trial, job, outcome)
 
     def _take(self, trial: _Trial, job: Job, outcome: Outcome) -> None:
-        trial.outcomes.append(outcome)
-        if outcome.status == "failed" and job.key in self._tried:
-            self._repeats += 1
-        self._tried.add(job.key)
         if outcome.status == "done":
             values = self._values(job)
             trial.values.append(values)
             if not all(map(math.isfinite, values)):
-                trial.outcomes[-1] = Outcome("failed", f"{' or '.join(self.objectives)} is not a number")
+                outcome = Outcome("failed", f"{' or '.join(self.objectives)} is not a number")
+        trial.outcomes.append((job.name, outcome))
         if len(trial.outcomes) < len(trial.jobs):
             return
-        if any(one.status == "cut" for one in trial.outcomes):  # it stays under way, for whoever goes on with it
+        if any(one.status == "cut" for _, one in trial.outcomes):  # it stays under way, for whoever goes on with it
             self._mine.discard(trial.number)
             trial.lock.release()
-            return
-        worst = next((o for o in trial.outcomes if o.status not in ("done", "pruned")), None)
-        pruned = next((o for o in trial.outcomes if o.status == "pruned"), Outcome("done"))
-        self._tell(trial, job.name, worst or pruned)
+        else:
+            self._tell(trial)
 
     def _values(self, job: Job) -> list[float]:
         record = None if job.folder is None else read_record(job.folder)
@@ -199,18 +195,20 @@ class Search:
         found = {} if summary is None else summary["val"]
         return [math.nan if found.get(name) is None else float(found[name]) for name in self.objectives]
 
-    def _tell(self, trial: _Trial, name: str, outcome: Outcome) -> None:
+    def _tell(self, trial: _Trial) -> None:
+        bad = next(((name, one) for name, one in trial.outcomes if one.status not in ("done", "pruned")), None)
+        pruned = any(one.status == "pruned" for _, one in trial.outcomes)
         with self._study_lock:
-            if outcome.status == "done":
-                n = len(trial.values)
-                self.study.tell(trial.number, [sum(values) / n for values in zip(*trial.values, strict=True)])
-            elif outcome.status == "pruned":
-                self.study.tell(trial.number, state=TrialState.PRUNED)
+            if bad is None and not pruned:
+                means = [sum(values) / len(trial.values) for values in zip(*trial.values, strict=True)]
+                self.study.tell(trial.number, means)
             else:
-                self.study.tell(trial.number, state=TrialState.FAIL)
-                if all(name != failed for failed, _ in self.failures):
-                    self.failures.append((name, outcome))
+                self.study.tell(trial.number, state=TrialState.PRUNED if bad is None else TrialState.FAIL)
             _let_go(trial.lock)
+        if bad is not None and (trial.ran or all(bad[0] != name for name, _ in self.failures)):
+            self.failures.append(bad)
+        elif bad is not None:
+            self._repeats += 1
 
 
 def _let_go(lock: FileLock) -> None:

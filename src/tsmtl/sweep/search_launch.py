@@ -15,7 +15,7 @@ from optuna.distributions import check_distribution_compatibility
 from tsmtl.config.command import forget_sweep
 from tsmtl.config.comparability import why_not_searched
 from tsmtl.config.errors import UserError
-from tsmtl.config.identity import differences, without_places
+from tsmtl.config.identity import differences, flattened, without_places
 from tsmtl.config.launcher_settings import LauncherSettings
 from tsmtl.config.logs import set_up_logs
 from tsmtl.config.search_settings import SearchSettings
@@ -74,11 +74,11 @@ def launch_search(
         "warmup": settings.pruner_warmup,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    study = open_study(**arguments)
+    study, plan = open_study(**arguments), Plan(folder)
     _check_same_search(study, space, example, folder)
-    _check_same_data(space, example, folder)
+    _check_same_data(space, example, plan)
     reporting = arguments if settings.prunes else None
-    search = Search(study, space, composer, settings, folder, list(better), reporting, launcher.retry_failed)
+    search = Search(study, space, composer, settings, plan, list(better), reporting, launcher.retry_failed)
     if launcher.dry_run:
         _show(search.left, settings.n_trials)
         return
@@ -198,7 +198,7 @@ def _check_same_search(study: optuna.Study, space: SearchSpace, example: Job, fo
         UserError: If its trials were searched among other values, or had other settings.
     """
     searched = {*space.distributions, SEED}
-    common = {key: value for key, value in _flattened(without_places(example.flat)).items() if key not in searched}
+    common = {key: value for key, value in flattened(without_places(example.flat)).items() if key not in searched}
     before = study.user_attrs.get(COMMON)
     if before is None:
         study.set_user_attr(COMMON, common)
@@ -221,23 +221,18 @@ def _check_same_search(study: optuna.Study, space: SearchSpace, example: Job, fo
         raise UserError([f"{problem}; name another hydra.sweep.dir for another search" for problem in problems])
 
 
-def _check_same_data(space: SearchSpace, example: Job, folder: Path) -> None:
+def _check_same_data(space: SearchSpace, example: Job, plan: Plan) -> None:
     """Check that the data is what the trials of the folder were made with, unless it is searched itself.
 
     Raises:
         UserError: If it is not.
     """
-    before = {record.data for record in records_in(folder) if record.trial is not None and record.data is not None}
+    records = records_in(plan.folder)
+    before = {record.data for record in records if record.trial is not None and record.data is not None}
     if not before or any(name == "task" or name.partition(".")[0] == "data" for name in space.distributions):
         return
-    if Plan(folder).data_hash(example) not in before:
+    if plan.data_hash(example) not in before:
         raise UserError(
-            f"data: not what the trials in {folder} were made with; name another hydra.sweep.dir for another search"
+            f"data: not what the trials in {plan.folder} were made with; name another hydra.sweep.dir for another "
+            "search"
         )
-
-
-def _flattened(flat: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in flat.items():
-        found |= _flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return found
