@@ -229,7 +229,7 @@ def _what_to_start_from(settings: Settings, folder: Path, device: torch.device, 
     if settings.pretraining is None:
         return None
     # What is wrong with the fine-tuning is said before the wait.
-    bundle, _ = _loaded(settings, ranks)
+    bundle = ranks.together(lambda: load_bundle(settings.data, settings.tasks, settings.typed))
     model = ranks.together(lambda: assemble(settings, bundle, None, device)).model
     ranks.from_first(lambda: best_model_path(settings, folder, None))
     kept = Path(settings.pretrain.folder).expanduser()

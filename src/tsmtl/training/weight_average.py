@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from tsmtl.models.multitask import MultiTaskModel
@@ -30,16 +31,23 @@ class WeightAverage:
         self.model = copy.deepcopy(model).requires_grad_(False)
         self.decay = decay
         self.steps = 0
+        self._pairs: list[
+            tuple[Tensor, Tensor]
+        ] = []  # ours and theirs, found at the first step: it takes as long as this
 
     def update(self, model: MultiTaskModel) -> None:
-        """Take in the weights after a step."""
+        """Take in the weights after a step.
+
+        Args:
+            model: The same one in all steps.
+        """
         self.steps += 1
         share = (1 - self.decay) / (1 - self.decay**self.steps)  # of this step in the average so far
+        self._pairs = self._pairs or list(zip(_tensors(self.model), _tensors(model), strict=True))
+        floats = [(mine, theirs) for mine, theirs in self._pairs if mine.is_floating_point()]
         average = get_ema_multi_avg_fn(1 - share)
-        pairs = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
-        floats = [(mine, theirs) for mine, theirs in pairs if mine.is_floating_point()]
         average([mine for mine, _ in floats], [theirs for _, theirs in floats], self.steps)
-        for mine, theirs in pairs:
+        for mine, theirs in self._pairs:
             if not mine.is_floating_point():  # a counter
                 mine.copy_(theirs)
 
@@ -51,3 +59,7 @@ class WeightAverage:
         """Go on from what :meth:`state` gave."""
         self.model.load_state_dict(state["model"])
         self.steps = state["steps"]
+
+
+def _tensors(model: MultiTaskModel) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]
