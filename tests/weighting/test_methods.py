@@ -7,10 +7,10 @@ import pytest
 import torch
 import yaml
 
-from tests.weighting.steps import DEFAULTS, cosine, made, random_gradients, step
+from tests.weighting.steps import CPU, DEFAULTS, cosine, made, random_gradients, step
 from tsmtl.config.location import config_dir
 from tsmtl.config.weighting_settings import WEIGHTINGS
-from tsmtl.weighting.registry import METHODS
+from tsmtl.weighting.registry import METHODS, build_weighting
 
 SCALE_FREE = {"geometric", "famo", "dbmtl", "bisector"}
 LOSSES = torch.tensor([0.7, 1.3])
@@ -30,8 +30,7 @@ def steps_of(name: str, factor: float) -> torch.Tensor:
 
 
 @EACH
-def test_a_thousandfold_loss_turns_the_update_of_those_that_do_not_say_scale_free(name):
-    assert METHODS[name].scale_free == (name in SCALE_FREE)
+def test_a_thousandfold_loss_turns_the_update_of_those_that_are_not_scale_free(name):
     cosines = [cosine(a, b) for a, b in zip(steps_of(name, 1.0), steps_of(name, 1000.0), strict=True)]
     if name in SCALE_FREE:
         assert min(cosines) > 1 - 1e-6
@@ -59,8 +58,13 @@ def test_a_task_without_labels_takes_no_part(name, absent):
     assert cosine(update, gradients[1 - absent]) > 0.9999 or name == "dbmtl"  # whose average looks back
     if before is not None and name != "gradnorm":  # whose weights add up to K
         assert method.learnt()[absent] == before[absent]
-    alone, _ = step(made(name), gradients, losses)
+    torch.manual_seed(0)
+    alone, of_two = step(made(name), gradients, losses)
     assert cosine(alone, gradients[1 - absent]) > 0.9999
+    # As if there were one task: of two that are drawn for, rlw draws first for the first.
+    torch.manual_seed(0)
+    _, of_one = step(made(name, 1), gradients[[1 - absent]], losses[[1 - absent]])
+    assert of_two[1 - absent] == pytest.approx(float(of_one[0]), rel=1e-5)
 
 
 @EACH
@@ -151,3 +155,49 @@ def test_every_method_has_a_file_of_settings_and_the_defaults_of_these_tests_are
     expected = {"lr": None} if name == "uncertainty" else DEFAULTS.get(name, {})
     assert content == expected
     assert set(WEIGHTINGS[name].model_fields) == {"name", *content}
+
+
+def test_what_an_absent_task_has_learnt_stays_where_the_second_look_misses_it_too():
+    method = made("famo")
+    step(method, random_gradients(2, 1).float(), LOSSES)
+    method.after_step(LOSSES * torch.tensor([0.9, 0.5]))
+    before = method.learnt().clone()
+    step(method, random_gradients(2, 1).float(), LOSSES)
+    method.after_step(torch.tensor([0.6, 0.0]))
+    assert method.learnt()[1] == before[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds", "settings", "weights", "learnt"),
+    [
+        # By hand: Adam's first step is lr against the sign of 1/2 - a L, which is below 0 for both.
+        ("uncertainty", ["cls", "reg"], {"lr": 0.05}, [1.0, 0.5], [0.05, 0.05]),
+        ("uncertainty", ["reg", "cls"], {"lr": None}, [0.5, 1.0], [0.003, 0.003]),
+        ("famo", ["cls", "reg"], {"lr": 0.1, "decay": 0.0}, [0.5, 0.5], [0.0, 0.0]),
+    ],
+)
+def test_settings_and_kinds_reach_the_method(name, kinds, settings, weights, learnt):
+    method = build_weighting(WEIGHTINGS[name].model_validate({"name": name, **settings}), kinds, 0.003, CPU)
+    assert method is not None
+    _, found = step(method, random_gradients(2, 1).float(), torch.tensor([2.0, 2.0]))
+    assert found.tolist() == pytest.approx(weights)
+    assert method.learnt().tolist() == pytest.approx(learnt, rel=1e-4)
+
+
+def test_gradients_that_depend_on_each_other_give_a_finite_step():
+    g1, g2 = random_gradients(2, 4)
+    for third in (g1, g1 + g2):
+        gradients = torch.stack([g1, g2, third])
+        for name in ("bisector", "aligned", "mgda", "cagrad"):
+            update, weights = step(made(name, 3), gradients, torch.ones(3, dtype=torch.float64))
+            assert update.norm() <= 3 * gradients.norm(), name
+            assert weights.abs().max() < 100, name
+        update, _ = step(made("bisector", 3), torch.stack([g1, g2, g1]), torch.ones(3, dtype=torch.float64))
+        assert cosine(update, g1) == pytest.approx(cosine(update, g2), abs=1e-6)
+
+
+def test_gradients_that_cancel_out_give_cagrad_no_direction():
+    turn = 2 * torch.pi / 3 * torch.arange(3, dtype=torch.float64)
+    update, weights = step(made("cagrad", 3), torch.stack([turn.cos(), turn.sin()], dim=1), torch.ones(3))
+    assert weights.isfinite().all()
+    assert float(update.norm()) < 1e-9

@@ -16,8 +16,6 @@ class Bisector(GramWeighting):
     gets it too.
     """
 
-    scale_free = True
-
     def weights_of(self, gram: Tensor) -> Tensor:
         """Give ``1 / |g_i|`` of two, else the solution of equal cosines; both scaled.
 

@@ -30,8 +30,6 @@ class CAGrad(GramWeighting):
         mean = torch.full_like(gram[0], 1 / len(gram))
         slope = gram @ mean
         radius = self.c * float((mean @ slope).clamp(min=0).sqrt())
-        if radius == 0:
-            return mean
         weights = least_on_simplex(gram, slope, radius)
         norm = float((weights @ gram @ weights).clamp(min=0).sqrt())
         smallest = 1e-12 * float(gram.diagonal().max().sqrt())  # below it g_w is 0, and has no direction

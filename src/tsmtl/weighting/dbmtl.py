@@ -22,8 +22,6 @@ class DBMTL(GradientWeighting):
         beta: How slowly the average forgets at first; 0 takes each step's gradient alone.
     """
 
-    scale_free = True
-
     def __init__(self, n_tasks: int, device: torch.device, beta: float) -> None:
         super().__init__(n_tasks, device)
         self.beta = beta
@@ -38,7 +36,8 @@ class DBMTL(GradientWeighting):
         kept = torch.where(there, self.beta / steps.clamp(min=1).sqrt(), 1.0)[:, None]
         before = torch.zeros_like(gradients) if self.average is None else self.average
         self.average, self.steps = kept * before + (1 - kept) * inverse[:, None] * gradients, steps
-        norms = torch.where(there, self.average.double().norm(dim=1), 0.0)
+        norms = torch.linalg.vector_norm(self.average, dim=1, dtype=torch.float64)
+        norms = torch.where(there, norms, 0.0)
         balance = torch.where(there, norms.max() / norms, 0.0).to(gradients)
         return Update(balance @ self.average, balance * inverse, heads=torch.where(losses != 0, 1 / losses, 0.0))
 

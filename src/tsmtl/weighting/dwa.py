@@ -32,11 +32,12 @@ class DWA(LossWeighting):
         if len(self.epochs) < 2:
             return there.to(losses)
         before, last = self.epochs
-        rates = (last / before / self.temperature).masked_fill(~there, -torch.inf)
+        rates = torch.where(before.isnan(), 1.0, last / before)
+        rates = (rates / self.temperature).masked_fill(~there, -torch.inf)
         return torch.where(there, there.sum() * torch.softmax(rates, dim=0), 0.0)
 
     def after_epoch(self, losses: Tensor) -> None:
-        """Remember the epoch; a task without labels in it is taken to have stayed as it was."""
+        """Remember the epoch; a task without labels in it, or in all so far, is taken to have stayed as it was."""
         if self.epochs:
             losses = torch.where(losses.isnan(), self.epochs[-1], losses)
         self.epochs = [*self.epochs, losses][-2:]

@@ -24,7 +24,6 @@ class FAMO(LossWeighting):
         decay: Pull of ``xi`` towards 0, which are equal weights; the paper's is 0.001.
     """
 
-    scale_free = True
     looks_again = True
 
     def __init__(self, n_tasks: int, device: torch.device, lr: float, decay: float) -> None:

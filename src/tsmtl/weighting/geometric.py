@@ -14,8 +14,6 @@ class Geometric(LossWeighting):
     above 0.
     """
 
-    scale_free = True
-
     def weights(self, losses: Tensor) -> Tensor:
         """Give the derivative of the mean by each loss; in logarithms, in which no product can underflow."""
         there = losses != 0

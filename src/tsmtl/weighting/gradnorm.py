@@ -37,7 +37,7 @@ class GradNorm(GradientWeighting):
         """Weigh by the weights so far, then let them learn."""
         there = losses != 0
         weights = torch.where(there, self.task_weights.values, 0.0)
-        self._learn(gradients.double().norm(dim=1).to(losses), losses, there)
+        self._learn(torch.linalg.vector_norm(gradients, dim=1, dtype=torch.float64).to(losses), losses, there)
         return Update(weights @ gradients, weights, heads=weights)
 
     def _learn(self, norms: Tensor, losses: Tensor, there: Tensor) -> None:

@@ -20,7 +20,7 @@ class Weighting:
         device: Where the losses are.
     """
 
-    scale_free: ClassVar[bool] = False  # whether a factor on one task's loss leaves the update's direction as it is
+    wants_like_losses: ClassVar[bool] = False  # whether losses of unlike size take it long to balance
     looks_again: ClassVar[bool] = False  # whether it wants the losses of the same batch after the step
 
     def __init__(self, n_tasks: int, device: torch.device) -> None:

@@ -16,7 +16,7 @@ def least_on_simplex(gram: Tensor, slope: Tensor, factor: float) -> Tensor:
     Args:
         gram: (K, K), float64, positive semidefinite.
         slope: (K,).
-        factor: Above 0.
+        factor: At least 0.
 
     Returns:
         (K,).

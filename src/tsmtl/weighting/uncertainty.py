@@ -23,6 +23,8 @@ class Uncertainty(LossWeighting):
         lr: Learning rate of ``s``.
     """
 
+    wants_like_losses = True
+
     def __init__(self, n_tasks: int, device: torch.device, factors: list[float], lr: float) -> None:
         super().__init__(n_tasks, device)
         self.factors = torch.tensor(factors, device=device)
