@@ -9,8 +9,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.identity import PLACES, UNSET, differences
 from tsmtl.config.schema import Settings
 from tsmtl.storage.run_folder import BEST, LAST, SUMMARY
-
-TRACKS = ("events.out.tfevents.*", "mlflow.json")  # by which trackers know the run
+from tsmtl.tracking.tracker import EVENTS, RUN_FILE
 
 
 def saved_state(settings: Settings, folder: Path) -> dict[str, Any] | None:
@@ -82,7 +81,7 @@ def stamp_of(folder: Path) -> tuple[int, int] | None:
 
 def clear(folder: Path) -> None:
     """Remove what an earlier run left that the run that replaces it would not overwrite at once."""
-    for pattern in (SUMMARY, LAST, BEST, "metrics.csv", "predictions_test.csv", "*.png", *TRACKS):
+    for pattern in (SUMMARY, LAST, BEST, "metrics.csv", "predictions_test.csv", "*.png", EVENTS, RUN_FILE):
         for file in folder.glob(pattern):
             file.unlink()
 

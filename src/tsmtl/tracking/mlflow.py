@@ -17,13 +17,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient, is_tracking_uri_set
 
 from tsmtl.storage.whole import whole_file
-from tsmtl.tracking.tracker import Epoch, Status, TrackedRun
+from tsmtl.tracking.tracker import RUN_FILE, Epoch, Status, TrackedRun
 
-RUN_FILE = "mlflow.json"  # in the run folder: which run of the store it is
-STORE, EXPERIMENT = (
-    "mlflow.db",
-    "tsmtl",
-)  # where and what for, unless MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME say
+STORE = "mlflow.db"  # unless MLFLOW_TRACKING_URI says where
+EXPERIMENT = "tsmtl"  # unless MLFLOW_EXPERIMENT_NAME says which
 SQLITE = "sqlite:///"
 PARENT = "mlflow.parentRunId"  # MLflow's own tag
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100  # the most that MLflow takes
@@ -63,13 +60,17 @@ class MlflowTracker:
         if run.goes_on:
             self._known = {metric.step for metric in self._client.get_metric_history(self._run_id, "train/loss")}
             self._client.update_run(self._run_id, RunStatus.to_string(RunStatus.RUNNING))
-        self._tell_parent()
+        if self._sweep is not None and self._parent_id is not None:
+            with _alone(self._sweep):
+                self._client.update_run(self._parent_id, RunStatus.to_string(RunStatus.RUNNING))
 
     def epochs(self, epochs: Sequence[Epoch]) -> None:
         """Log a metric per column, the epoch's number as its step, unless it is there."""
         new = [epoch for epoch in epochs if epoch.number not in self._known]
-        self._log([m for e in new for m in _metrics(e.values, e.ended, e.number)])
-        self._known |= {epoch.number for epoch in new}
+        columns = max((len(epoch.values) for epoch in new), default=1)
+        for some in _cut(new, max(1, METRICS_A_CALL // columns)):  # an epoch whole or not at all
+            self._log([m for e in some for m in _metrics(e.values, e.ended, e.number)])
+            self._known |= {epoch.number for epoch in some}
 
     def results(self, epoch: int, test: dict[str, float], pictures: Sequence[Path], checkpoint: Path) -> None:
         """Log test metrics at the best epoch, the checkpoint, and the pictures in a folder of their own."""
@@ -81,7 +82,7 @@ class MlflowTracker:
     def end(self, status: Status) -> None:
         """End the run, and the sweep's where no other job runs."""
         self._client.set_terminated(self._run_id, status.value)
-        self._tell_parent()
+        self._end_parent()
 
     def _log(self, metrics: list[Metric]) -> None:
         for some in _cut(metrics, METRICS_A_CALL):
@@ -130,17 +131,15 @@ class MlflowTracker:
             tags = {"tsmtl.sweep_key": key, "tsmtl.sweep": str(sweep)}
             return str(self._client.create_run(experiment, tags=tags, run_name=sweep.name).info.run_id)
 
-    def _tell_parent(self) -> None:
-        """Let the sweep's run be as its jobs are: running, else killed or failed if any is, else finished."""
+    def _end_parent(self) -> None:
+        """Let the sweep's run end as its jobs have, where none runs: killed or failed if any is, else finished."""
         if self._sweep is None or self._parent_id is None:
             return
         with _alone(self._sweep):
             found = set(self._jobs(self._parent_id).values())
-            status = next((s for s in ("RUNNING", Status.KILLED, Status.FAILED) if s in found), Status.FINISHED)
-            if status == "RUNNING":
-                self._client.update_run(self._parent_id, status)
-            else:
-                self._client.set_terminated(self._parent_id, str(status))
+            if "RUNNING" not in found:
+                status = next((s for s in (Status.KILLED, Status.FAILED) if s in found), Status.FINISHED)
+                self._client.set_terminated(self._parent_id, status.value)
 
     def _jobs(self, parent_id: str) -> dict[str, str]:
         """Give the status of a sweep's jobs by folder; of a folder's runs the newest counts."""

@@ -17,9 +17,7 @@ from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from tsmtl.tracking.tracker import Epoch, Status, TrackedRun
-
-EVENTS = "events.out.tfevents.*"
+from tsmtl.tracking.tracker import EVENTS, Epoch, Status, TrackedRun
 
 
 class TensorBoardTracker:

@@ -6,6 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+EVENTS = "events.out.tfevents.*"  # TensorBoard's, in a run folder
+RUN_FILE = "mlflow.json"  # in a run folder: which run of MLflow's store it is
+
 
 class Status(StrEnum):
     """How a run ended."""
