@@ -50,6 +50,8 @@ def test_the_fine_tuned_run_stores_the_hash_of_its_checkpoint(tsmtl_train, tmp_p
 def test_a_sweep_over_alpha_pretrains_once(tsmtl_train, tmp_path):
     answer = tsmtl_train("-m", *CHAIN, "alpha=0.1,0.5,0.9", "hydra.sweep.dir=sweep")
     assert answer.code == 0, answer.err
+    said = "val/loss does not compare the jobs: alpha changes the loss itself; trainer.monitor=joint does"
+    assert f"warning: {said}" in answer.lines
     (folder,) = pretrainings(tmp_path)
     reports = [summary_of(run)["pretrained"] for run in sorted((tmp_path / "sweep").iterdir()) if run.is_dir()]
     assert sorted(report["reused"] for report in reports) == [False, True, True]

@@ -68,8 +68,8 @@ CASES: dict[str, list[str]] = {
     "chain": ["experiment=pretrain_finetune", *CNN, *SYNTHETIC, "pretrain.num_epochs=2"],
 }
 SMALL_BATCHES = {  # the last one has one instance: one of the ranks has none
-    "one instance left": [*LSTM, *SYNTHETIC, "batch_size=4"],
-    "one instance left, batch norm": [*FCN, *SYNTHETIC, "batch_size=4"],
+    "one instance left": [*LSTM, *SYNTHETIC, "batch_size=3"],
+    "one instance left, batch norm": [*FCN, *SYNTHETIC, "batch_size=3"],
 }
 DROPOUT = ["model=lstm", *TINY_MODEL["lstm"], "dropout=0.5", *SYNTHETIC, "num_epochs=60", "data.augment=[{mixup:0.4}]"]
 

@@ -46,8 +46,8 @@ def train_batches(monkeypatch) -> list[dict[str, Any]]:
             seen.append({task: target.numpy() for task, target in found[2].items()} | {"rows": rows.tolist()})
             return found
 
-    def noting_fit(model, criterion, optimizer, schedule, train, *more):
-        return fit(model, criterion, optimizer, schedule, Noting(train), *more)
+    def noting_fit(model, criterion, optimizer, schedule, train, *more, **named):
+        return fit(model, criterion, optimizer, schedule, Noting(train), *more, **named)
 
     monkeypatch.setattr("tsmtl.training_run.fit", noting_fit)
     return seen

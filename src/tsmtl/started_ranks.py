@@ -169,8 +169,10 @@ class _Rank:
     def died(self) -> str | None:
         """Say how it ended, if that was without a word."""
         code = self.process.returncode
-        if self.outcome is not None or self.killed or not code:
+        if self.outcome is not None or self.killed or code is None:
             return None
+        if not code:
+            return f"rank {self.number} ended without a result, as by os._exit"
         if code < 0:
             why = ", as the kernel does where memory runs out" if code == -signal.SIGKILL else ""
             return f"rank {self.number} was ended by {signal.Signals(-code).name}{why}"

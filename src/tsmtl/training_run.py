@@ -4,9 +4,12 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from tsmtl.assembly import Parts, make_augmentation, make_balance, make_sampler, truth_of
@@ -53,14 +56,6 @@ class Training:
         self.settings, self.generator, self.goes_on, self.ranks = settings, generator, earlier is not None, ranks
         once = settings.run.freeze and not settings.data.augment  # changed inputs have other embeddings in every epoch
         self.parts = _on_embeddings(parts, ranks) if once else parts
-        self._truth = truth_of(parts.bundle, "val")
-        self._joint = JointScore(
-            parts.tasks,
-            truth_of(parts.bundle, "train"),
-            self._truth,
-            settings.trainer.joint_metrics.model_dump(),
-            settings.trainer.joint_weights,
-        )
         trainer, model = settings.trainer, self.parts.model
         self.optimizer = build_optimizer(
             model.heads.parameters(), settings.model.lr, trainer, model.backbone.parameters()
@@ -78,8 +73,8 @@ class Training:
         if earlier is None:
             row = self.validate()
             check_monitor(trainer.monitor, row)
-            if settings.weighting.name == "uncertainty":
-                _warn_of_unlike_losses({task: row[f"val/{task}/loss"] for task in settings.tasks})
+            if self.balance is not None and self.balance.method.wants_like_losses:
+                _warn_of_unlike_losses(settings.weighting.name, {t: row[f"val/{t}/loss"] for t in settings.tasks})
         else:
             model.load_state_dict(earlier["model"])
             self.optimizer.load_state_dict(earlier["optimizer"])
@@ -92,6 +87,16 @@ class Training:
             set_random_numbers(earlier["random"])
             ranks.set_own_random(earlier["random"]["ranks"])
             self.result = Fit.from_state(best, earlier["fit"], train.device)
+
+    @cached_property
+    def _truth(self) -> dict[str, npt.NDArray[np.generic]]:
+        return truth_of(self.parts.bundle, "val")
+
+    @cached_property
+    def _joint(self) -> JointScore:
+        """Made where it is first asked for: on the rank that measures."""
+        metrics, weights = self.settings.trainer.joint_metrics.model_dump(), self.settings.trainer.joint_weights
+        return JointScore(self.parts.tasks, truth_of(self.parts.bundle, "train"), self._truth, metrics, weights)
 
     def validate(self) -> Row:
         """Measure the model, or its average, on the val split: losses and metrics by ``val/...`` name."""
@@ -183,20 +188,20 @@ class Training:
                     self.train,
                     self.validate,
                     result.best,
-                    settings.trainer.monitor,
-                    num_epochs,
-                    self.sampler,
-                    self.generator,
-                    settings.trainer.gradient_clip,
-                    on_epoch,
-                    files.better,
-                    on_step,
-                    settings.trainer.unfreeze_at,
-                    self.augmentation,
-                    result,
-                    self.average,
-                    ranks,
-                    self.balance,
+                    monitor=settings.trainer.monitor,
+                    num_epochs=num_epochs,
+                    sampler=self.sampler,
+                    generator=self.generator,
+                    gradient_clip=settings.trainer.gradient_clip,
+                    on_epoch=on_epoch,
+                    on_better=files.better,
+                    on_step=on_step,
+                    unfreeze_at=settings.trainer.unfreeze_at,
+                    augmentation=self.augmentation,
+                    result=result,
+                    average=self.average,
+                    ranks=ranks,
+                    balance=self.balance,
                 )
                 keep()
         except NotFiniteError:
@@ -242,12 +247,12 @@ def check_monitor(monitor: str, row: Row) -> None:
         raise UserError(f"trainer.monitor: {monitor} is not defined on this val split; take another, such as val/loss")
 
 
-def _warn_of_unlike_losses(losses: dict[str, float]) -> None:
+def _warn_of_unlike_losses(weighting: str, losses: dict[str, float]) -> None:
     least, most = min(losses, key=lambda task: losses[task]), max(losses, key=lambda task: losses[task])
     if losses[most] > MUCH * losses[least]:
         log.warning(
-            "weighting: before training the loss of %s is %.0f times that of %s, and uncertainty closes such a gap by "
+            "weighting: before training the loss of %s is %.0f times that of %s, and %s closes such a gap by "
             "about its learning rate a step; data.scale_target=standard, a greater weighting.lr or weighting=bisector "
             "may serve better",
-            *(most, losses[most] / losses[least], least),
+            *(most, losses[most] / losses[least], least, weighting),
         )

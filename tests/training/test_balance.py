@@ -107,6 +107,40 @@ def test_the_mean_weight_is_that_of_the_steps_that_a_task_took_part_in(make_mode
     assert list(means.values()) == pytest.approx([both[0], (both[1] + 1) / 2])
 
 
+def test_the_method_learns_the_mean_losses_of_each_epoch_by_itself(make_model, split, monkeypatch):
+    model = make_model()
+    nothing = {"cls": torch.full((22,), -1), "reg": split.targets["reg"]}
+    balance = Balance(made("dwa"), model, TASKS, ALONE)
+    heard: list[list[float]] = []
+    monkeypatch.setattr(balance.method, "after_epoch", lambda losses: heard.append(losses.tolist()))
+    _, parts = criterion()(model(split.x), split.targets)
+    cls, reg = (parts[task].item() for task in TASKS)
+    for batches in ([split.targets, nothing], [nothing, nothing, nothing]):
+        for targets in batches:
+            balance.backward(lambda targets=targets: criterion()(model(split.x), targets))
+        means = balance.after_epoch()
+    assert heard[0] == pytest.approx([cls, reg])
+    assert heard[1] == pytest.approx([float("nan"), reg], nan_ok=True)
+    assert list(means.values()) == pytest.approx([float("nan"), 1], nan_ok=True), "of the second epoch alone"
+
+
+def test_what_is_learnt_is_recorded_under_the_tasks_names(make_model, split):
+    model = make_model()
+    balance = Balance(made("uncertainty"), model, TASKS, ALONE)
+    balance.method.log_variances.put(torch.tensor([0.3, -0.2]))
+    assert balance.record() == pytest.approx({"cls": 0.3, "reg": -0.2})
+    assert Balance(made("pcgrad"), model, TASKS, ALONE).record() is None
+
+
+def test_on_a_frozen_backbone_a_task_without_labels_has_no_weight(make_model, split):
+    model = make_model()
+    model.freeze_backbone()
+    nothing = {"cls": torch.full((22,), -1), "reg": split.targets["reg"]}
+    balance = Balance(made("bisector"), model, TASKS, ALONE)
+    balance.backward(lambda: criterion()(model(split.x), nothing))
+    assert list(balance.after_epoch().values()) == pytest.approx([float("nan"), 1], nan_ok=True)
+
+
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if issubclass(method, GradientWeighting)])
 def test_heads_on_a_frozen_backbone_follow_their_own_tasks(make_model, split, name):
     model = make_model()

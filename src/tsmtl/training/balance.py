@@ -17,7 +17,7 @@ class Balance:
     """Makes the gradients of a step as a method weighs the tasks.
 
     Weights of gradients act on the backbone, which the tasks share; each head follows its own task. Where the backbone
-    is frozen, nothing is shared: the heads learn as they would alone.
+    is frozen nothing is shared, and with weights of gradients the heads learn as they would alone.
 
     Args:
         method: Weighs the tasks.

@@ -25,7 +25,7 @@ from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.training.augmentation import Augmentation
 from tsmtl.training.batches import Split
 from tsmtl.training.ranks import RankLostError, Ranks, T
-from tsmtl.training.seeding import random_numbers, set_random_numbers
+from tsmtl.training.seeding import numbers_of_rank, random_numbers, set_random_numbers
 from tsmtl.training.shares import SharedAugmentation, SharedSplit
 from tsmtl.training.synced_norm import sync_norms
 
@@ -42,13 +42,13 @@ class ProcessGroup(Ranks):
         rank: Number of this process.
         size: How many there are.
         local_rank: Its number among those of this machine, and of its CUDA device.
-        control: Its group of PyTorch's, by gloo; None: PyTorch's default one.
+        control: Its group of PyTorch's, by gloo.
 
     Attributes:
         shared: The exception that all ranks raised last, which one of them needs to tell.
     """
 
-    def __init__(self, rank: int, size: int, local_rank: int, control: dist.ProcessGroup | None = None) -> None:
+    def __init__(self, rank: int, size: int, local_rank: int, control: dist.ProcessGroup) -> None:
         self.rank, self.size, self.local_rank = rank, size, local_rank
         self.shared: Exception | None = None
         self._control = self._tensors = control
@@ -90,14 +90,22 @@ class ProcessGroup(Ranks):
         self, model: MultiTaskModel, train: Split, augmentation: Augmentation | None, seed: int
     ) -> tuple[Split, Augmentation | None]:
         """Let the ranks share the work on each batch."""
-        if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
-            sync_norms(model, self)
-        self._own = _seeded(seed, self.rank)
+        sync_norms(model, self)
+        self._own = numbers_of_rank(seed, self.rank)
         model.register_forward_pre_hook(self._before_forward)
         model.register_forward_hook(self._after_forward)
         if augmentation is not None:
             return train, SharedAugmentation(augmentation, self)
         return SharedSplit(train, self), None
+
+    def random_numbers(self) -> dict[str, Any]:
+        """Give the state of all random numbers that this rank draws: of those alike on all ranks, and of its own."""
+        return {**random_numbers(), "own": self._own}
+
+    def set_random_numbers(self, state: dict[str, Any]) -> None:
+        """Put back what :meth:`random_numbers` gave."""
+        set_random_numbers(state)
+        self._own = state["own"]
 
     def _before_forward(self, model: nn.Module, inputs: Any) -> None:
         """Draw dropout from random numbers of the rank's own: those of all would give each share the same pattern."""
@@ -171,7 +179,7 @@ class ProcessGroup(Ranks):
                 arrival.wait()
             interrupted, terminated, time = flags.tolist()
             answer = (signal.SIGTERM if terminated else signal.SIGINT if interrupted else None, bool(time))
-        asked = [signum == signal.SIGINT, signum == signal.SIGTERM, self.first and due and not answer[1]]
+        asked = [signum == signal.SIGINT, signum == signal.SIGTERM, due and not answer[1]]
         flags = torch.tensor(asked, dtype=torch.int32)
         with _others_there():
             self._asked = (flags, dist.all_reduce(flags, dist.ReduceOp.MAX, self._control, async_op=True))
@@ -266,11 +274,14 @@ def joined(where: str, rank: int, size: int, local_rank: int) -> Iterator[Proces
 
 @contextmanager
 def _others_there() -> Iterator[None]:
-    """Say that another rank is gone, where talking to it fails."""
+    """Say that another rank is gone, where talking to it fails; a device that is full is no reason of another's."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        raise RankLostError("another rank has ended; its own output says why") from error
+        said = f"another rank has ended, and its own output says why, or it cannot be reached ({first_line(error)})"
+        raise RankLostError(said) from error
 
 
 def _sendable(error: Exception) -> Exception:
@@ -280,13 +291,3 @@ def _sendable(error: Exception) -> Exception:
     except Exception:  # an exception of a plugin may refuse it in any way
         return RuntimeError(f"{type(error).__name__}: {first_line(error)}")
     return error
-
-
-def _seeded(seed: int, rank: int) -> dict[str, Any]:
-    """Give the state of a rank's own random numbers at the start."""
-    seeds = torch.randint(2**31, (rank + 1,), generator=torch.Generator().manual_seed(seed))
-    before = random_numbers()
-    torch.manual_seed(int(seeds[rank]))
-    own = random_numbers()
-    set_random_numbers(before)
-    return own

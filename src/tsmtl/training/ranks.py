@@ -34,7 +34,6 @@ class Ranks:
 
     rank = 0
     size = 1
-    _own: dict[str, Any] = {}  # noqa: RUF012 - state of random numbers of this rank's own, replaced as a whole
 
     @property
     def first(self) -> bool:
@@ -70,12 +69,11 @@ class Ranks:
 
     def random_numbers(self) -> dict[str, Any]:
         """Give the state of all random numbers that this rank draws: of those alike on all ranks, and of its own."""
-        return {**random_numbers(), "own": self._own}
+        return random_numbers()
 
     def set_random_numbers(self, state: dict[str, Any]) -> None:
         """Put back what :meth:`random_numbers` gave."""
         set_random_numbers(state)
-        self._own = state["own"]
 
     def share(self, n: int) -> slice:
         """Give the rows, of ``n``, that this rank works on: one at least, even where there are fewer than ranks."""

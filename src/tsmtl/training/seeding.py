@@ -28,3 +28,13 @@ def set_random_numbers(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["cpu"])
     if state["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
+
+
+def numbers_of_rank(seed: int, rank: int) -> dict[str, Any]:
+    """Give the state of a rank's own random numbers at the start."""
+    seeds = torch.randint(2**31, (rank + 1,), generator=torch.Generator().manual_seed(seed))
+    before = random_numbers()
+    torch.manual_seed(int(seeds[rank]))
+    own = random_numbers()
+    set_random_numbers(before)
+    return own
