@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from tsmtl.data.description import ChannelStatistics
 from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, Target
-from tsmtl.report.drawing import BLUE, DPI, GREY, dress, plain
+from tsmtl.report.drawing import BLUE, DPI, GREY, dress, plain, short
 
 A_SPLIT = 2  # instances
 MOST_TRACES = 32  # channels that can be told apart in one panel
@@ -93,7 +93,7 @@ def _traces(ax: Axes, z: Double, names: list[str], cut: float, label: bool) -> N
     c = len(z)
     places = np.arange(c)[::-1]  # the first on top
     ax.plot((np.clip(z, -cut, cut) * REACH / cut + places[:, None]).T, color=BLUE, linewidth=0.9)
-    said = [plain(_short(name, 18)) if label else "" for name in names]
+    said = [plain(short(name, 18)) if label else "" for name in names]
     ax.set_yticks(places, said, fontsize=8 if c > 12 else 9)
     ax.tick_params(axis="y", left=False)
     ax.grid(axis="y", alpha=0.6, color=GREY, linewidth=0.6)
@@ -105,7 +105,7 @@ def _bars(ax: Axes, z: Double, names: list[str], cut: float) -> None:
     ax.axhline(0, color=GREY, linewidth=0.8)
     ax.set_ylim(-1.05 * cut, 1.05 * cut)
     if len(z) <= MOST_BARS:
-        ax.set_xticks(range(len(z)), [plain(_short(name, 18)) for name in names], rotation=45, ha="right")
+        ax.set_xticks(range(len(z)), [plain(short(name, 18)) for name in names], rotation=45, ha="right")
 
 
 def _targets(targets: dict[str, Target], row: int) -> list[str]:
@@ -118,10 +118,6 @@ def _targets(targets: dict[str, Target], row: int) -> list[str]:
             numbers = ["-" if np.isnan(v) else f"{v:.4g}" for v in target.values[row][:3]]
             value = ", ".join(numbers) + (" ..." if target.values.shape[1] > len(numbers) else "")
             value += f" {target.unit}" if target.unit else ""
-        said.append(_short(f"{_short(target.key, 24)}: {value}", LONGEST))
+        said.append(short(f"{short(target.key, 24)}: {value}", LONGEST))
     line = "; ".join(said)
     return [line] if len(line) <= LONGEST else said
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

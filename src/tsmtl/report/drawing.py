@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import get_font_names
 
 BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#718096"
+GREEN, RED = "#2f855a", "#c53030"
 DPI = 120
 FONTS = ["DejaVu Sans", "Noto Sans CJK KR", "NanumGothic", "Malgun Gothic", "AppleGothic", "Noto Sans CJK JP"]
 log = logging.getLogger(__name__)
@@ -18,6 +19,11 @@ log = logging.getLogger(__name__)
 def plain(text: str) -> str:
     """Give a name as text that is drawn as it stands."""
     return text.replace("$", r"\$")  # a dollar sign would begin a formula
+
+
+def short(text: str, most: int) -> str:
+    """Give a name of so many letters at most."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 @contextmanager
