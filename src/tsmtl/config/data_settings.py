@@ -40,6 +40,12 @@ class DataSettings(Section):
     )
     regression_metrics: list[Literal["phm08"]] = Field(description="more metrics of the number")
     augment: list[Change] = Field(description="random changes of the train split's batches, one after another")
+    label_share: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+        description="share of a task's train labels that is used, by task; all of the others"
+    )
+    shuffled_labels: list[Text] = Field(
+        description="tasks whose train labels are shuffled: what they then give is no transfer"
+    )
 
     @property
     def changes(self) -> list[tuple[str, float]]:

@@ -26,18 +26,44 @@ def pretraining_settings(flat: Mapping[str, Any], pretrain: PretrainSettings) ->
         flat: Flat settings of the fine-tuning.
         pretrain: The section ``pretrain``; its ``task`` is given.
     """
-    task_keys = {key for section in TASKS.values() for key in section.model_fields}
-    settings = {key: deepcopy(value) for key, value in flat.items() if key not in task_keys}
-    settings |= yaml.safe_load((config_dir() / "task" / f"{pretrain.task}.yaml").read_text(encoding="utf-8"))
-    settings |= _OWN
+    settings = settings_for_task(flat, str(pretrain.task)) | _OWN
     settings["pretrain"] = {"task": None, "folder": pretrain.folder}
     if isinstance(settings.get("trainer"), dict):
-        settings["trainer"] |= _OWN_TRAINER | _fitting(settings["trainer"], str(pretrain.task))
-    if pretrain.task != "multi":
+        settings["trainer"] |= _OWN_TRAINER
+    return merged(settings, pretrain.changes)
+
+
+def settings_for_task(flat: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Give flat settings for another task: its own defaults, and the rest as it is, but for what that task has not.
+
+    Args:
+        flat: Flat settings of a run.
+        task: ``cls``, ``reg`` or ``multi``.
+    """
+    task_keys = {key for section in TASKS.values() for key in section.model_fields}
+    settings = {key: deepcopy(value) for key, value in flat.items() if key not in task_keys}
+    settings |= yaml.safe_load((config_dir() / "task" / f"{task}.yaml").read_text(encoding="utf-8"))
+    trainer, data = settings.get("trainer"), settings.get("data")
+    if isinstance(trainer, dict):
+        trainer |= _fitting(trainer, task)
+        trainer["joint_weights"] = trainer.get("joint_weights") if task == "multi" else {}
+    if isinstance(data, dict):
+        _keep_names(data, "label_share", task)
+        _keep_names(data, "shuffled_labels", task)
+    if task != "multi":
         settings["weighting"] = {"name": "fixed"}  # there is nothing to weigh
         if settings.get("model") == "lstm_fcn_multi":
             settings["model"] = "lstm_fcn"  # the same backbone, for one task
-    return merged(settings, pretrain.changes)
+    return settings
+
+
+def _keep_names(section: dict[str, Any], key: str, task: str) -> None:
+    """Leave out of a list, or of a mapping, of tasks those that another task has not."""
+    value = section.get(key)
+    if isinstance(value, dict):
+        section[key] = {name: part for name, part in value.items() if name in _KINDS[task]}
+    elif isinstance(value, list):
+        section[key] = [name for name in value if name in _KINDS[task]]
 
 
 def _fitting(trainer: Mapping[str, Any], task: str) -> dict[str, Any]:

@@ -179,6 +179,17 @@ def _limit_has_a_unit(data: DataSettings) -> list[str]:
     return []
 
 
+def _changed_labels(task: TaskSettings, data: DataSettings) -> list[str]:
+    kinds = task_kinds(task, data)
+    named = {"label_share": data.label_share, "shuffled_labels": data.shuffled_labels}
+    return [
+        f"data.{key}: {name} is no task of this run; there {'is' if len(kinds) == 1 else 'are'} {', '.join(kinds)}"
+        for key, names in named.items()
+        for name in names
+        if name not in kinds
+    ]
+
+
 def _changes_stand_once(data: DataSettings) -> list[str]:
     names = [name for name, _ in data.changes]
     return [
@@ -221,6 +232,7 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (last_epoch_waits_for_none, ("trainer",)),
     (weights, ("task", "data", "trainer")),
     (several_to_weigh, ("task", "weighting")),
+    (_changed_labels, ("task", "data")),
     (_changes_stand_once, ("data",)),
     (_every_device_has_rows, ("run", "model")),
     (_warmup_ends, ("model", "trainer")),

@@ -13,6 +13,7 @@ from tsmtl.data.archive import load_archive
 from tsmtl.data.checks import check_input, check_target
 from tsmtl.data.cmapss import load_cmapss
 from tsmtl.data.instances import Bundle, Instances
+from tsmtl.data.label_changes import with_changed_labels
 from tsmtl.data.npz import load_npz
 from tsmtl.data.padding import lengths_of_nan_padding
 from tsmtl.data.preparation import PER_STEP
@@ -63,8 +64,10 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str], typed: frozenset[
             + ("; if the NaN at their ends are missing values, data.nan_padding=false" if instances.nan_padding else "")
         )
     splits = split(instances, settings)
+    changes = (settings.label_share, settings.shuffled_labels, settings.seed)
+    instances, changed = with_changed_labels(instances, splits["train"], *changes)
     missing = settings.missing if isinstance(settings, RecordedSettings) else "error"
-    notes += instances.notes
+    notes += instances.notes + changed
     if isinstance(instances.x, Windows):
         notes += check_rows(instances, instances.x, splits, missing)
     else:
