@@ -20,6 +20,7 @@ RANKS = {
     "report": 3,
     "tracking": 3,
     "sweep": 4,
+    "comparison": 5,
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 NAMES = [str(f.relative_to(SOURCE)) for f in FILES]

@@ -10,7 +10,7 @@ from scipy import stats
 
 from tests.sweep.records import write_job
 from tsmtl.sweep.results import results_of
-from tsmtl.sweep.statistics import spread
+from tsmtl.sweep.statistics import holm, p_of_mean, spread
 from tsmtl.sweep.tables import write_tables
 
 
@@ -132,3 +132,18 @@ def test_a_damaged_summary_is_no_result(tmp_path):
     (folder / "summary.json").write_text("{")
     (job,) = results_of(tmp_path).jobs
     assert (job.status, job.record.done) == ("cut", False)
+
+
+def test_the_p_of_a_mean_is_that_of_scipy():
+    for values in ([0.3, 0.1, 0.4], [-2.0, 1.0, 0.5, 3.0, -0.1]):
+        assert p_of_mean(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    assert (p_of_mean([0.0, 0.0]), p_of_mean([0.5, 0.5])) == (1.0, 0.0)
+    assert math.isnan(p_of_mean([1.0]))
+
+
+def test_holm_by_hand():
+    # Sorted 0.01, 0.02, 0.03, 0.4: times 4, 3, 2, 1 is 0.04, 0.06, 0.06, 0.4.
+    assert holm([0.03, 0.01, math.nan, 0.4, 0.02])[:2] == pytest.approx([0.06, 0.04])
+    assert holm([0.03, 0.01, math.nan, 0.4, 0.02])[3:] == pytest.approx([0.4, 0.06])
+    assert math.isnan(holm([0.03, math.nan])[1])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]

@@ -1,12 +1,16 @@
 """Settings of a training that Python code asks for, in the words of the command line."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tsmtl.config.arguments import GROUPS, hydra_line, plain_settings, prepare_arguments, typed_keys
 from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
 from tsmtl.config.schema import Settings, check
 from tsmtl.config.torchrun import with_devices
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def settings_and_folder(arguments: list[str]) -> tuple[Settings, Path]:
@@ -38,17 +42,31 @@ def composed(arguments: list[str]) -> tuple[Settings, Path]:
     Raises:
         UserError: With a line for every problem.
     """
+    settings, hydra = composed_with_hydra(arguments)
+    return settings, Path(str(hydra.run.dir)).absolute()
+
+
+def composed_with_hydra(arguments: list[str]) -> "tuple[Settings, DictConfig]":
+    """Compose and check settings; give them with what stands under ``hydra``.
+
+    Args:
+        arguments: What would be typed, without flags.
+
+    Raises:
+        UserError: With a line for every problem.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
         overrides = prepare_arguments(arguments)
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             config = compose("train", overrides, return_hydra_config=True)
+            OmegaConf.resolve(config.hydra.run)
             choices = {k: v for k, v in config.hydra.runtime.choices.items() if k in GROUPS and k != "experiment"}
-            folder = Path(str(config.hydra.run.dir)).absolute()
-            return check(plain_settings(config), typed_keys(overrides), choices), folder
+            return check(plain_settings(config), typed_keys(overrides), choices), config.hydra
     except UserError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:

@@ -24,6 +24,7 @@ class Job:
         folder: Its run folder; None while it has none.
         sweep: The sweep's folder; None while it has none.
         search: What a search asks of it; see :mod:`tsmtl.sweep.search`.
+        label: How it is called in messages; None: by ``swept``.
     """
 
     swept: Mapping[str, str]
@@ -34,10 +35,13 @@ class Job:
     folder: Path | None = None
     sweep: Path | None = None
     search: Mapping[str, Any] | None = field(default=None, compare=False)
+    label: str | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
-        """How it is called in messages: the settings that tell it from the others."""
+        """How it is called in messages: by the settings that tell it from the others, unless it has a label."""
+        if self.label is not None:
+            return self.label
         return " ".join(f"{key}={value}" for key, value in self.swept.items()) or "the one job"
 
     @property
@@ -71,6 +75,7 @@ class Job:
             "folder": None if self.folder is None else str(self.folder),
             "sweep": None if self.sweep is None else str(self.sweep),
             "search": None if self.search is None else dict(self.search),
+            "label": self.label,
         }
 
     @classmethod

@@ -53,7 +53,7 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, make_r
         if why := why_not_comparable([job.settings() for job in jobs]):
             log.warning("%s", why)
         planned = plan(jobs, folder)
-        _settle(planned)
+        settle(planned)
         to_run = [one.job for one in planned if is_left(one, settings.retry_failed)]
         _say_what_is_left(planned, len(to_run), folder)
         runner = make_runner(len(jobs), len(to_run), Needs.of(jobs))
@@ -89,7 +89,7 @@ def is_left(one: Planned, retry_failed: bool) -> bool:
     return one.status in ("new", "cut", "pruned") or (one.status == "failed" and retry_failed)
 
 
-def _settle(planned: Sequence[Planned]) -> None:
+def settle(planned: Sequence[Planned]) -> None:
     """Let the records of jobs whose process died behind its work, but before it said so, say that they are done."""
     for one in planned:
         record = None if one.status != "done" or one.job.folder is None else read_record(one.job.folder)
@@ -118,6 +118,7 @@ def run_jobs(
     total: int | None,
     folder: Path,
     on_end: Callable[[Job, Outcome], None] = lambda job, outcome: None,
+    place: str = "hydra.sweep.dir",
 ) -> dict[str, Outcome]:
     """Run jobs and give their outcomes by key.
 
@@ -127,6 +128,7 @@ def run_jobs(
         total: How many there are, or None.
         folder: The sweep's folder.
         on_end: Is told of every job's end.
+        place: The setting that names the folder.
 
     Raises:
         Interrupted: If a signal came; says how to go on.
@@ -138,9 +140,7 @@ def run_jobs(
     except KeyboardInterrupt as stop:
         signum = stop.signum if isinstance(stop, Interrupted) else signal.SIGINT
         said = f"{Interrupted(signum).word} after {len(progress.outcomes)} jobs"
-        raise Interrupted(
-            signum, f"{said}; to go on, give the same command hydra.sweep.dir={folder.absolute()}"
-        ) from stop
+        raise Interrupted(signum, f"{said}; to go on, give the same command {place}={folder.absolute()}") from stop
     finally:
         progress.close()
     return progress.outcomes

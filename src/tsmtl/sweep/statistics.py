@@ -42,3 +42,36 @@ def spread(values: Sequence[float]) -> Spread:
     sd = float(np.std(values, ddof=1))
     half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * sd / math.sqrt(n)
     return Spread(n, mean, sd, mean - half, mean + half)
+
+
+def p_of_mean(values: Sequence[float]) -> float:
+    """Give the two-sided p of Student's test that the mean of independent values is 0; NaN of one value.
+
+    Args:
+        values: Such as differences of pairs.
+    """
+    from scipy.special import stdtr  # slow to import
+
+    n, mean = len(values), float(np.mean(values))
+    if n == 1:
+        return math.nan
+    sd = float(np.std(values, ddof=1))
+    if sd == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * stdtr(n - 1, -abs(mean) / sd * math.sqrt(n)))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Correct p values for their number (Holm 1979, Scand. J. Statist. 6:65): the chance of any false alarm stays.
+
+    The i-th smallest of m is multiplied by ``m - i + 1``, and is no less than the one before it.
+
+    Args:
+        p: NaN stays NaN, and does not count.
+    """
+    known = sorted((value, at) for at, value in enumerate(p) if not math.isnan(value))
+    corrected, least = list(p), 0.0
+    for i, (value, at) in enumerate(known):
+        least = max(least, min(1.0, value * (len(known) - i)))
+        corrected[at] = least
+    return corrected

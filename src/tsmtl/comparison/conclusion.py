@@ -1,0 +1,86 @@
+"""The last words of a comparison: its table and verdicts on the terminal, and its files."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tsmtl.comparison.record import NAME, RUNS, Comparison
+from tsmtl.report.sweep_table import lines_of, terminal_width
+from tsmtl.storage.whole import whole_file
+from tsmtl.sweep.tables import write_rows
+
+FIGURES = "comparison.csv"
+
+
+def conclude(folder: Path, comparison: Comparison) -> None:
+    """Write tables, pictures and the page of a comparison, and show its verdicts.
+
+    Raises:
+        OSError: If the disk is full or not writable.
+    """
+    record = comparison.record()
+    with whole_file(folder / NAME) as file:
+        file.write((json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_rows(folder / RUNS, comparison.rows())
+    write_rows(folder / FIGURES, [_flat(figure) for figure in record["figures"]])
+    pictures = _draw(folder, record)
+    lines = ["", *lines_of([_row(figure, record) for figure in record["figures"]], width=terminal_width()), ""]
+    lines += [f"{task}: {said['sentence']}" for task, said in record["verdicts"].items()]
+    for gain in record["delta_m"]:
+        lines.append(f"Delta-m of {gain['variant']}: {gain['mean']:+.3g} % [{_ends(gain)}]")
+    lines += ["", *(str(folder / name) for name in (NAME, RUNS, FIGURES, *pictures)), ""]
+    sys.stdout.write("\n".join(lines))
+    sys.stdout.flush()
+
+
+def _draw(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    """Draw what there is to show; give the names of the pictures."""
+    from tsmtl.report import comparison_picture as draw  # matplotlib is slow to import
+    from tsmtl.report.drawing import DPI, style
+
+    shown = {
+        "differences.png": (draw.draw_differences, any(f["difference"] for f in record["figures"])),
+        "delta_m.png": (draw.draw_delta_m, record["delta_m"]),
+        "frontier.png": (draw.draw_frontier, record["frontier"]),
+        "budget.png": (draw.draw_budget, record["budget"]),
+    }
+    names = [name for name, (_, there) in shown.items() if there]
+    with style():
+        for name in names:
+            shown[name][0](record).savefig(folder / name, dpi=DPI)
+    return names
+
+
+def _row(figure: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, str]:
+    difference = figure["difference"]
+    return {
+        "variant": figure["variant"],
+        "task": figure["task"],
+        figure_name(record): f"{_number(figure['mean'])} ± {_number(figure['sd'])}",
+        "95 % interval": f"[{_ends(figure)}]",
+        "better than alone by": "" if difference is None else f"{difference['mean']:+.3g} [{_ends(difference, '+')}]",
+        "p": "" if difference is None else _number(difference["p_corrected"], 2),
+        "": figure["verdict"] or "",
+    }
+
+
+def figure_name(record: Mapping[str, Any]) -> str:
+    """Name the metrics of all tasks."""
+    return ", ".join(dict.fromkeys(about["metric"] for about in record["tasks"].values()))
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "" if value is None else f"{value:.{digits}g}"
+
+
+def _ends(spread: Mapping[str, Any], sign: str = "") -> str:
+    return ", ".join("" if spread[end] is None else f"{spread[end]:{sign}.3g}" for end in ("low", "high"))
+
+
+def _flat(figure: Mapping[str, Any]) -> dict[str, Any]:
+    row = {key: value for key, value in figure.items() if key not in ("difference", "verdict")}
+    empty = ("against", "mean", "sd", "low", "high", "relative", "sample_low", "sample_high", "p", "p_corrected")
+    difference = figure["difference"] or dict.fromkeys(empty)
+    return {**row, **{f"difference {key}": difference[key] for key in empty}, "verdict": figure["verdict"]}

@@ -1,0 +1,290 @@
+"""A comparison as plain values, for ``comparison.json``, and its runs as a table."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tsmtl.comparison.differences import BETTER, Compared, Difference, Differences, Figure, corrected
+from tsmtl.comparison.stages import Run, Stages
+from tsmtl.comparison.variants import Variant
+from tsmtl.comparison.verdicts import by_task, verdict_of
+from tsmtl.config.compare_settings import CompareSettings
+from tsmtl.config.schema import Settings
+from tsmtl.data.instances import Bundle
+from tsmtl.report.frontier_picture import non_dominated
+from tsmtl.sweep.statistics import LEVEL, spread
+
+FORMAT = 1
+NAME, RUNS = "comparison.json", "results.csv"
+MAIN = ("multi", "transfer")
+FRONTIER = ("multi", "alpha", "weighting")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What there is to record.
+
+    Attributes:
+        own: The settings under ``compare``.
+        training: Those of the training.
+        bundle: The data.
+        variants: What was trained.
+        stages: Its runs.
+        command: What was typed.
+        seconds: How long this process took.
+    """
+
+    own: CompareSettings
+    training: Settings
+    bundle: Bundle
+    variants: Sequence[Variant]
+    stages: Stages
+    command: str
+    seconds: float
+
+    def record(self) -> dict[str, Any]:
+        """Give all figures as plain values; NaN is None."""
+        stages = self.stages
+        done = {
+            v.name: [stages.repeated[v.name][seed] for seed in stages.seeds]
+            for v in self.variants
+            if stages.complete(v.name)
+        }
+        compared = self._compared(done)
+        differences = Differences(done, compared, self._test_groups())
+        trained = [variant for variant in self.variants if variant.name in done]
+        families = {kind: self._family(differences, trained, kind) for kind in dict.fromkeys(v.kind for v in trained)}
+        main = corrected([f for kind in MAIN for f in families.get(kind, [])])
+        others = {kind: corrected(found) for kind, found in families.items() if kind not in MAIN}
+        figures = [*others.pop("twin", []), *main, *(f for found in others.values() for f in found)]
+        control = self._against_control(differences, done)
+        n = len(stages.seeds)
+        verdicts = {t: verdict_of(t, main, compared[t], control.get(t), n) for t in compared}
+        gains = {v.name: differences.delta_m(v) for v in trained if set(v.twins) == set(compared)}
+        plain: dict[str, Any] = _plain(
+            {
+                "format": FORMAT,
+                "command": self.command,
+                "version": version("tsmtl"),
+                "seconds": self.seconds,
+                "data": {
+                    "where": self.bundle.instances.where,
+                    "instances": {name: len(rows) for name, rows in self.bundle.splits.items()},
+                    "notes": self.bundle.notes,
+                    **self.bundle.instances.facts,
+                },
+                "model": self.training.model.model,
+                "seeds": stages.seeds,
+                "search": {
+                    "lr_factors": self.own.lr_factors,
+                    "epoch_factors": self.own.epoch_factors,
+                    "runs": sum(map(len, stages.searched.values())),
+                },
+                "level": LEVEL,
+                "tasks": {t: self._about(c) for t, c in compared.items()},
+                "variants": [self._variant(v) for v in self.variants],
+                "figures": [_figure(f, compared[f.task].metric) for f in figures],
+                "delta_m": [{"variant": name, **asdict(s)} for name, s in gains.items() if s is not None],
+                "frontier": self._frontier(differences, trained, compared),
+                "budget": self._budget(others.get("budget", [])),
+                "control": {t: _difference(d) for t, d in control.items()},
+                "verdicts": by_task(verdicts),
+                "failures": [{"run": name, "reason": outcome.words} for name, outcome in stages.failures],
+                "runs": [self._run(run) for name in done for run in done[name]],
+            }
+        )
+        return plain
+
+    def _compared(self, done: Mapping[str, Sequence[Run]]) -> dict[str, Compared]:
+        """Give the metric of each task; a task whose twin is not done is described by any other run."""
+        found = {}
+        for task, kind in self.training.tasks.items():
+            runs = next((runs for name, runs in done.items() if name != f"single_{task}" and _has(runs, task)), None)
+            summary = None if runs is None else runs[0].summary
+            if summary is not None:
+                metric = str(getattr(self.training.trainer.joint_metrics, kind))
+                found[task] = Compared(summary["tasks"][task], metric, BETTER[metric])
+        return found
+
+    def _family(self, differences: Differences, trained: Sequence[Variant], kind: str) -> list[Figure]:
+        figures: list[Figure] = []
+        for variant in trained:
+            if variant.kind == kind:
+                figures += differences.figures(variant, self._judged(variant))
+        return figures
+
+    def _judged(self, variant: Variant) -> list[str]:
+        if variant.twins:
+            return list(variant.twins)
+        return [task for task in self.training.tasks if variant.name.endswith(f"single_{task}")]
+
+    def _against_control(self, differences: Differences, done: Mapping[str, Sequence[Run]]) -> dict[str, Difference]:
+        tasks = [t for t in self.training.tasks if f"control_{t}" in done and "multi" in done]
+        variant = next((v for v in self.variants if v.name == "multi"), None)
+        if variant is None:
+            return {}
+        figures = [
+            Figure(
+                variant,
+                task,
+                spread(differences.values("multi", task)),
+                differences.difference("multi", f"control_{task}", task),
+            )
+            for task in tasks
+        ]
+        return {f.task: f.difference for f in corrected(figures) if f.difference is not None}
+
+    def _frontier(
+        self, differences: Differences, trained: Sequence[Variant], compared: Mapping[str, Compared]
+    ) -> list[dict[str, Any]]:
+        shown = [v for v in trained if v.kind in FRONTIER]
+        if all(v.kind == "multi" for v in shown):
+            return []
+        values = [{t: spread(differences.values(v.name, t)).mean for t in compared} for v in shown]
+        front = non_dominated(values, {t: c.higher for t, c in compared.items()})
+        return [
+            {
+                "variant": v.name,
+                "alpha": v.flat.get("alpha") if v.flat["weighting"]["name"] == "fixed" else None,
+                "weighting": v.flat["weighting"]["name"],
+                "values": found,
+                "non_dominated": on_front,
+            }
+            for v, found, on_front in zip(shown, values, front, strict=True)
+        ]
+
+    def _budget(self, figures: Sequence[Figure]) -> list[dict[str, Any]]:
+        single = {f.variant.name: f for f in figures if f.difference is None}
+        return [
+            {
+                "task": f.task,
+                "share": f.variant.x,
+                "single": single[f.difference.against].spread.mean,
+                "multi": f.spread.mean,
+                "difference": _difference(f.difference),
+                "verdict": f.difference.verdict,
+            }
+            for f in figures
+            if f.difference is not None and f.difference.against in single
+        ]
+
+    def _test_groups(self) -> Any:
+        groups = self.bundle.instances.groups
+        return None if groups is None else groups[self.bundle.splits["test"]]
+
+    def _about(self, compared: Compared) -> dict[str, Any]:
+        task = compared.task
+        return {
+            "kind": task["kind"],
+            "target": task["key"],
+            "metric": compared.metric,
+            "higher_is_better": compared.higher,
+            "unit": task["unit"],
+        }
+
+    def _variant(self, variant: Variant) -> dict[str, Any]:
+        chosen = self.stages.chosen.get(variant.name)
+        return {
+            "name": variant.name,
+            "label": variant.label,
+            "kind": variant.kind,
+            "settings": None if chosen is None else {"lr": chosen.lr, "num_epochs": chosen.num_epochs},
+            "tasks": self._judged(variant),
+            "twin": next(iter(variant.twins.values()), None),
+            "x": variant.x,
+        }
+
+    def _run(self, run: Run) -> dict[str, Any]:
+        assert run.summary is not None, "a complete variant's runs are done"
+        return {
+            "variant": run.variant,
+            "seed": run.seed,
+            "folder": _relative(run.folder, self.stages.folder),
+            "metrics": metrics_of(run.summary),
+            "lr": run.candidate.lr,
+            "num_epochs": run.candidate.num_epochs,
+            "best_epoch": run.summary["best"]["epoch"],
+            "seconds": run.summary["seconds"]["training"],
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Give a row for each run, those of the searches too."""
+        stages = self.stages
+        runs = [run for found in stages.searched.values() for run in found]
+        runs += [run for found in stages.repeated.values() for run in found.values()]
+        names = dict.fromkeys(n for run in runs if run.summary is not None for n in metrics_of(run.summary))
+        rows = []
+        for run in runs:
+            metrics = {} if run.summary is None else metrics_of(run.summary)
+            best = {} if run.summary is None else run.summary["best"]
+            rows.append(
+                {
+                    "variant": run.variant,
+                    "stage": "search" if run.search else "repetition",
+                    "chosen": run.candidate == stages.chosen.get(run.variant),
+                    "seed": run.seed,
+                    "lr": run.candidate.lr,
+                    "num_epochs": run.candidate.num_epochs,
+                    "status": "failed" if run.summary is None else "done",
+                    "best_epoch": best.get("epoch"),
+                    "val/joint": best.get("score"),
+                    **{name: metrics.get(name) for name in names},
+                    "folder": _relative(run.folder, stages.folder),
+                }
+            )
+        return rows
+
+
+def metrics_of(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the metrics on test by ``test/<task>/<metric>``."""
+    return {
+        f"test/{task}/{name}": value
+        for task, found in summary["test"].items()
+        for name, value in found.items()
+        if not isinstance(value, dict | list)
+    }
+
+
+def _has(runs: Sequence[Run], task: str) -> bool:
+    return runs[0].summary is not None and task in runs[0].summary["tasks"]
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+def _figure(figure: Figure, metric: str) -> dict[str, Any]:
+    difference = figure.difference
+    return {
+        "variant": figure.variant.name,
+        "task": figure.task,
+        "metric": metric,
+        **asdict(figure.spread),
+        "difference": None if difference is None else _difference(difference),
+        "verdict": None if difference is None else difference.verdict,
+    }
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    return {
+        "against": difference.against,
+        **asdict(difference.spread),
+        "relative": difference.relative,
+        "sample_low": difference.sample[0],
+        "sample_high": difference.sample[1],
+        "p": difference.p,
+        "p_corrected": difference.corrected,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

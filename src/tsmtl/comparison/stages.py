@@ -1,0 +1,182 @@
+"""A comparison from its settings to its runs: the search of every variant, then its repetitions, nothing twice."""
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tsmtl.comparison.tuning import Candidate, Tried, candidates, chosen, job_of
+from tsmtl.comparison.variants import Variant
+from tsmtl.config.compare_settings import CompareSettings
+from tsmtl.config.launcher_settings import LauncherSettings
+from tsmtl.config.schema import Settings
+from tsmtl.storage.run_folder import BEST
+from tsmtl.sweep.job import Job, Needs, Outcome
+from tsmtl.sweep.launch import is_left, run_jobs, settle
+from tsmtl.sweep.plan import Plan, Planned
+from tsmtl.sweep.record import read_record
+from tsmtl.sweep.runners import RunnerMaker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the comparison.
+
+    Attributes:
+        variant: Name of its variant.
+        candidate: Its learning rate and epochs.
+        seed: Its seed.
+        search: Whether the search tried it.
+        folder: Its run folder.
+        summary: What it reported; None where it failed.
+    """
+
+    variant: str
+    candidate: Candidate
+    seed: int
+    search: bool
+    folder: Path
+    summary: Mapping[str, Any] | None
+
+
+class Stages:
+    """Runs the jobs of a comparison.
+
+    Args:
+        own: The settings under ``compare``.
+        training: Those of the training.
+        launcher: Those of the launcher.
+        folder: Where all is kept.
+        make_runner: Makes what runs jobs.
+
+    Attributes:
+        seeds: Of the repetitions; the first one is that of the search.
+        searched: The runs of each variant's search.
+        repeated: Its repetitions, by seed.
+        chosen: Learning rate and epochs that its search chose.
+        failures: Name and outcome of what failed, the runs of searches aside that others stand in for.
+    """
+
+    def __init__(
+        self,
+        own: CompareSettings,
+        training: Settings,
+        launcher: LauncherSettings,
+        folder: Path,
+        make_runner: RunnerMaker,
+    ) -> None:
+        self.training, self.launcher, self.folder, self.make_runner = training, launcher, folder, make_runner
+        self.seeds = list(range(training.run.seed, training.run.seed + own.seeds))
+        self.searched: dict[str, list[Run]] = {}
+        self.repeated: dict[str, dict[int, Run]] = {}
+        self.chosen: dict[str, Candidate] = {}
+        self.failures: list[tuple[str, Outcome]] = []
+        self._candidates = candidates(own, training)
+        self._plan = Plan(folder)
+        self._placed: dict[str, Planned] = {}  # by the job's key
+
+    def run(self, variants: Sequence[Variant]) -> None:
+        """Run all variants, those that start from another one's models behind it.
+
+        Raises:
+            Interrupted: If a signal came; says how to go on.
+        """
+        by_name = {variant.name: variant for variant in variants}
+        scratch = [variant for variant in variants if variant.start is None]
+        self._do(self._searches(scratch, by_name))
+        scratch = self._choose(scratch)
+        later = [variant for variant in variants if variant.start in self.chosen]
+        self._do([*self._repetitions(scratch, by_name), *self._searches(later, by_name)])
+        later = [variant for variant in self._choose(later) if variant.start and self.complete(variant.start)]
+        self._do(self._repetitions(later, by_name))
+
+    def complete(self, name: str) -> bool:
+        """Whether all repetitions of a variant are done."""
+        done = [run for run in self.repeated.get(name, {}).values() if run.summary is not None]
+        return len(done) == len(self.seeds)
+
+    def show(self, variants: Sequence[Variant]) -> None:
+        """Say how much is left to do, as far as that is known before the search."""
+        by_name = {variant.name: variant for variant in variants}
+        scratch = [variant for variant in variants if variant.start is None]
+        planned = {job.key: self._place(job) for _, job in self._searches(scratch, by_name)}
+        left = sum(is_left(one, self.launcher.retry_failed) for one in planned.values())
+        more = len(variants) * (len(self.seeds) - 1) + (len(variants) - len(scratch)) * len(self._candidates)
+        sys.stdout.write(
+            f"{left} of {len(planned)} runs of the search are left; at most {more} runs follow from what it finds\n"
+        )
+
+    def _searches(self, variants: Sequence[Variant], by_name: Mapping[str, Variant]) -> list[tuple[Run, Job]]:
+        return [
+            self._asked(variant, candidate, self.seeds[0], True, by_name)
+            for variant in variants
+            for candidate in self._candidates
+        ]
+
+    def _repetitions(self, variants: Sequence[Variant], by_name: Mapping[str, Variant]) -> list[tuple[Run, Job]]:
+        return [
+            self._asked(variant, self.chosen[variant.name], seed, False, by_name)
+            for seed in self.seeds
+            for variant in variants
+        ]
+
+    def _asked(
+        self, variant: Variant, candidate: Candidate, seed: int, search: bool, by_name: Mapping[str, Variant]
+    ) -> tuple[Run, Job]:
+        start = None
+        if variant.start is not None:
+            before = self._place(job_of(by_name[variant.start], self.chosen[variant.start], seed, None, self.training))
+            start = _folder(before) / BEST
+        job = job_of(variant, candidate, seed, start, self.training)
+        return Run(variant.name, candidate, seed, search, Path(), None), job
+
+    def _choose(self, variants: Sequence[Variant]) -> list[Variant]:
+        """Let the search choose for each variant; give those that it found something for."""
+        for variant in variants:
+            tried = [Tried(run.candidate, run.summary) for run in self.searched[variant.name]]
+            best = chosen(variant, tried)
+            if best is None:
+                self.failures.append((variant.name, Outcome("failed", "no run of its search came to an end")))
+            else:
+                self.chosen[variant.name] = best
+        return [variant for variant in variants if variant.name in self.chosen]
+
+    def _place(self, job: Job) -> Planned:
+        if job.key not in self._placed:
+            self._placed[job.key] = self._plan.place(job)
+        return self._placed[job.key]
+
+    def _do(self, asked: Sequence[tuple[Run, Job]]) -> None:
+        """Run what is left of some jobs, and note what came of each."""
+        planned = {job.key: self._place(job) for _, job in asked}
+        settle(list(planned.values()))
+        new = [one.job for one in planned.values() if is_left(one, self.launcher.retry_failed)]
+        outcomes: dict[str, Outcome] = {}
+        if new:
+            log.info("%d of %d runs of this stage are to be done", len(new), len(planned))
+            runner = self.make_runner(None, len(new), Needs.of(new))
+            outcomes = run_jobs(runner, iter(new), len(new), self.folder, place="compare.folder")
+        for run, job in asked:
+            placed = planned[job.key]
+            record = read_record(_folder(placed))
+            summary = None if record is None else record.summary()
+            if summary is not None:
+                self._placed[job.key] = replace(placed, status="done")
+            run = replace(run, folder=_folder(placed), summary=summary)
+            if run.search:
+                self.searched.setdefault(run.variant, []).append(run)
+            else:
+                self.repeated.setdefault(run.variant, {})[run.seed] = run
+            if summary is None:
+                outcome = outcomes.get(job.key) or Outcome("failed", "" if record is None else record.reason)
+                log.warning("%s: %s", job.name, outcome.words)
+                self.failures += [] if run.search else [(job.name, outcome)]
+
+
+def _folder(planned: Planned) -> Path:
+    assert planned.job.folder is not None, "a placed job has a folder"
+    return planned.job.folder

@@ -1,0 +1,89 @@
+"""Settings of ``tsmtl-compare``, beside those of the training that it compares variants of."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tsmtl.config.errors import UserError
+from tsmtl.config.run_settings import MultiTaskSettings
+from tsmtl.config.schema import Settings, check_section
+from tsmtl.config.section import Probability, Section, Text
+from tsmtl.config.trainer_settings import TrainerSettings
+from tsmtl.config.weighting_settings import WEIGHTINGS
+from tsmtl.config.words import did_you_mean, must_be_one_of
+
+Factors = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+
+
+class CompareSettings(Section):
+    """Settings under ``compare``."""
+
+    seeds: Annotated[int, Field(ge=2)] = Field(description="repetitions of every variant: seed, seed + 1, ...")
+    variants: list[Literal["multi", "transfer", "control"]] = Field(
+        description="beside the single-task twins: all tasks from scratch; pretrained on one, then all; the other "
+        "tasks' labels shuffled"
+    )
+    alphas: list[Probability] = Field(description="values of alpha to train all tasks with, for the frontier")
+    weightings: list[Text] = Field(description="weighting methods to train all tasks with")
+    budget_task: Text | None = Field(description="task that has few labels, for the curve over label_shares")
+    label_shares: list[Annotated[float, Field(gt=0, le=1)]] = Field(description="shares of its train labels")
+    lr_factors: Factors = Field(description="the small search of each variant: factors on lr")
+    epoch_factors: Factors = Field(description="and factors on num_epochs")
+    folder: Text | None = Field(description="where all is kept, and gone on with; null: outputs/compare/<hash>")
+
+
+def compare_settings(values: Mapping[str, Any]) -> CompareSettings:
+    """Check what stands under ``compare``.
+
+    Raises:
+        UserError: With a line for every problem.
+    """
+    problems: list[str] = []
+    known = [f"compare.{key}" for key in CompareSettings.model_fields]
+
+    def unknown(full: str, key: str, section: type[Section], owner: str) -> str:
+        return f"unknown setting{did_you_mean(full, known) or f'; {owner} --help lists all'}"
+
+    checked = check_section(CompareSettings, values, "compare", problems, "tsmtl-compare", unknown)
+    if checked is None:
+        raise UserError(problems)
+    return checked
+
+
+def comparison_problems(own: CompareSettings, training: Settings) -> list[str]:
+    """Check what is compared against the training that it is compared by."""
+    tasks = list(training.tasks)
+    problems = []
+    if len(tasks) < 2:
+        problems.append(f"task: {training.task.task} has one task, and nothing to compare; take task=multi")
+    if training.run.stage != "train" or training.run.pretrained_path is not None:
+        problems.append("stage: a comparison trains from scratch, and pretrains by itself; leave stage out")
+    if training.run.best_model_path is not None:
+        problems.append("best_model_path: each run of a comparison keeps its model in its own folder; leave it out")
+    if not (own.variants or own.alphas or own.weightings or own.budget_task):
+        problems.append("compare.variants: nothing is left to compare with the single-task twins")
+    if own.alphas and not isinstance(training.task, MultiTaskSettings):
+        problems.append(f"compare.alphas: alpha is a setting of task=multi; task={training.task.task} has weights")
+    if "trainer.monitor" in training.typed:
+        problems.append(
+            "trainer.monitor: a comparison chooses each variant's best epoch by its joint score; leave it out"
+        )
+    if "control" in own.variants and "multi" not in own.variants:
+        problems.append("compare.variants: control is compared with multi; name that too")
+    known = [name for name in WEIGHTINGS if name != "fixed"]
+    problems += [f"compare.weightings: {must_be_one_of(known, w)}" for w in own.weightings if w not in known]
+    if own.budget_task is not None and own.budget_task not in tasks:
+        problems.append(f"compare.budget_task: {must_be_one_of(tasks, own.budget_task)}")
+    if own.budget_task is not None and own.budget_task in training.data.label_share:
+        problems.append("data.label_share: compare.label_shares says of the same task how many labels it has")
+    for key in ("alphas", "weightings", "label_shares", "lr_factors", "epoch_factors", "variants"):
+        values = getattr(own, key)
+        if len(set(values)) < len(values):
+            problems.append(f"compare.{key}: each value once is enough")
+    return problems
+
+
+def epochs_are_searched(trainer: TrainerSettings) -> bool:
+    """Whether fewer epochs than the most are a choice of their own, and not the best epoch of a longer training."""
+    return trainer.schedule == "cosine" or trainer.keep == "last"

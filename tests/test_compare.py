@@ -1,0 +1,299 @@
+"""``tsmtl-compare`` from the command line: what it trains, writes, refuses, and goes on with."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import Answer
+from tsmtl.sweep.statistics import spread
+
+TINY = ["model=cnn1d", "output_channels=4", "data.n_instances=80", "data.n_classes=2", "num_epochs=2", "device=cpu"]
+SMALL = [*TINY, "compare.seeds=2", "compare.lr_factors=[1,10]", "compare.epoch_factors=[1]", "batch_size=32"]
+ALL = ["compare.variants=[multi,transfer,control]", "compare.alphas=[0.2,0.5]", "compare.weightings=[bisector]"]
+ALL += ["compare.budget_task=cls", "compare.label_shares=[0.5,1]"]
+
+
+@pytest.fixture
+def tsmtl_compare(command):
+    return partial(command, "tsmtl-compare")
+
+
+def in_process(folder: Path, *arguments: str) -> Answer:
+    """Run the command as a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tsmtl.compare", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TSMTL_DATA": "nowhere"},
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Everything there is to compare, in the folder ``all``."""
+    folder = tmp_path_factory.mktemp("compared")
+    answer = in_process(folder, *SMALL, *ALL, "compare.folder=all")
+    assert answer.code == 0, answer.err
+    return folder / "all", answer
+
+
+def record_of(folder):
+    return json.loads((folder / "comparison.json").read_text())
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def summary_of(folder, run):
+    return json.loads((folder / run["folder"] / "summary.json").read_text())
+
+
+def settings_of(folder, run):
+    return json.loads((folder / run["folder"] / "job.json").read_text())["settings"]
+
+
+def test_every_variant_has_the_same_search_and_the_same_seeds(compared):
+    folder, _ = compared
+    rows = rows_of(folder / "results.csv")
+    names = dict.fromkeys(row["variant"] for row in rows)
+    assert list(names) == [
+        *("single_cls", "single_reg", "multi", "control_cls", "control_reg", "alpha_0.2", "alpha_0.5"),
+        *("weighting_bisector", "budget_0.5_single_cls", "budget_0.5_multi", "budget_1_single_cls", "budget_1_multi"),
+        *("cls_to_multi", "reg_to_multi"),
+    ]
+    for name in names:
+        own = [row for row in rows if row["variant"] == name]
+        assert [(row["lr"], row["seed"]) for row in own if row["stage"] == "search"] == [
+            ("0.0001", "0"),
+            ("0.001", "0"),
+        ]
+        best = max((row for row in own if row["stage"] == "search"), key=lambda row: float(row["val/joint"]))
+        again = [row for row in own if row["stage"] == "repetition"]
+        assert [(row["lr"], row["seed"]) for row in again] == [(best["lr"], "0"), (best["lr"], "1")]
+        assert again[0]["folder"] == best["folder"], "the search has trained it"
+
+
+def test_nothing_is_trained_twice(compared):
+    folder, _ = compared
+    rows = rows_of(folder / "results.csv")
+    folders = {row["folder"] for row in rows}
+    assert {str(path.relative_to(folder)) for path in (folder / "runs").iterdir()} == folders
+    same = [("multi", "alpha_0.5"), ("multi", "budget_1_multi"), ("single_cls", "budget_1_single_cls")]
+    for one, other in same:
+        assert {r["folder"] for r in rows if r["variant"] == one} == {
+            r["folder"] for r in rows if r["variant"] == other
+        }
+    # 12 variants from scratch, 3 of them the same as others, and 2 transfers: 2 searched, 1 of the other seed.
+    assert len(folders) == 3 * (12 + 2 - 3)
+
+
+def test_twins_share_all_settings_but_the_task(compared):
+    folder, _ = compared
+    runs = {(run["variant"], run["seed"]): run for run in record_of(folder)["runs"]}
+    multi, single = (settings_of(folder, runs[name, 1]) for name in ("multi", "single_reg"))
+    differing = {k for k in multi.keys() | single.keys() if multi.get(k) != single.get(k)}
+    assert differing <= {"task", "alpha", "num_classes", "num_classes_1", "num_classes_2", "lr"}
+    control = settings_of(folder, runs["control_reg", 1])
+    assert (control["data"]["shuffled_labels"], control["trainer"]["joint_weights"]) == (["cls"], {"cls": 0})
+    fewer = settings_of(folder, runs["budget_0.5_single_cls", 0])["data"]
+    assert fewer == single["data"] | {"label_share": {"cls": 0.5}}
+    for seed in (0, 1):
+        start = settings_of(folder, runs["reg_to_multi", seed])["pretrained_path"]
+        assert start == f"all/{runs['single_reg', seed]['folder']}/best_model.pt"
+
+
+def test_figures_and_differences_are_those_of_the_runs(compared):
+    folder, _ = compared
+    record = record_of(folder)
+    found = {}
+    for run in record["runs"]:
+        test = summary_of(folder, run)["test"]
+        found.setdefault(run["variant"], []).append(test)
+        assert run["metrics"]["test/" + next(iter(test)) + "/" + next(iter(test[next(iter(test))]))] is not None
+    for figure in record["figures"]:
+        task, metric = figure["task"], figure["metric"]
+        values = [test[task][metric] for test in found[figure["variant"]]]
+        assert figure["mean"] == pytest.approx(np.mean(values))
+        difference = figure["difference"]
+        if difference is None:
+            assert "single" in figure["variant"]
+            continue
+        twins = [test[task][metric] for test in found[difference["against"]]]
+        sign = 1 if metric == "macro_f1" else -1
+        pairs = spread([sign * (a - b) for a, b in zip(values, twins, strict=True)])
+        assert [difference[k] for k in ("mean", "sd", "low", "high")] == pytest.approx(
+            [pairs.mean, pairs.sd, pairs.low, pairs.high]
+        )
+        assert difference["relative"] == pytest.approx(100 * pairs.mean / np.mean(twins))
+        assert difference["sample_low"] <= difference["mean"] + 1e-9
+        assert difference["mean"] - 1e-9 <= difference["sample_high"]
+    gain = next(g for g in record["delta_m"] if g["variant"] == "multi")
+    by_seed = [
+        50 * (m["cls"]["macro_f1"] / c["cls"]["macro_f1"] - 1) + 50 * (1 - m["reg"]["rmse"] / r["reg"]["rmse"])
+        for m, c, r in zip(found["multi"], found["single_cls"], found["single_reg"], strict=True)
+    ]
+    assert gain["mean"] == pytest.approx(np.mean(by_seed))
+
+
+def test_the_frontier_and_the_budget_are_recorded(compared):
+    folder, _ = compared
+    record = record_of(folder)
+    points = {p["variant"]: p["values"] for p in record["frontier"]}
+    assert list(points) == ["multi", "alpha_0.2", "alpha_0.5", "weighting_bisector"]
+    assert [p["alpha"] for p in record["frontier"]] == [0.5, 0.2, 0.5, None]
+    for point in record["frontier"]:
+        f1, rmse = point["values"]["cls"], point["values"]["reg"]
+        beaten = any(
+            p["cls"] >= f1 and p["reg"] <= rmse and (p["cls"], p["reg"]) != (f1, rmse) for p in points.values()
+        )
+        assert point["non_dominated"] is not beaten
+    assert [(b["task"], b["share"]) for b in record["budget"]] == [("cls", 0.5), ("cls", 1)]
+    figures = {(f["variant"], f["task"]): f["mean"] for f in record["figures"]}
+    assert record["budget"][0]["single"] == figures["budget_0.5_single_cls", "cls"]
+    assert record["budget"][1]["multi"] == figures["multi", "cls"]
+
+
+def test_the_terminal_and_the_files_say_the_same(compared):
+    folder, answer = compared
+    record = record_of(folder)
+    for task in ("cls", "reg"):
+        assert f"{task}: {record['verdicts'][task]['sentence']}" in answer.out
+        assert record["verdicts"][task]["verdict"] in ("helps", "hurts", "cannot tell")
+    names = ["comparison.json", "results.csv", "comparison.csv", "differences.png", "frontier.png", "budget.png"]
+    for name in names:
+        assert (folder / name).is_file()
+        assert f"all/{name}" in answer.out
+    assert record["command"].startswith("tsmtl-compare model=cnn1d")
+    table = rows_of(folder / "comparison.csv")
+    assert [row["mean"] for row in table] == [str(f["mean"]) for f in record["figures"]]
+
+
+def test_the_same_command_goes_on_and_finds_all_done(compared):
+    folder, _ = compared
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/summary.json")}
+    record = record_of(folder)
+    answer = in_process(folder.parent, *SMALL, *ALL, "compare.folder=all")
+    assert answer.code == 0
+    assert "job 1 of" not in answer.err
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/summary.json")} == before
+    assert record_of(folder) | {"seconds": 0} == record | {"seconds": 0}
+    # More variants add runs and change none.
+    answer = in_process(folder.parent, *SMALL, *ALL[:1], "compare.alphas=[0.2,0.5,0.9]", "compare.folder=all")
+    assert answer.code == 0
+    after = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/summary.json")}
+    assert len(after) == len(before) + 3
+    assert before.items() <= after.items()
+
+
+def test_a_killed_comparison_goes_on(tmp_path):
+    words = [*SMALL, "compare.variants=[multi]", "compare.folder=here"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tsmtl.compare", *words],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while len(done := list(tmp_path.glob("here/runs/*/summary.json"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = {path: path.stat().st_mtime_ns for path in done}
+    answer = in_process(tmp_path, *words)
+    assert answer.code == 0, answer.err
+    assert {path: path.stat().st_mtime_ns for path in done} == before
+    record = record_of(tmp_path / "here")
+    assert [len([r for r in record["runs"] if r["variant"] == v]) for v in ("single_cls", "single_reg", "multi")] == [
+        2
+    ] * 3
+
+
+def test_dry_run_says_what_is_left_and_writes_nothing(tsmtl_compare, tmp_path):
+    answer = tsmtl_compare(*SMALL, "hydra.launcher.dry_run=true")
+    assert (answer.code, list(tmp_path.iterdir())) == (0, [])
+    assert answer.out == "6 of 6 runs of the search are left; at most 9 runs follow from what it finds\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (["task=reg", "model=gru"], ["task: reg has one task, and nothing to compare; take task=multi"]),
+        (
+            ["compare.seeds=1", "lr=7"],
+            [
+                "compare.seeds: must be a whole number, at least 2 (got 1)",
+                "lr: must be a number in (0, 0.1] (got 7)",
+            ],
+        ),
+        (["compare.sed=3"], ["compare.sed: unknown setting; did you mean 'compare.seeds'?"]),
+        (
+            ["compare.weightings=[bisecter]", "compare.variants=[control]", "compare.budget_task=valve"],
+            [
+                "compare.variants: control is compared with multi; name that too",
+                "compare.weightings: must be one of uncertainty, dwa, rlw, geometric, famo, gradnorm, dbmtl, pcgrad, "
+                "bisector, mgda, cagrad, aligned (got 'bisecter'); did you mean 'bisector'?",
+                "compare.budget_task: must be one of cls, reg (got 'valve')",
+            ],
+        ),
+        (["compare.variants=[]"], ["compare.variants: nothing is left to compare with the single-task twins"]),
+        (["compare.alphas=[0.5,0.5]"], ["compare.alphas: each value once is enough"]),
+        (
+            ["trainer.monitor=val/loss"],
+            ["trainer.monitor: a comparison chooses each variant's best epoch by its joint score; leave it out"],
+        ),
+        (
+            ["best_model_path=a.pt"],
+            ["best_model_path: each run of a comparison keeps its model in its own folder; leave it out"],
+        ),
+        (
+            ["lr=0.05", "num_epochs=3", "model=gru", "compare.lr_factors=[1,3]"],
+            [
+                f"{variant} lr=0.15 num_epochs=6 seed=0: lr: must be a number in (0, 0.1] (got 0.15)"
+                for variant in ("single_cls", "single_reg", "multi", "cls_to_multi", "reg_to_multi")
+            ],
+        ),
+        (["-m"], ["-m: unknown flag; settings are written key=value, --help lists them"]),
+        (
+            ["data=npz", "data.path=nix.npz"],
+            ["data.path: there is no file nix.npz; check the name, or the folder you started from"],
+        ),
+        (["hydra.launcher.n_jobs=0"], ["hydra.launcher.n_jobs: must be a whole number, at least 1 or null (got 0)"]),
+    ],
+)
+def test_wrong_input_is_refused_before_anything_is_trained(tsmtl_compare, tmp_path, arguments, lines):
+    answer = tsmtl_compare(*arguments)
+    assert (answer.code, answer.lines) == (2, [f"tsmtl-compare: {line}" for line in lines])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_classes_are_compared_like_any_two_tasks(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 4)).astype(np.float32)
+    np.savez(tmp_path / "two.npz", X=x, one=(x[:, 0] > 0).astype(int), two=(x[:, 1] > 0).astype(int))
+    words = ["data=npz", "data.path=two.npz", "data.class_target=one", "data.class_target_2=two"]
+    words += ["data.regression_target=null", "model=fc", "hidden_sizes=[4]", "num_epochs=2", "device=cpu"]
+    answer = in_process(tmp_path, *words, *SMALL[-4:], "compare.folder=here")
+    assert answer.code == 0, answer.err
+    record = record_of(tmp_path / "here")
+    assert [(f["variant"], f["task"]) for f in record["figures"]][:3] == [
+        ("single_cls", "cls"),
+        ("single_cls_2", "cls_2"),
+        ("multi", "cls"),
+    ]
+    runs = {(run["variant"], run["seed"]): run for run in record["runs"]}
+    assert settings_of(tmp_path / "here", runs["single_cls_2", 0])["data"]["class_target"] == "two"
+    assert set(record["verdicts"]) == {"cls", "cls_2"}
