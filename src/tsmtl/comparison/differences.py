@@ -135,8 +135,11 @@ class Differences:
     def delta_m(self, variant: Variant) -> Spread | None:
         """Give the mean gain over the tasks in percent (Maninis et al. 2019, arXiv:1904.08918), over seeds.
 
-        ``100 / K * sum of ± (m - m_twin) / |m_twin|``, positive where the variant is better; None where a twin has 0.
+        ``100 / K * sum of ± (m - m_twin) / |m_twin|``, positive where the variant is better; None where a twin has 0, or was not
+        trained.
         """
+        if not all(twin in self.runs for twin in variant.twins.values()):
+            return None
         gains = []
         for task, twin in variant.twins.items():
             ours, theirs = np.array(self.values(variant.name, task)), np.array(self.values(twin, task))

@@ -1,0 +1,140 @@
+"""The order of a comparison's runs, and what becomes of those that fail; no run is trained here."""
+
+import json
+import logging
+
+import pytest
+
+from tsmtl.comparison.record import Comparison
+from tsmtl.comparison.stages import Stages
+from tsmtl.comparison.variants import variants_of
+from tsmtl.config.compare_settings import compare_settings
+from tsmtl.config.launcher_settings import LauncherSettings
+from tsmtl.data.loading import load_bundle
+from tsmtl.sweep.job import Outcome
+from tsmtl.sweep.record import record_of
+
+OWN = {"seeds": 2, "variants": ["multi", "transfer"], "alphas": [], "weightings": [], "budget_task": None}
+OWN |= {"label_shares": [1.0], "lr_factors": [1.0, 3.0], "epoch_factors": [1.0], "folder": None}
+LAUNCHER = LauncherSettings(n_jobs=None, retry_failed=False, dry_run=False)
+
+
+class Pretending:
+    """A runner that writes what a run would: the score of a val split and figures of test, or its failure."""
+
+    def __init__(self, scores, failing=()):
+        self.scores, self.failing, self.ran = scores, failing, []
+
+    def run(self, jobs, follower):
+        for job in jobs:
+            self.ran.append(job.name)
+            follower.started(job, 0)
+            bad = job.name.startswith(tuple(self.failing))
+            outcome = Outcome("failed", "the loss is nan") if bad else Outcome("done")
+            record_of(job).ended(outcome).write()
+            if not bad:
+                self.write(job)
+            follower.ended(job, 0, outcome)
+
+    def write(self, job):
+        score = next((value for part, value in self.scores.items() if part in job.name), 0.5)
+        tasks = {"cls": {"macro_f1": score, "accuracy": score}, "reg": {"rmse": 2 - score}}
+        (job.folder / "summary.json").write_text(
+            json.dumps(
+                {
+                    "best": {"score": score, "epoch": 1},
+                    "test": {name: tasks[name] for name in job.settings().tasks},
+                    "tasks": {
+                        "cls": {"name": "cls", "kind": "cls", "size": 2, "key": "c", "unit": None, "clip": None}
+                        | {"class_names": ["a", "b"]},
+                        "reg": {"name": "reg", "kind": "reg", "size": 1, "key": "r", "unit": "%", "clip": None}
+                        | {"class_names": []},
+                    },
+                    "seconds": {"training": 1.0, "all": 2.0},
+                }
+            )
+        )
+        lines = ["instance,cls_true,cls_predicted,reg_true,reg_predicted"]
+        lines += [f"{i},{'ab'[i % 2]},{'ab'[i % 3 % 2]},{i},{i + 1}" for i in range(12)]
+        (job.folder / "predictions_test.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def staged(compose, tmp_path):
+    """Run the stages of a small comparison with a runner that pretends."""
+
+    def run(scores=None, failing=(), folder="here", **changes):
+        training, own = compose("model=cnn1d", "data.n_instances=60"), compare_settings(OWN | changes)
+        runner = Pretending(scores or {}, failing)
+        stages = Stages(own, training, LAUNCHER, tmp_path / folder, lambda most, left, needs: runner)
+        variants = variants_of(own, training)
+        stages.run(variants)
+        bundle = load_bundle(training.data, training.tasks)
+        return stages, runner, Comparison(own, training, bundle, variants, stages, "tsmtl-compare", 1.0)
+
+    return run
+
+
+def test_the_search_comes_first_the_transfers_last_and_the_winner_is_not_run_again(staged):
+    _, runner, _ = staged({"lr=0.0003": 0.6})
+    low, high = "lr=0.0001 num_epochs=1000 seed=", "lr=0.0003 num_epochs=1000 seed="
+    scratch, later = ["single_cls", "single_reg", "multi"], ["cls_to_multi", "reg_to_multi"]
+    assert runner.ran == [
+        *(f"{name} {lr}0" for name in scratch for lr in (low, high)),
+        *(f"{name} {high}1" for name in scratch),
+        *(f"{name} {lr}0" for name in later for lr in (low, high)),
+        *(f"{name} {high}1" for name in later),
+    ]
+
+
+def test_of_equal_scores_the_settings_nearest_to_the_trainings_win(staged):
+    stages, _, _ = staged(lr_factors=[0.3, 1.0, 3.0])
+    assert {choice.lr for choice in stages.chosen.values()} == {1e-4}
+
+
+def test_a_best_lr_at_the_edge_and_an_epoch_at_the_end_are_warned_of(staged, caplog):
+    with caplog.at_level(logging.WARNING):
+        staged({"lr=0.0003": 0.6}, lr_factors=[0.3, 1.0, 3.0], variants=["multi"])
+    said = [r.getMessage() for r in caplog.records]
+    assert "multi: the greatest lr that was tried is its best; widen compare.lr_factors" in said
+
+
+def test_a_run_of_a_search_that_fails_leaves_the_others(staged):
+    stages, _, comparison = staged(failing=["multi lr=0.0003"])
+    assert stages.failures == []
+    assert stages.chosen["multi"].lr == 1e-4
+    rows = comparison.rows()
+    assert [r["status"] for r in rows if r["variant"] == "multi"] == ["done", "failed", "done", "done"]
+
+
+def test_a_variant_without_a_single_run_is_left_out_and_said(staged):
+    stages, _, comparison = staged(failing=["reg_to_multi"])
+    assert stages.failures == [("reg_to_multi", Outcome("failed", "no run of its search came to an end"))]
+    record = comparison.record()
+    assert {f["variant"] for f in record["figures"]} == {"single_cls", "single_reg", "multi", "cls_to_multi"}
+    assert record["failures"] == [{"run": "reg_to_multi", "reason": "failed: no run of its search came to an end"}]
+
+
+def test_without_a_twins_repetition_its_transfer_and_its_differences_are_left_out(staged):
+    stages, runner, comparison = staged(failing=["single_reg lr=0.0001 num_epochs=1000 seed=1"])
+    assert [name for name, _ in stages.failures] == ["single_reg lr=0.0001 num_epochs=1000 seed=1"]
+    assert not [name for name in runner.ran if name.startswith("reg_to_multi") and name.endswith("seed=1")]
+    record = comparison.record()
+    by_task = {(f["variant"], f["task"]): f["difference"] for f in record["figures"]}
+    assert by_task["multi", "reg"] is None
+    assert by_task["multi", "cls"]["against"] == "single_cls"
+    assert set(record["verdicts"]) == {"cls"}
+    assert record["delta_m"] == []
+
+
+def test_failed_runs_stay_failed_unless_they_are_asked_for_again(staged, tmp_path, compose):
+    failing = "multi lr=0.0001 num_epochs=1000 seed=1"
+    staged(failing=[failing])
+    _, again, _ = staged()
+    assert again.ran == []
+    training, own = compose("model=cnn1d", "data.n_instances=60"), compare_settings(OWN)
+    runner = Pretending({})
+    retrying = LAUNCHER.model_copy(update={"retry_failed": True})
+    stages = Stages(own, training, retrying, tmp_path / "here", lambda most, left, needs: runner)
+    stages.run(variants_of(own, training))
+    assert (runner.ran, stages.failures) == ([failing], [])
