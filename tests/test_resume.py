@@ -41,7 +41,9 @@ def assert_same(ours: Any, theirs: Any, where: str = "") -> None:
 
 def assert_same_run(ours: Path, theirs: Path) -> None:
     """Check weights, optimiser, history, best checkpoint and predictions of two run folders."""
-    assert_same(read_checkpoint(ours / "best_model.pt"), read_checkpoint(theirs / "best_model.pt"))
+    assert {path.name for path in ours.glob("*.pt")} == {path.name for path in theirs.glob("*.pt")}
+    for best in ours.glob("best_*.pt"):
+        assert_same(read_checkpoint(best), read_checkpoint(theirs / best.name))
     assert_same(read_last(ours / "last.pt"), read_last(theirs / "last.pt"))
     rows = [[dict(row, seconds="") for row in rows_of(folder / "metrics.csv")] for folder in (ours, theirs)]
     assert rows[0] == rows[1]

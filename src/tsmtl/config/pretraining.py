@@ -11,7 +11,7 @@ from tsmtl.config.run_settings import TASKS, PretrainSettings
 
 # What says how this run is fine-tuned, where it goes, and what it starts from.
 _OWN = {"stage": "pretrain", "pretrained_path": None, "freeze": False, "best_model_path": None, "resume": True}
-_OWN_TRAINER = {"lr_backbone_factor": 1.0, "unfreeze_at": None}
+_OWN_TRAINER = {"lr_backbone_factor": 1.0, "unfreeze_at": None, "best_per_task": False, "conflict": "off"}
 SHARED = frozenset(
     {*_OWN, "pretrain", "device", "devices", "plugins", "model"}
 )  # a pretraining has no own value of these
