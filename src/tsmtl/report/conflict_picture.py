@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from tsmtl.report.drawing import BLUE, DPI, GREY, ORANGE, dress, plain
 
@@ -46,8 +46,10 @@ def draw_conflict(path: Path, curves: Mapping[str, Any]) -> None:
     for number, (task, values) in enumerate(curves["share"].items()):
         shares.plot(curves["epochs"], values, color=colours[number % len(colours)], marker=".", label=plain(task))
     shares.set_ylim(-0.02, 1.02)
-    dress(shares, "share in the update, weights included", "epoch", "effective alpha")
+    dress(shares, "share in the update, weights included", "epoch", "share")
     shares.legend(frameon=False)
+    for ax in axes.ravel():
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.savefig(path, dpi=DPI)
 
 
