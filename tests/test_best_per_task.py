@@ -108,6 +108,15 @@ def test_a_pretraining_keeps_its_one_best_epoch(compose):
     assert settings.pretraining.trainer.conflict == "off"
 
 
+def test_the_single_task_twin_of_a_comparison_has_nothing_to_compare(compose):
+    from tsmtl.config.pretraining import settings_for_task
+    from tsmtl.config.schema import check
+
+    flat = compose("model=gru", "trainer.best_per_task=true", "trainer.conflict=epoch").flat
+    twin = check(settings_for_task(flat, "reg"))
+    assert (twin.trainer.best_per_task, twin.trainer.conflict) == (False, "off")
+
+
 def test_settings_that_do_not_fit_are_one_line(compose, tsmtl_train, tmp_path):
     with pytest.raises(UserError) as refusal:
         compose("model=gru", "task=reg", "trainer.best_per_task=true")
