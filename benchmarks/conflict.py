@@ -1,6 +1,6 @@
 """What ``trainer.conflict=epoch`` costs a training: time of a look at the probe beside the time of the steps it is for.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.conflict [--repeats 9] [--steps 60] [--models cnn1d lstm lstm_fcn]
+    OMP_NUM_THREADS=1 python -m benchmarks.conflict [--repeats 9] [--steps 10 60] [--models cnn1d lstm lstm_fcn]
 
 An epoch of so many steps and a look take turns in one process and thread. A ratio is that of one round: the look's time
 over that of the epochs until the next one, as :func:`tsmtl.training.probe.plan` spaces them. Validation, which a run
