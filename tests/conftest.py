@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -113,6 +114,31 @@ def tsmtl_export(command: Callable[..., Answer]) -> Callable[..., Answer]:
 def tsmtl_check_data(command: Callable[..., Answer]) -> Callable[..., Answer]:
     """Run ``tsmtl-check-data`` in this process, in an empty folder."""
     return partial(command, "tsmtl-check-data")
+
+
+@pytest.fixture
+def stopped_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Give a function that sends SIGTERM to this process within a step of the training."""
+
+    import torch
+
+    def at(step: int) -> None:
+        count = 0
+        inside = torch.optim.Adam.step
+
+        def counting(self: Any, *given: Any) -> Any:
+            nonlocal count
+            if (
+                sum(parameter.numel() for group in self.param_groups for parameter in group["params"]) > 2
+            ):  # the run's own
+                count += 1
+                if count == step:
+                    signal.raise_signal(signal.SIGTERM)
+            return inside(self, *given)
+
+        monkeypatch.setattr(torch.optim.Adam, "step", counting)
+
+    return at
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tsmtl.checkpoint.best
 import tsmtl.checkpoint.last
+import tsmtl.training.probe
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.checkpoint.last import read_last
 from tsmtl.config.python_call import settings_and_folder
@@ -42,6 +43,7 @@ def main() -> None:
     """Train once undisturbed, then once with kills."""
     folder, seed, *settings = sys.argv[1:]
     os.chdir(folder)
+    tsmtl.training.probe.SHARE = 10.0  # so that trainer.conflict looks after every epoch of so short a run
     run_training(*settings_and_folder([*settings, "hydra.run.dir=warm"]))  # loads all that a life would load
     began = time.monotonic()
     _, status = os.waitpid(life("whole", settings, write_always=True), 0)

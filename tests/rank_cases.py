@@ -16,13 +16,14 @@ from pathlib import Path
 import torch
 
 import tsmtl.run
+import tsmtl.training.probe
 import tsmtl.training.sampling
 from tsmtl.config.python_call import settings_and_folder
 from tsmtl.training.process_group import joined
 from tsmtl.training_run import Training
 
 warnings.simplefilter("error")
-JOINING = tsmtl.training.sampling.batch_sizes
+JOINING, SHARE = tsmtl.training.sampling.batch_sizes, tsmtl.training.probe.SHARE
 
 
 def as_they_come(n: int, batch_size: int) -> list[int]:
@@ -33,10 +34,12 @@ def as_they_come(n: int, batch_size: int) -> list[int]:
 def train(settings: list[str], small_batches: bool, **more: object) -> None:
     """Train without pictures."""
     tsmtl.training.sampling.batch_sizes = as_they_come if small_batches else JOINING
+    tsmtl.training.probe.SHARE = 10.0  # so that trainer.conflict looks after every epoch of so short a run
     try:
         tsmtl.run.run_training(*settings_and_folder(settings), **more)
     finally:
-        tsmtl.training.sampling.batch_sizes = JOINING  # other tests of this process want it back
+        # Other tests of this process want them back.
+        tsmtl.training.sampling.batch_sizes, tsmtl.training.probe.SHARE = JOINING, SHARE
 
 
 def hash_of(model: torch.nn.Module) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -47,7 +48,9 @@ CASES: dict[str, list[str]] = {
     "labels missing, weighted": [*PARTLY, *WEIGHTS],
     "labels missing, some of both in every batch": [*PARTLY, "trainer.sampler=both_tasks", "batch_size=4"],
     "unequal lengths, mixed": [*PARTLY, "data.lengths_key=lengths", CHANGES],
-    "unequal lengths, batch norm": [*CNN, *PARTLY[3:], "readout=mean", "data.lengths_key=lengths", "padding=1"],
+    "unequal lengths, batch norm, gradients compared": [
+        *(*CNN, *PARTLY[3:], "readout=mean", "data.lengths_key=lengths", "padding=1", "trainer.conflict=epoch"),
+    ],
     "share of an epoch, balanced, changed": [
         *(*CNN, *SYNTHETIC, CHANGES, "trainer.sampler=balanced", "trainer.epoch_fraction=0.5"),
     ],
@@ -62,7 +65,10 @@ CASES: dict[str, list[str]] = {
     "a folder of arrays": [*CNN, *SETTINGS, "data=npz", "data.path=arrays", "data.shuffle_block=10"],
     "frozen": [*TUNE, "freeze=true"],
     "frozen at first": [*TUNE, "dropout=0", "trainer.unfreeze_at=2", "trainer.lr_backbone_factor=0.3"],
-    "gradients weighed, labels missing": [*PARTLY, "weighting=bisector", "trainer.gradient_clip=0.5"],
+    "gradients weighed and compared, labels missing, tasks side by side": [
+        *(*PARTLY, "weighting=bisector", "trainer.gradient_clip=0.5"),
+        *("trainer.conflict=epoch", "trainer.best_per_task=true"),
+    ],
     "gradients weighed, frozen at first": [*TUNE, "dropout=0", "trainer.unfreeze_at=2", "weighting=dbmtl"],
     "losses weighed by a second look": [*CNN, *SYNTHETIC, CHANGES, "weighting=famo", "weighting.lr=0.1"],
     "chain": ["experiment=pretrain_finetune", *CNN, *SYNTHETIC, "pretrain.num_epochs=2"],
@@ -140,6 +146,8 @@ def test_two_ranks_have_the_losses_and_metrics_of_one_process(trained, name):
     for a, b in zip(ours, theirs, strict=True):
         del a["seconds"], b["seconds"]
         assert a == pytest.approx(b, rel=1e-5, abs=1e-5, nan_ok=True)
+        if "compared" in name:
+            assert any(math.isfinite(value) for key, value in a.items() if key.endswith("/cosine"))
     ours, theirs = (summary_of(trained / kind / name) for kind in ("ranks", "alone"))
     assert ours["best"]["epoch"] == theirs["best"]["epoch"]
     for task, metrics in theirs["test"].items():

@@ -41,7 +41,9 @@ def assert_same(ours: Any, theirs: Any, where: str = "") -> None:
 
 def assert_same_run(ours: Path, theirs: Path) -> None:
     """Check weights, optimiser, history, best checkpoint and predictions of two run folders."""
-    assert_same(read_checkpoint(ours / "best_model.pt"), read_checkpoint(theirs / "best_model.pt"))
+    assert {path.name for path in ours.glob("*.pt")} == {path.name for path in theirs.glob("*.pt")}
+    for best in ours.glob("best_*.pt"):
+        assert_same(read_checkpoint(best), read_checkpoint(theirs / best.name))
     assert_same(read_last(ours / "last.pt"), read_last(theirs / "last.pt"))
     rows = [[dict(row, seconds="") for row in rows_of(folder / "metrics.csv")] for folder in (ours, theirs)]
     assert rows[0] == rows[1]
@@ -53,7 +55,7 @@ CASES = {
     "both tasks, batch norm, dropout, cosine, all changes of the input, a balanced share of an epoch, averaged": [
         *("model=lstm_fcn_multi", *TINY_MODEL["lstm_fcn_multi"], "trainer.schedule=cosine", "trainer.warmup_epochs=2"),
         *("batch_size=8", "num_epochs=12", "trainer.sampler=balanced", "trainer.epoch_fraction=0.9", "weighting=famo"),
-        *("trainer.weight_average=0.9", "trainer.keep=last"),
+        *("trainer.weight_average=0.9", "trainer.keep=last", "trainer.best_per_task=true", "trainer.conflict=epoch"),
         "data.augment=[{jitter:0.1},{scaling:0.1},{time_mask:0.1},{channel_mask:0.1},{window_warp:0.5},{mixup:0.2}]",
     ],
     "fine-tuning, frozen at first, plateau": [

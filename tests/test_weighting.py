@@ -1,11 +1,9 @@
 """``weighting=`` in whole runs: settings, what a run records, and that it goes on to the same bits with each method."""
 
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 
 from tests.test_resume import assert_same_run
@@ -28,29 +26,6 @@ def partly(tmp_path: Path) -> list[str]:
         tmp_path / "partly.npz", X=x, y_cls=ids, y_reg=numbers, split=np.repeat(["train", "val", "test"], [36, 12, 12])
     )
     return ["data=npz", "data.path=partly.npz", "data.split_key=split"]
-
-
-@pytest.fixture
-def stopped_at(monkeypatch):
-    """Give a function that sends SIGTERM to this process within a step of the training."""
-
-    def at(step: int) -> None:
-        count = 0
-        inside = torch.optim.Adam.step
-
-        def counting(self, *given):
-            nonlocal count
-            if (
-                sum(parameter.numel() for group in self.param_groups for parameter in group["params"]) > 2
-            ):  # the run's own
-                count += 1
-                if count == step:
-                    signal.raise_signal(signal.SIGTERM)
-            return inside(self, *given)
-
-        monkeypatch.setattr(torch.optim.Adam, "step", counting)
-
-    return at
 
 
 @EACH

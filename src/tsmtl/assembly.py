@@ -26,6 +26,7 @@ from tsmtl.tasks.task import Task, fit_scaling
 from tsmtl.training.augmentation import Augmentation, channels_of
 from tsmtl.training.balance import Balance
 from tsmtl.training.batches import Split
+from tsmtl.training.conflict import Conflict
 from tsmtl.training.ranks import Ranks
 from tsmtl.training.sampling import BalancedSampler, BothTasksSampler, Sampler
 from tsmtl.weighting.registry import build_weighting
@@ -227,3 +228,27 @@ def make_balance(settings: Settings, model: MultiTaskModel, device: torch.device
     tasks = settings.tasks
     method = build_weighting(settings.weighting, list(tasks.values()), settings.model.lr, device)
     return None if method is None else Balance(method, model, list(tasks), ranks)
+
+
+def make_conflict(settings: Settings, parts: Parts, steps: int) -> Conflict | None:
+    """Make what compares the tasks' gradients after epochs; None where that is not asked for, or nothing is shared.
+
+    Args:
+        settings: Checked settings.
+        parts: The parts of the run.
+        steps: Training steps of an epoch.
+    """
+    trainer, model = settings.trainer, settings.model
+    if trainer.conflict == "off":
+        return None
+    if settings.run.freeze or not list(parts.model.backbone.parameters()):
+        log.warning("trainer.conflict: the backbone has nothing that learns, so that no gradients meet; not measured")
+        return None
+    train = parts.splits["train"]
+    conflict = Conflict(parts.model, parts.criterion, train, model.batch_size, steps, settings.run.seed)
+    if conflict.plan.every > model.num_epochs:
+        log.warning(
+            "trainer.conflict: a look takes as long as %d epochs have time for, and there are %d: not measured",
+            *(conflict.plan.every, model.num_epochs),
+        )
+    return conflict

@@ -17,6 +17,7 @@ from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.data.sharing import leak_lines
 from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.report.conflict_picture import draw_conflict
 from tsmtl.report.drawing import style
 from tsmtl.report.pictures import draw_confusion, draw_curves, draw_predicted_against_true
 from tsmtl.tasks.metrics import confusion_matrix, regression_metrics_per_output
@@ -25,6 +26,8 @@ from tsmtl.tracking.run_tracking import RunTracking, flat_settings
 from tsmtl.tracking.tracker import TrackedRun
 from tsmtl.tracking.trackers import TRACKERS
 from tsmtl.training.balance import Balance
+from tsmtl.training.conflict import Conflict
+from tsmtl.training.conflict_summary import curves_of, looks_of, summary_of
 from tsmtl.training.loop import Fit
 from tsmtl.training.ranks import ALONE, Ranks
 
@@ -107,15 +110,28 @@ def about_weighting(settings: Settings, result: Fit, balance: Balance | None) ->
     return {**settings.weighting.model_dump(), "weights": weights, **({} if learnt is None else {"learnt": learnt})}
 
 
+def about_conflict(result: Fit, conflict: Conflict | None) -> dict[str, Any] | None:
+    """Give what the epochs say of the tasks' gradients, and say its reading; None where nothing was measured."""
+    if conflict is None:
+        return None
+    summary = summary_of(conflict, result.history)
+    for line in summary["reading"]:
+        log.info("conflict: %s", line)
+    return summary
+
+
 def draw_run(
     folder: Path,
     tasks: dict[str, Task],
     result: Fit,
     truth: dict[str, Any],
     predictions: dict[str, ClassPrediction | NumberPrediction],
+    conflict: Conflict | None,
 ) -> None:
-    """Draw the curves and each task's picture."""
+    """Draw the curves, each task's picture, and how the tasks agree where that was measured."""
     with style():
+        if conflict is not None and looks_of(conflict, result.history):
+            draw_conflict(folder / "conflict.png", curves_of(conflict, result.history))
         draw_curves(folder / "curves.png", result.history, tasks, result.best.epoch)
         for name, task in tasks.items():
             prediction = predictions[name]

@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tsmtl.checkpoint.last import read_last
 from tsmtl.config.errors import UserError
 from tsmtl.config.identity import PLACES, UNSET, differences
 from tsmtl.config.schema import Settings
-from tsmtl.storage.run_folder import BEST, LAST, SUMMARY
+from tsmtl.storage.run_folder import BEST, LAST, SUMMARY, side_checkpoint
 from tsmtl.tracking.tracker import EVENTS, RUN_FILE
 
 
@@ -81,9 +83,25 @@ def stamp_of(folder: Path) -> tuple[int, int] | None:
 
 def clear(folder: Path) -> None:
     """Remove what an earlier run left that the run that replaces it would not overwrite at once."""
-    for pattern in (SUMMARY, LAST, BEST, "metrics.csv", "predictions_test.csv", "*.png", EVENTS, RUN_FILE):
+    for checkpoint in checkpoints_of(folder):
+        checkpoint.unlink()
+    for pattern in (SUMMARY, LAST, "metrics.csv", "predictions_test.csv", "*.png", EVENTS, RUN_FILE):
         for file in folder.glob(pattern):
             file.unlink()
+
+
+def checkpoints_of(folder: Path) -> list[Path]:
+    """Give the checkpoints under names of tsmtl's own that an earlier run left in its folder.
+
+    Those of single tasks go by their run's own settings: a model that was named so by ``best_model_path`` is not one.
+    """
+    try:
+        settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        beside, named = settings["trainer"]["best_per_task"], Path(settings["best_model_path"] or BEST).name
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError):
+        beside, named = False, BEST  # no run, or none that knew of this
+    found = [path for path in folder.glob(side_checkpoint("*")) if beside and path.name not in (BEST, named)]
+    return [path for path in (folder / BEST, *found) if path.is_file()]
 
 
 def finished_summary(folder: Path) -> dict[str, Any] | None:

@@ -21,17 +21,26 @@ from tsmtl.destination import best_model_path
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import import_plugins
 from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
-from tsmtl.record import about_model, about_weighting, draw_run, labelled_shares, say_what_starts, tracking_of, versions
+from tsmtl.record import (
+    about_conflict,
+    about_model,
+    about_weighting,
+    draw_run,
+    labelled_shares,
+    say_what_starts,
+    tracking_of,
+    versions,
+)
 from tsmtl.report.files import write_config, write_json
 from tsmtl.report.predictions import write_predictions
 from tsmtl.resume import check_same, clear, finished_summary, saved_state, stamp_of
+from tsmtl.side_by_side import test_each_best
 from tsmtl.storage.alone import alone_in
 from tsmtl.storage.run_folder import BEST, LOCK, SUMMARY, sha256_of
 from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 from tsmtl.training.batches import Split
 from tsmtl.training.evaluation import outputs_of
-from tsmtl.training.loop import Fit
 from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.seeding import seed_everything
 from tsmtl.training.watch import Watch
@@ -117,12 +126,18 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
         identity = {"settings": asked.flat, "data": data, "pretrained": start}
         with tracking_of(settings, folder, data, state is not None, training.result.history, ranks) as tracking:
             fitted = training.run(folder, best_path, about, identity, watch or Watch(), tracking.kept)
+            tested = (parts.model, parts.tasks, parts.splits["test"], ranks)
+            side = test_each_best(parts, training.each, lambda: predict(*tested), ranks)
             parts.model.load_state_dict(fitted.best_state)
-            predictions = predict(parts.model, parts.tasks, parts.splits["test"], ranks)
-            weighting = about_weighting(settings, fitted, training.balance)
+            predictions = predict(*tested)
+            of_tasks = {
+                "weighting": about_weighting(settings, fitted, training.balance),
+                "conflict": about_conflict(fitted, training.conflict),
+                "best_per_task": side,
+            }
             result = ranks.from_first(
                 lambda: _test_and_report(
-                    settings, parts, fitted, predictions, weighting, folder, best_path, data, began
+                    settings, parts, training, predictions, of_tasks, folder, best_path, data, began
                 )
             )
             tracking.results(fitted.best.epoch, result.test, best_path)
@@ -161,23 +176,23 @@ def _taken(folder: Path, stamp: tuple[int, int] | None, anew: bool) -> Iterator[
 def _test_and_report(
     settings: Settings,
     parts: Parts,
-    result: Fit,
+    training: Training,
     predictions: dict[str, ClassPrediction | NumberPrediction],
-    weighting: dict[str, Any],
+    of_tasks: dict[str, Any],
     folder: Path,
     best_path: Path,
     data: str,
     began: float,
 ) -> TrainingResult:
     """Measure what the best weights predict for the test split; write tables, pictures and, last, the summary."""
-    bundle = parts.bundle
+    bundle, result = parts.bundle, training.result
     truth = truth_of(bundle, "test")
     test = {name: measure(parts.tasks[name], truth[name], prediction) for name, prediction in predictions.items()}
 
     details = details_by_task(parts.tasks, truth, predictions)
     places = {"instance": bundle.splits["test"], **bundle.instances.places}
     write_predictions(folder / "predictions_test.csv", places, parts.tasks, truth, predictions)
-    draw_run(folder, parts.tasks, result, truth, predictions)
+    draw_run(folder, parts.tasks, result, truth, predictions, training.conflict)
     summary = {
         "test": {name: metrics | details[name] for name, metrics in test.items()},
         "best": {"epoch": result.best.epoch, "monitor": settings.trainer.monitor, "score": result.best.score},
@@ -188,7 +203,7 @@ def _test_and_report(
         "data": {"where": bundle.instances.where, "sha256": data, "notes": bundle.notes, **bundle.instances.facts},
         "stage": settings.run.stage,
         "pretrained": parts.load_report,
-        "weighting": weighting,
+        **of_tasks,
         "parameters": sum(p.numel() for p in parts.model.parameters()),
         "seconds": {"training": result.seconds, "all": time.perf_counter() - began},
         "device": str(parts.splits["test"].device),

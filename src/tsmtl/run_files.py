@@ -1,13 +1,14 @@
 """What a training keeps on disk while it runs: best checkpoint, history, and the state to go on from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from tsmtl.checkpoint.best import BestCheckpoint
 from tsmtl.checkpoint.last import LastState
 from tsmtl.report.files import HistoryFile
-from tsmtl.storage.run_folder import LAST
+from tsmtl.storage.run_folder import LAST, side_checkpoint
+from tsmtl.training.best_epoch import BestOfEach
 from tsmtl.training.loop import Fit, Row
 
 
@@ -29,6 +30,9 @@ class NoFiles:
     def better(self, result: Fit) -> None:
         """Take a new best epoch."""
 
+    def better_by(self, name: str, each: BestOfEach) -> None:
+        """Take an epoch that is the best by one of the scores beside the main one."""
+
     def epoch(self, row: Row) -> None:
         """Take an epoch's row."""
 
@@ -37,7 +41,7 @@ class NoFiles:
         self.collect()
 
     def finish(self) -> None:
-        """Write the best checkpoint, if that is still to be done."""
+        """Write the best checkpoints, if that is still to be done."""
 
     def forget(self) -> None:
         """Remove the state, which nothing can go on from."""
@@ -51,14 +55,21 @@ class RunFiles(NoFiles):
         best_path: Where the best checkpoint goes.
         about: What it says beside weights, epoch and score.
         collect: Gives the state to go on from.
+        side: Names of the scores that have a checkpoint of their own beside it.
     """
 
     def __init__(
-        self, folder: Path, best_path: Path, about: dict[str, Any], collect: Callable[[], dict[str, Any]]
+        self,
+        folder: Path,
+        best_path: Path,
+        about: dict[str, Any],
+        collect: Callable[[], dict[str, Any]],
+        side: Iterable[str] = (),
     ) -> None:
         super().__init__(collect)
         self.about = about
         self.best, self.last = BestCheckpoint(best_path), LastState(folder / LAST, collect)
+        self.side = {name: BestCheckpoint(folder / side_checkpoint(name)) for name in side}
         self.history = HistoryFile(folder / "metrics.csv")
 
     @property
@@ -75,19 +86,27 @@ class RunFiles(NoFiles):
         found = {"state": result.best_state, "epoch": result.best.epoch, "score": result.best.score}
         self.best.offer({**self.about, **found})
 
+    def better_by(self, name: str, each: BestOfEach) -> None:
+        """Take an epoch that is the best by one of the scores beside the main one."""
+        best = each.best[name]
+        found = {"state": each.weights[name], "epoch": best.epoch, "score": best.score, "monitor": each.scores[name]}
+        self.side[name].offer({**self.about, **found})
+
     def epoch(self, row: Row) -> None:
         """Take an epoch's row."""
         self.history.write(row)
-        self.best.tick()
+        for checkpoint in (self.best, *self.side.values()):
+            checkpoint.tick()
 
     def keep(self) -> None:
         """Bring everything on disk up to date."""
-        self.best.finish()  # first: what the state calls the best is then on disk
+        self.finish()  # first: what the state calls the best is then on disk
         self.last.write()
 
     def finish(self) -> None:
-        """Write the best checkpoint, if that is still to be done."""
-        self.best.finish()
+        """Write the best checkpoints, if that is still to be done."""
+        for checkpoint in (self.best, *self.side.values()):
+            checkpoint.finish()
 
     def forget(self) -> None:
         """Remove the state, which nothing can go on from."""

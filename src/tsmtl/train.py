@@ -54,9 +54,10 @@ def _train_and_show(settings: "Settings", folder: Path) -> None:
     result = _train(settings, folder)
     if is_another():
         return
-    from tsmtl.report.terminal import show_summary
+    from tsmtl.report.terminal import best_per_task_lines, show_summary
 
-    show_summary(result.tasks, result.test, {"run folder": result.folder, "best model": result.best_model_path})
+    paths = {"run folder": result.folder, "best model": result.best_model_path}
+    show_summary(result.tasks, result.test, paths, more=best_per_task_lines(result.tasks, result.summary))
 
 
 def cli() -> None:

@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tsmtl.assembly import Parts, make_augmentation, make_balance, make_sampler, truth_of
+from tsmtl.assembly import Parts, make_augmentation, make_balance, make_conflict, make_sampler, truth_of
 from tsmtl.config.errors import Interrupted, UserError
 from tsmtl.config.metric_names import JOINT
 from tsmtl.config.schema import Settings
-from tsmtl.config.trainer_rules import monitors
+from tsmtl.config.trainer_rules import monitors, side_scores
 from tsmtl.interruption import Interruption
 from tsmtl.run_files import NoFiles, RunFiles
 from tsmtl.tasks.joint import JointScore
 from tsmtl.tasks.measure import measure
-from tsmtl.training.best_epoch import BestEpoch
+from tsmtl.training.best_epoch import BestEpoch, BestOfEach, weights_of
 from tsmtl.training.embedded import embedded
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
@@ -67,12 +67,16 @@ class Training:
         self.train, self.augmentation = ranks.spread(model, train, augmentation, settings.run.seed)
         self.balance = make_balance(settings, model, train.device, ranks)
         self.schedule = Schedule(self.optimizer, trainer, settings.model.num_epochs, self.sampler.steps)
-        higher_is_better = monitors(settings.task, settings.data)[trainer.monitor]
-        best = BestEpoch(higher_is_better, trainer.early_stopping_patience, trainer.keep == "last")
+        self.conflict = make_conflict(settings, self.parts, self.sampler.steps)
+        higher_is_better = monitors(settings.task, settings.data)
+        self.each = BestOfEach(side_scores(settings.task, settings.data, trainer), higher_is_better)
+        best = BestEpoch(higher_is_better[trainer.monitor], trainer.early_stopping_patience, trainer.keep == "last")
         self.result = Fit(best)
         if earlier is None:
             row = self.validate()
-            check_monitor(trainer.monitor, row)
+            check_defined("trainer.monitor", trainer.monitor, row, "take another, such as val/loss")
+            for score in self.each.scores.values():
+                check_defined("trainer.best_per_task", score, row, "take another of trainer.joint_metrics")
             if self.balance is not None and self.balance.method.wants_like_losses:
                 _warn_of_unlike_losses(settings.weighting.name, {t: row[f"val/{t}/loss"] for t in settings.tasks})
         else:
@@ -86,6 +90,7 @@ class Training:
             generator.set_state(earlier["random"]["order"])
             set_random_numbers(earlier["random"])
             ranks.set_own_random(earlier["random"]["ranks"])
+            self.each.load_state(earlier["each"])
             self.result = Fit.from_state(best, earlier["fit"], train.device)
 
     @cached_property
@@ -117,6 +122,15 @@ class Training:
             return row | {JOINT: self._joint(by_task)}
 
         return self.ranks.from_first(measured)  # the best epoch and the learning rate follow from it on all
+
+    def after_epoch(self) -> Row:
+        """Measure the model on the val split, and where that is asked for how its tasks agree."""
+        row, conflict = self.validate(), self.conflict
+        if conflict is None:
+            return row
+        weights = self.settings.weights if self.balance is None else self.balance.means
+        epoch = len(self.result.history) + 1
+        return row | self.ranks.from_first(lambda: conflict.after_epoch(epoch, weights))
 
     def run(
         self,
@@ -150,10 +164,12 @@ class Training:
         def collect() -> dict[str, Any]:
             return {**identity, **self._state()}
 
-        files = RunFiles(folder, best_path, about, collect) if ranks.first else NoFiles(collect)
+        files = RunFiles(folder, best_path, about, collect, self.each.scores) if ranks.first else NoFiles(collect)
         files.begin(result.history)
 
         def on_epoch(row: Row) -> None:
+            for name in self.each.update(row, self._weights):
+                files.better_by(name, self.each)
             files.epoch(row)
             ranks.from_first(lambda: watch.epoch_ends(row))
 
@@ -176,6 +192,8 @@ class Training:
 
         if result.best.epoch:
             files.better(result)
+        for name in self.each.weights:
+            files.better_by(name, self.each)
         try:
             with Interruption() as stop:
                 keep()
@@ -186,7 +204,7 @@ class Training:
                     self.optimizer,
                     self.schedule,
                     self.train,
-                    self.validate,
+                    self.after_epoch,
                     result.best,
                     monitor=settings.trainer.monitor,
                     num_epochs=num_epochs,
@@ -212,6 +230,12 @@ class Training:
             parts.model.reads_embeddings = False
         return result
 
+    def _weights(self) -> dict[str, torch.Tensor]:
+        """Give a copy of the weights of the epoch that has just ended, once for all that keep it."""
+        if self.result.best.epoch == len(self.result.history):
+            return self.result.best_state
+        return weights_of(self.parts.model if self.average is None else self.average.model)
+
     def _state(self) -> dict[str, Any]:
         return {
             "model": self.parts.model.state_dict(),
@@ -220,6 +244,7 @@ class Training:
             "average": None if self.average is None else self.average.state(),
             "balance": None if self.balance is None else self.balance.state(),
             "fit": self.result.state(),
+            "each": self.each.state(),
             "random": {
                 "order": self.generator.get_state(),
                 **random_numbers(),
@@ -237,14 +262,14 @@ def _on_embeddings(parts: Parts, ranks: Ranks) -> Parts:
     return replace(parts, splits={**parts.splits, **splits})
 
 
-def check_monitor(monitor: str, row: Row) -> None:
-    """Check that the score that chooses the best epoch is defined on this val split.
+def check_defined(setting: str, score: str, row: Row, mend: str) -> None:
+    """Check that a score that chooses an epoch is defined on this val split.
 
     Raises:
         UserError: If it is not a number before training although the loss is, as AUROC is with one class in val.
     """
-    if math.isnan(row[monitor]) and math.isfinite(row["val/loss"]):
-        raise UserError(f"trainer.monitor: {monitor} is not defined on this val split; take another, such as val/loss")
+    if math.isnan(row[score]) and math.isfinite(row["val/loss"]):
+        raise UserError(f"{setting}: {score} is not defined on this val split; {mend}")
 
 
 def _warn_of_unlike_losses(weighting: str, losses: dict[str, float]) -> None:

@@ -1,8 +1,9 @@
 import math
 
 import pytest
+import torch
 
-from tsmtl.training.best_epoch import BestEpoch
+from tsmtl.training.best_epoch import BestEpoch, BestOfEach
 
 NAN = math.nan
 
@@ -48,3 +49,36 @@ def test_the_patience_ends_after_exactly_so_many_epochs_without_a_better_score(p
         assert not best.exhausted
         best.update(2 + waited, waiting)
     assert best.exhausted
+
+
+SCORES, HIGHER = {"a": "val/a/rmse", "b": "val/b/f1"}, {"val/a/rmse": False, "val/b/f1": True}
+
+
+def test_several_scores_keep_the_weights_of_their_own_epochs_and_one_copy_where_they_agree():
+    each, asked = BestOfEach(SCORES, HIGHER), []
+
+    def weights() -> dict[str, torch.Tensor]:
+        asked.append(epoch)
+        return {"w": torch.tensor(float(epoch))}
+
+    better = []
+    for epoch, (a, b) in enumerate([(3.0, 0.5), (2.0, 0.4), (2.5, 0.3), (2.1, NAN), (1.0, 0.9)], 1):
+        better.append(each.update({"epoch": epoch, "val/a/rmse": a, "val/b/f1": b}, weights))
+        if epoch == 3:
+            assert {name: (best.epoch, best.score) for name, best in each.best.items()} == {"a": (2, 2), "b": (1, 0.5)}
+            assert {name: kept["w"].item() for name, kept in each.weights.items()} == {"a": 2, "b": 1}
+    assert better == [["a", "b"], ["a"], [], [], ["a", "b"]]
+    assert asked == [1, 2, 5]
+    assert each.weights["a"] is each.weights["b"]
+
+
+def test_several_scores_go_on_from_their_state():
+    whole, cut = BestOfEach(SCORES, HIGHER), BestOfEach(SCORES, HIGHER)
+    rows = [{"epoch": e, "val/a/rmse": a, "val/b/f1": 1 / a} for e, a in enumerate([3.0, 2.0, 2.5, 1.0], 1)]
+    for row in rows[:2]:
+        whole.update(row, lambda row=row: {"w": torch.tensor(row["epoch"])})
+    cut.load_state(whole.state())
+    for row in rows[2:]:
+        kept = [each.update(row, lambda row=row: {"w": torch.tensor(row["epoch"])}) for each in (whole, cut)]
+        assert kept[0] == kept[1]
+    assert cut.state() == whole.state()

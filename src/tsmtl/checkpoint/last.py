@@ -11,7 +11,19 @@ from tsmtl.config.errors import UserError
 
 INTERVAL = 5.0  # seconds between writes at least, and
 SHARE = 50  # so many times as long as a write takes: writing costs a fiftieth of the time at most
-KEYS = ("settings", "data", "pretrained", "model", "optimizer", "schedule", "average", "balance", "fit", "random")
+KEYS = (
+    "settings",
+    "data",
+    "pretrained",
+    "model",
+    "optimizer",
+    "schedule",
+    "average",
+    "balance",
+    "fit",
+    "each",
+    "random",
+)
 
 
 class LastState:

@@ -11,7 +11,8 @@ from tsmtl.config.run_settings import TASKS, PretrainSettings
 
 # What says how this run is fine-tuned, where it goes, and what it starts from.
 _OWN = {"stage": "pretrain", "pretrained_path": None, "freeze": False, "best_model_path": None, "resume": True}
-_OWN_TRAINER = {"lr_backbone_factor": 1.0, "unfreeze_at": None}
+_OF_SEVERAL = {"best_per_task": False, "conflict": "off"}  # nothing to compare in one task, nor in a start
+_OWN_TRAINER = {"lr_backbone_factor": 1.0, "unfreeze_at": None, **_OF_SEVERAL}
 SHARED = frozenset(
     {*_OWN, "pretrain", "device", "devices", "plugins", "model"}
 )  # a pretraining has no own value of these
@@ -68,11 +69,11 @@ def _keep_names(section: dict[str, Any], key: str, task: str) -> None:
 
 def _fitting(trainer: Mapping[str, Any], task: str) -> dict[str, Any]:
     """Give the defaults of what the fine-tuning's trainer says of a task that the pretraining has not."""
-    fitting: dict[str, Any] = {}
+    fitting: dict[str, Any] = {} if task == "multi" else dict(_OF_SEVERAL)
     if task == "reg":
-        fitting = {"class_weights": "none", "label_smoothing": 0.0}
+        fitting |= {"class_weights": "none", "label_smoothing": 0.0}
     if task == "cls":
-        fitting = {"regression_weights": "none"}
+        fitting |= {"regression_weights": "none"}
     if trainer.get("sampler") in {"reg": ("balanced", "both_tasks"), "cls": ("both_tasks",)}.get(task, ()):
         fitting["sampler"] = "random"
     _, _, watched = str(trainer.get("monitor")).partition("/")

@@ -15,7 +15,14 @@ from tsmtl.config.run_settings import (
 from tsmtl.config.table_rules import table_reading, table_splits, table_targets
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.config.task_kinds import task_kinds
-from tsmtl.config.trainer_rules import joint_score, last_epoch_waits_for_none, monitor_of_the_tasks, trackers, weights
+from tsmtl.config.trainer_rules import (
+    joint_score,
+    last_epoch_waits_for_none,
+    monitor_of_the_tasks,
+    several_to_compare,
+    trackers,
+    weights,
+)
 from tsmtl.config.trainer_settings import TrainerSettings
 from tsmtl.config.weighting_rules import several_to_weigh
 
@@ -230,6 +237,7 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (monitor_of_the_tasks, ("task", "data", "trainer")),
     (joint_score, ("task", "data", "trainer")),
     (last_epoch_waits_for_none, ("trainer",)),
+    (several_to_compare, ("task", "data", "trainer")),
     (weights, ("task", "data", "trainer")),
     (several_to_weigh, ("task", "weighting")),
     (_changed_labels, ("task", "data")),

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 
 from tsmtl.config.data_settings import DataSettings
-from tsmtl.config.metric_names import CAPPED, metrics_of_numbers, monitor_choices
+from tsmtl.config.metric_names import CAPPED, JOINT, metrics_of_numbers, monitor_choices
 from tsmtl.config.run_settings import TaskSettings
 from tsmtl.config.task_kinds import task_kinds
 from tsmtl.config.trainer_settings import TRACKER_PACKAGES, TrainerSettings
@@ -42,6 +42,28 @@ def joint_score(task: TaskSettings, data: DataSettings, trainer: TrainerSettings
             f"trainer.joint_metrics: {trainer.joint_metrics.reg} needs data.clip_target, such as [null, 125]"
         )
     return problems
+
+
+def several_to_compare(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
+    """Check that what sets tasks side by side has several, with names that its files can have."""
+    kinds, problems = task_kinds(task, data), []
+    if len(kinds) < 2 and trainer.conflict != "off":
+        problems.append(f"trainer.conflict: compares the gradients of tasks; task={task.task} has one, take off")
+    if len(kinds) < 2 and trainer.best_per_task:
+        problems.append(f"trainer.best_per_task: task={task.task} has one, whose best epoch trainer.monitor chooses")
+    taken = [name for name in ("joint", "model") if name in kinds]
+    if taken and trainer.best_per_task:
+        problems.append(f"trainer.best_per_task: best_{taken[0]}.pt is another file; give task {taken[0]} another name")
+    return problems
+
+
+def side_scores(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> dict[str, str]:
+    """Map the checkpoints of ``trainer.best_per_task``, by task and ``joint``, to the scores that choose them."""
+    if not trainer.best_per_task:
+        return {}
+    metrics = trainer.joint_metrics.model_dump()
+    of_tasks = {name: f"val/{name}/{metrics[kind]}" for name, kind in task_kinds(task, data).items()}
+    return of_tasks | {"joint": JOINT}
 
 
 def last_epoch_waits_for_none(trainer: TrainerSettings) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from tsmtl.config.metric_names import JOINT
 from tsmtl.config.section import Count, Section, Text
@@ -15,6 +15,10 @@ TRACKER_PACKAGES: dict[Tracker, list[str]] = {
     "tensorboard": ["tensorboard"],
     "mlflow": ["mlflow", "sqlalchemy", "alembic"],
 }
+
+
+def _off(value: object) -> object:
+    return "off" if value is False else value  # YAML reads an off without quotes as false
 
 
 class JointMetrics(Section):
@@ -55,6 +59,12 @@ class TrainerSettings(Section):
     joint_metrics: JointMetrics = Field(description="metric of each kind of task in the joint score")
     joint_weights: dict[str, NotNegative] = Field(description="weights of the tasks in it, by name; 1 for the others")
     keep: Literal["best", "last"] = Field(description="epoch whose weights are saved and tested")
+    best_per_task: bool = Field(
+        description="save and test the best epoch by each task's metric of joint_metrics, and by joint, beside it"
+    )
+    conflict: Annotated[Literal["off", "epoch"], BeforeValidator(_off)] = Field(
+        description="measure the tasks' gradients on the backbone against each other, over the epochs"
+    )
     class_weights: Literal["none", "balanced"] | list[Positive] = Field(
         description="weights of the classes in the loss"
     )

@@ -1,8 +1,9 @@
 """The last words of a command: the one place that writes to the terminal's output."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tsmtl.tasks.task import Task
 
@@ -12,8 +13,9 @@ def show_summary(
     metrics: Mapping[str, Mapping[str, float | None]],
     paths: Mapping[str, Path],
     split: str = "test",
+    more: Sequence[str] = (),
 ) -> None:
-    """Write a short table of the metrics on a split, and where things lie."""
+    """Write a short table of the metrics on a split, more lines, and where things lie."""
     lines = ["", f"{split:<24} {'metric':<18} value"]
     for name, task in tasks.items():
         for metric, value in metrics[name].items():
@@ -22,6 +24,37 @@ def show_summary(
             said = "not defined" if value is None else f"{value:.4g}{unit}"
             lines.append(f"{f'{name} ({task.key})':<24} {metric:<18} {said}")
     width = max(len(name) for name in paths)
-    lines += ["", *(f"{name:<{width}}  {path}" for name, path in paths.items()), ""]
+    lines += [*more, "", *(f"{name:<{width}}  {path}" for name, path in paths.items()), ""]
     sys.stdout.write("\n".join(lines))
     sys.stdout.flush()
+
+
+def best_per_task_lines(tasks: Mapping[str, Task], summary: Mapping[str, Any]) -> list[str]:
+    """Say what choosing the epoch for one task costs the others: the test metrics of the best epoch by each score.
+
+    Args:
+        tasks: The tasks.
+        summary: What ``summary.json`` holds.
+    """
+    side = summary["best_per_task"]
+    if not side:
+        return []
+    main = {**summary["best"], "checkpoint": Path(summary["best_model_path"]).name, "test": summary["test"]}
+    metrics = {name: side[name]["monitor"].rpartition("/")[2] for name in tasks if name in side}
+    units = {name: f" ({tasks[name].unit})" if tasks[name].unit else "" for name in metrics}
+    table = [["best epoch by", "epoch", *(f"{n} {metric}{units[n]}" for n, metric in metrics.items()), "checkpoint"]]
+    for found in (main, *side.values()):
+        values = [found["test"][name][metric] for name, metric in metrics.items()]
+        said = ["not defined" if value is None else f"{value:.4g}" for value in values]
+        table.append([found["monitor"], str(found["epoch"]), *said, found["checkpoint"]])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["", *("  ".join(_aligned(row, widths)).rstrip() for row in table)]
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """Give names, in the first and last column, from the left, and numbers from the right."""
+    last = len(row) - 1
+    return [
+        f"{cell:<{w}}" if i in (0, last) else f"{cell:>{w}}"
+        for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+    ]

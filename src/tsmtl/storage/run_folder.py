@@ -9,6 +9,11 @@ LOCK = "run.lock"  # there while a process is at it
 BEST = "best_model.pt"  # the best checkpoint, where no best_model_path puts it elsewhere
 
 
+def side_checkpoint(name: str) -> str:
+    """Give the file of the best checkpoint by a task's own score, or by ``joint``."""
+    return f"best_{name}.pt"
+
+
 def sha256_of(path: Path) -> str:
     """Give the SHA-256 of a file.
 

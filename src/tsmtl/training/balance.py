@@ -24,6 +24,9 @@ class Balance:
         model: The model.
         tasks: Names of the tasks, in the method's order.
         ranks: The processes that share each batch.
+
+    Attributes:
+        means: Mean weight of each task in the last epoch, over the steps that it took part in.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Balance:
         self.method, self.model, self.tasks, self.ranks = method, model, list(tasks), ranks
         self._weights, self._losses, self._steps = (torch.zeros(len(tasks), device=method.device) for _ in range(3))
         self._again: Callable[[], Tensor] | None = None
+        self.means: dict[str, float] = {}
 
     def backward(self, look: Callable[[], Losses]) -> Losses:
         """Set the gradients of the model for a batch.
@@ -63,12 +67,12 @@ class Balance:
             self._again = None
 
     def after_epoch(self) -> dict[str, float]:
-        """Give the mean weight of each task, ``weight/<task>``, over the steps of the epoch that it took part in."""
+        """Give the mean weights of the epoch, ``weight/<task>``."""
         self.method.after_epoch(self._losses / self._steps)
-        means = (self._weights / self._steps).tolist()
+        self.means = dict(zip(self.tasks, (self._weights / self._steps).tolist(), strict=True))
         for sums in (self._weights, self._losses, self._steps):
             sums.zero_()
-        return {f"weight/{task}": mean for task, mean in zip(self.tasks, means, strict=True)}
+        return {f"weight/{task}": mean for task, mean in self.means.items()}
 
     def _weigh_gradients(self, method: GradientWeighting, losses: Tensor) -> Tensor:
         shared = [parameter for parameter in self.model.backbone.parameters() if parameter.requires_grad]

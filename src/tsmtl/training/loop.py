@@ -19,7 +19,7 @@ from tsmtl.tasks.losses import Criterion
 from tsmtl.training.augmentation import Augmentation
 from tsmtl.training.balance import Balance, Losses
 from tsmtl.training.batches import Split
-from tsmtl.training.best_epoch import BestEpoch
+from tsmtl.training.best_epoch import BestEpoch, weights_of
 from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
@@ -111,7 +111,7 @@ def fit(
         optimizer: Updates the weights.
         schedule: Sets the learning rate.
         train: The train split.
-        validate: Measures the model, or its average: ``val/...`` by name.
+        validate: Measures the model, or its average, after an epoch: ``val/...`` by name, and what else there is.
         best: Watches the score.
         monitor: Key of the score in the epoch's row.
         num_epochs: Most epochs.
@@ -187,8 +187,7 @@ def fit(
             better = best.update(epoch, row[monitor])
             result.seconds = time.perf_counter() - began
             if better:
-                kept = model if average is None else average.model
-                result.best_state = {k: v.detach().cpu().clone() for k, v in kept.state_dict().items()}
+                result.best_state = weights_of(model if average is None else average.model)
                 on_better(result)
             on_epoch(row)
             schedule.after_epoch(better)

@@ -1,0 +1,68 @@
+"""What ``trainer.conflict=epoch`` costs a training: time of a look at the probe beside the time of the steps it is for.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.conflict [--repeats 9] [--steps 10 60] [--models cnn1d lstm lstm_fcn]
+
+An epoch of so many steps and a look take turns in one process and thread. A ratio is that of one round: the look's time
+over that of the epochs until the next one, as :func:`tsmtl.training.probe.plan` spaces them. Validation, which a run
+has besides, is left out. Times are those of the processor, which other work on the machine disturbs less.
+"""
+
+import argparse
+import copy
+import statistics
+import time
+
+import torch
+
+from benchmarks.step_loop import ALPHA, CASES, CLASSES, tsmtl_loop
+from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.models.registry import build_backbone
+from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
+from tsmtl.training.batches import TensorSplit
+from tsmtl.training.conflict import Conflict
+
+WEIGHTS = {"cls": ALPHA, "reg": 1 - ALPHA}
+
+
+def main() -> None:
+    """Print one row per model and number of steps."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--steps", type=int, nargs="+", default=[10, 60])
+    parser.add_argument("--models", nargs="+", choices=CASES, default=["cnn1d", "lstm", "lstm_fcn"])
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
+    print(f"{'model':<9} {'steps':>5} {'probe':>5} {'every':>5} {'epoch ms':>9} {'look ms':>8}   cost  (min - max)")
+    losses = {"cls": cross_entropy(None, 0.0, masked=False), "reg": regression_loss("mse", 1.0, masked=False)}
+    for name in arguments.models:
+        backbone, shape, batch_size = CASES[name]
+        for steps in arguments.steps:
+            torch.manual_seed(0)
+            n = steps * batch_size
+            targets = {"cls": torch.randint(CLASSES, (n,)), "reg": torch.randn(n, 1)}
+            split = TensorSplit(torch.randn(n, *shape), targets)
+            model = MultiTaskModel(build_backbone(name, dict(backbone), shape[0], shape[1]), {"cls": CLASSES, "reg": 1})
+            epoch = tsmtl_loop(copy.deepcopy(model), split, batch_size)
+            conflict = Conflict(model, Criterion(losses, WEIGHTS), split, batch_size, steps, seed=0)
+            every, epochs, looks = conflict.plan.every, [], []
+            for repeat in range(arguments.repeats + 1):
+                times = [time.process_time()]
+                epoch()
+                times.append(time.process_time())
+                conflict.after_epoch(every, WEIGHTS)
+                times.append(time.process_time())
+                if repeat:  # the first is a warm-up
+                    epochs.append(times[1] - times[0])
+                    looks.append(times[2] - times[1])
+            ratios = sorted(look / (every * own) for look, own in zip(looks, epochs, strict=True))
+            print(
+                f"{name:<9} {steps:>5} {conflict.instances:>5} {every:>5} {1e3 * statistics.median(epochs):>9.1f} "
+                f"{1e3 * statistics.median(looks):>8.1f} {100 * statistics.median(ratios):>5.2f} %  "
+                f"({100 * ratios[0]:.2f} - {100 * ratios[-1]:.2f})",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

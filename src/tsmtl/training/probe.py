@@ -1,0 +1,66 @@
+"""A few train instances that are looked at again and again, and how often the time of a training allows that."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SHARE = 0.02  # of the training steps' time by the count below, which leaves room for what it does not count
+LEAST_INSTANCES = 32
+MOST_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large a probe is, and how often it is looked at.
+
+    Attributes:
+        batches: Batches of the training's size.
+        every: Looked at after every so many epochs.
+    """
+
+    batches: int
+    every: int
+
+
+def plan(steps: int, batch_size: int, n_tasks: int) -> Plan:
+    """Plan a probe that costs :data:`SHARE` of the training steps at most, however few these are.
+
+    Counted in forward passes, a step is three: forward, and backward at twice that. A batch of the probe is one forward
+    pass, a backward pass for each task, and a forward pass after a look-ahead for each task: ``1 + 3 K``. The probe has
+    as many batches, up to :data:`MOST_BATCHES`, as an epoch has time for, but :data:`LEAST_INSTANCES` at least; where
+    an epoch has not the time for these, it is looked at after every second, third, ... epoch only.
+
+    Args:
+        steps: Steps of an epoch.
+        batch_size: Instances of a step.
+        n_tasks: K.
+    """
+    batch = (1 + 3 * n_tasks) / 3  # in steps
+    allowed = SHARE * steps  # a look per epoch
+    batches = max(math.ceil(LEAST_INSTANCES / batch_size), min(MOST_BATCHES, int(allowed / batch)))
+    return Plan(batches, math.ceil(batches * batch / allowed))
+
+
+def probe_rows(labelled: Sequence[Tensor], size: int, seed: int) -> Tensor:
+    """Choose instances that are labelled for all tasks; where there are too few, others of each task fill up.
+
+    Args:
+        labelled: For each task (N,), whether an instance has its target.
+        size: How many at most.
+        seed: Of a generator of their own.
+
+    Returns:
+        (size or fewer,) rows on the CPU, in random order.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    there = torch.stack([mask.cpu() for mask in labelled])  # (K, N)
+    order = torch.randperm(there.shape[1], generator=generator)
+    full = there.all(dim=0)
+    complete = order[full[order]][:size]
+    each = (size - len(complete)) // len(there)
+    others = [order[(mask & ~full)[order]][:each] for mask in there]
+    chosen: Tensor = torch.unique(torch.cat([complete, *others]))  # one with two labels of three may come twice
+    return chosen[torch.randperm(len(chosen), generator=generator)]
