@@ -11,8 +11,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 DRIVERS = ("chromedriver", "/usr/lib/chromium/chromedriver", "/usr/lib/chromium-browser/chromedriver")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ENTER = "\ue007"
@@ -27,12 +25,15 @@ class Browser:
 
     Args:
         folder: Where the browser keeps its profile.
+
+    Raises:
+        FileNotFoundError: If there is none on this machine.
     """
 
     def __init__(self, folder: Path) -> None:
         driver, browser = found(DRIVERS), found(BROWSERS)
         if driver is None or browser is None:
-            pytest.skip("no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)")
+            raise FileNotFoundError("no chromium and chromedriver here (apt-get install chromium chromium-driver)")
         command = [driver, "--port=0", "--log-level=SEVERE"]
         self._driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert self._driver.stdout is not None
@@ -48,6 +49,8 @@ class Browser:
             self._base += "/" + self._ask("POST", "", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
         except BaseException:
             self._driver.kill()
+            self._driver.wait()
+            self._driver.stdout.close()
             raise
 
     def _ask(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
@@ -62,11 +65,11 @@ class Browser:
     def _tell(self, command: str, **parameters: Any) -> Any:
         return self._ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
-    def show(self, page: Path, width: int, dark: bool = False, scripts: bool = True) -> None:
-        """Open a page in a window of a width."""
+    def show(self, page: Path, width: int, dark: bool = False, scripts: bool = True, paper: bool = False) -> None:
+        """Open a page in a window of a width, or as it is printed."""
         self._tell("Emulation.setScriptExecutionDisabled", value=not scripts)
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self._tell("Emulation.setEmulatedMedia", features=features)
+        self._tell("Emulation.setEmulatedMedia", media="print" if paper else "", features=features)
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self._tell("Emulation.setDeviceMetricsOverride", **size)
         self._ask("POST", "/url", {"url": page.resolve().as_uri()})
@@ -96,4 +99,6 @@ class Browser:
         finally:
             self._driver.terminate()
             self._driver.wait(timeout=20)
+            if self._driver.stdout is not None:
+                self._driver.stdout.close()
             time.sleep(0.1)  # for its children to let go of the profile

@@ -5,6 +5,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from tsmtl.config.errors import UserError
 from tsmtl.report.comparison_picture import (
     MOST_PAIRS,
     Comparison,
@@ -20,10 +21,27 @@ from tsmtl.report.comparison_picture import (
 from tsmtl.report.data_card import data_card
 from tsmtl.report.drawing import style
 from tsmtl.report.page import command, listing, pairs, paragraph, pictures, section, table, write_page
+from tsmtl.report.run_contents import read_json
 from tsmtl.report.svg import Pictures
 from tsmtl.report.table import Table
 
+FORMAT = 1  # of comparison.json
 _KINDS = {"helps": "good", "hurts": "bad"}
+
+
+def read_comparison(path: Path) -> dict[str, Any]:
+    """Read ``comparison.json``.
+
+    Raises:
+        UserError: If it is damaged, or of a format that this version does not know.
+    """
+    comparison = read_json(path)
+    if comparison.get("format") != FORMAT:
+        got = comparison.get("format")
+        raise UserError(
+            f"{path}: has format {got}, this version of tsmtl reads {FORMAT}; compare again, or use that one"
+        )
+    return comparison
 
 
 def write_comparison_page(path: Path, comparison: Comparison) -> None:
