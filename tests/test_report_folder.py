@@ -63,9 +63,32 @@ def test_the_pictures_of_a_run_say_their_numbers(tsmtl_report, tmp_path):
     assert "mean confidence 0.749, right 0.983 of 59 instances" in said[6]
     assert said[7].startswith("predicted against true: wear (wear), 59 test instances: RMSE ")
     assert "intervals hold 9" in said[7]
-    assert said[9] == "agreement of the tasks' gradients, cosine, mean over the epochs: state+wear +0.5; best epoch 3"
+    assert said[9] == "agreement of the tasks' gradients, cosine, mean over the epochs: state-wear +0.5; best epoch 3"
     assert "a -0.5" in said[10]
     assert "state +0.6; wear +0.4" in said[12]
+
+
+def test_labels_best_epochs_and_readings_have_their_parts(tsmtl_report, tmp_path):
+    folder = write_run(tmp_path / "run")
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["tasks"]["alarms"] = {"name": "alarms", "kind": "multilabel", "key": "alarms", "size": 2, "unit": None}
+    per_label = {NASTY: {"f1": 0.5, "precision": 0.4, "recall": 1.0}, "hot": {"f1": None, "precision": None}}
+    summary["test"]["alarms"] = {"macro_f1": 0.5, "per_label": per_label}
+    summary["conflict"] = {"probe": {"instances": 64}, "reading": [f"state helps {NASTY}"]}
+    best = {"epoch": 2, "score": 0.6, "test": summary["test"]}
+    summary["best_per_task"] = {
+        "state": {**best, "monitor": "val/state/macro_f1"},
+        "joint": {**best, "monitor": "val/joint"},
+    }
+    (folder / "summary.json").write_text(json.dumps(summary))
+    answer = tsmtl_report(str(folder))
+    assert (answer.code, answer.err) == (0, "")
+    page = read_page(folder / "report.html")
+    assert [["", "f1", "precision", "recall"], [NASTY, "0.5", "0.4", "1"], ["hot", "", "", ""]] in page.tables
+    epochs = [["val/loss", "3", "0.8"], ["val/state/macro_f1", "2", "0.8"], ["val/joint", "2", "0.8"]]
+    assert [["best epoch by", "epoch", "state macro_f1"], *epochs] in page.tables
+    assert f"alarms (alarms), F1 of each label on test: {NASTY} 0.5" in page.says
+    assert "<li>state helps &lt;b&gt;" in (folder / "report.html").read_text()
 
 
 def test_a_run_that_is_not_finished_has_its_curves(tsmtl_report, tmp_path):

@@ -31,8 +31,8 @@ def write_run(folder: Path, n: int = 60, finished: bool = True) -> Path:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     losses = ["loss", "state/loss", "wear/loss"]
     header = ["epoch", *(f"{split}/{name}" for split in ("train", "val") for name in losses)]
-    header += ["val/state/macro_f1", "val/wear/rmse", "conflict/state+wear/cosine", "conflict/state+wear/a/cosine"]
-    header += ["conflict/state+wear/norm_ratio", "conflict/share/state", "conflict/share/wear"]
+    header += ["val/state/macro_f1", "val/wear/rmse", "conflict/state-wear/cosine", "conflict/state-wear/a/cosine"]
+    header += ["conflict/state-wear/norm_ratio", "conflict/share/state", "conflict/share/wear"]
     rows = [
         [e, *([1 / e] * 6), 0.5, 8 / e, *(("", "", "", "", "") if e == 2 else (0.5, -0.5, 2.0, 0.6, 0.4))]
         for e in (1, 2, 3)

@@ -92,7 +92,8 @@ def table(content: Table, sortable: bool = False, level: int = 2) -> str:
 
 def _is_words(column: Iterable[str]) -> bool:
     """Say whether a column has words, which begin at the left, not numbers, shares or intervals."""
-    return any(cell[0] not in "+-[<.0123456789" for cell in column if cell)
+    first = next(filter(None, column), "0")
+    return first[0] not in "+-[<.0123456789"
 
 
 def pictures(*figures: str) -> str:

@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from tsmtl.report.run_contents import RunContents
 from tsmtl.report.run_panels import (
     MOST_LINES,
+    MOST_NAMED,
     MOST_POINTS,
     agreement_panel,
     confusion_panel,
     confusion_side,
     curve_panel,
+    labels_panel,
     reliability_panel,
     residual_panel,
 )
@@ -85,6 +87,8 @@ def predicted(run: RunContents, svg: Pictures) -> list[str]:
             drawn += _classes(run, name, task, svg)
         elif task["kind"] == "reg":
             drawn += _numbers(run, name, task, svg)
+        elif task["kind"] == "multilabel":
+            drawn += _labels(run, name, task, svg)
     return drawn
 
 
@@ -129,6 +133,18 @@ def _confusion_said(what: str, matrix: Any, names: Sequence[str]) -> str:
     return said
 
 
+def _labels(run: RunContents, name: str, task: Mapping[str, Any], svg: Pictures) -> list[str]:
+    scores = run.summary["test"][name].get("per_label")
+    if not scores:
+        return []
+    says = ", ".join(f"{label} {row['f1']:.3g}" for label, row in scores.items() if row.get("f1") is not None)
+    title = f"{name}: {task['key']}, test"
+    height = 1.4 + 0.3 * min(len(scores), MOST_NAMED)
+    note = f"the first {MOST_NAMED} of {len(scores)} labels" if len(scores) > MOST_NAMED else ""
+    figure = panel(lambda ax: labels_panel(ax, scores, title), height=height)
+    return [svg.add(figure, f"{name} ({task['key']}), F1 of each label on test: {says}", note)]
+
+
 def _numbers(run: RunContents, name: str, task: Mapping[str, Any], svg: Pictures) -> list[str]:
     drawn = []
     for d in range(min(task["size"], MOST_NUMBERS)):
@@ -166,29 +182,35 @@ def _joined(*notes: str) -> str:
     return "; ".join(filter(None, notes))
 
 
+_CONFLICT = {  # what is drawn of it: title and axis
+    "cosine": ("agreement of the tasks' gradients", "cosine"),
+    "conflicting": ("batches whose gradients conflict", "share"),
+    "norm_ratio": ("gradient of the first task over the second's", "ratio of the norms"),
+    "share": ("what each task moves of the backbone", "share of the update"),
+    "affinity": ("what a step for one task does for another", "share of its loss"),
+}
+
+
 def conflict(run: RunContents, svg: Pictures) -> list[str]:
     """Draw how far the tasks' gradients agreed, epoch by epoch; nothing where it was not measured."""
     found = {
         column: values for column in columns(run) if column.startswith("conflict/") and (values := history(run, column))
     }
-    whole: Curves = {}
-    ratios: Curves = {}
-    shares: Curves = {}
-    blocks: dict[str, Curves] = {}
+    panels: dict[tuple[str, str], Curves] = {}
     for column, values in found.items():
         _, who, *block, measure = column.split("/")
         if who == "share":
-            shares[measure] = values
-        elif measure == "cosine" and not block:
-            whole[who] = values
+            panels.setdefault(("share", ""), {})[measure] = values
+        elif not block:
+            panels.setdefault((measure, ""), {})[who] = values
         elif measure == "cosine":
-            blocks.setdefault(who, {})["/".join(block)] = values
-        elif measure == "norm_ratio" and not block:
-            ratios[who] = values
-    wanted = [(whole, "agreement of the tasks' gradients", "cosine")]
-    wanted += [(by_block, f"{who}, by block of the backbone", "cosine") for who, by_block in blocks.items()]
-    wanted += [(ratios, "how much larger the first task's gradient is", "norm ratio")]
-    wanted += [(shares, "share of each task in the update", "share")]
+            panels.setdefault((measure, who), {})["/".join(block)] = values
+    wanted = [
+        (panels[measure, who], f"{title}{', ' + who + ' by block' if who else ''}", y)
+        for measure, (title, y) in _CONFLICT.items()
+        for m, who in panels
+        if m == measure
+    ]
     drawn = []
     for shown, title, y in wanted:
         if shown:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tsmtl.report.data_card import data_card
 from tsmtl.report.drawing import style
-from tsmtl.report.page import pairs, paragraph, pictures, section, table, write_page
+from tsmtl.report.page import listing, pairs, paragraph, pictures, section, table, write_page
 from tsmtl.report.run_contents import RunContents
 from tsmtl.report.run_figures import conflict, curves, predicted
 from tsmtl.report.run_tables import best_per_task_table, cell, detail_tables, flat, metrics_table
@@ -17,12 +17,17 @@ def write_run_page(path: Path, run: RunContents) -> None:
     Raises:
         OSError: If it cannot be written; an old file stays.
     """
-    svg = Pictures()
+    svg, about = Pictures(), run.summary.get("conflict") or {}
     with style():
         drawn = [
             *section("Curves", pictures(*curves(run, svg))),
             *section("Predictions for the test split", pictures(*predicted(run, svg))),
-            *section("Do the tasks pull the same way?", pictures(*conflict(run, svg))),
+            *section(
+                "Do the tasks pull the same way?",
+                listing(about.get("reading", [])),
+                pictures(*conflict(run, svg)),
+                pairs(flat({"probe": about["probe"]})) if "probe" in about else "",
+            ),
         ]
     summary = run.summary
     if summary:
@@ -35,7 +40,6 @@ def write_run_page(path: Path, run: RunContents) -> None:
         facts = [
             *section("Calibration", pairs(flat(summary.get("calibration") or {}))),
             *section("Weighting of the tasks", pairs(flat(summary["weighting"]))),
-            *section("Conflict of the tasks", pairs(flat(summary.get("conflict") or {}))),
             *data_card(summary["data"], summary["labelled"]),
         ]
         made = flat(summary["versions"]) | {key: cell(summary[key]) for key in ("device", "devices", "threads")}

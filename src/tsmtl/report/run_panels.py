@@ -8,6 +8,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tsmtl.report.drawing import BLUE, GREY, ORANGE, SERIES, dress, plain, short
 
@@ -34,6 +35,7 @@ def curve_panel(
             ax.plot(x, y_values, color=colour, linestyle=line, marker=alone, label=plain(short(name, 28)))
     if best_epoch is not None:
         ax.axvline(best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     dress(ax, title, "epoch", y)
     ax.legend(frameon=False, fontsize=8 if len(curves) > 3 else None)
 
@@ -102,22 +104,39 @@ def agreement_panel(ax: Axes, true: Double, guess: Double, ends: tuple[Double, D
         ax.fill_betweenx(
             guess[order], low, high, color=BLUE, alpha=0.15, linewidth=0, rasterized=many, label="interval"
         )
-    shown = [(within, BLUE, "within" if ends else "an instance"), (~within, ORANGE, "outside")]
-    for chosen, colour, name in shown:
+    for chosen, colour, name in ((within, BLUE, "within"), (~within, ORANGE, "outside")):
         if chosen.any():
-            ax.scatter(
-                *(true[chosen], guess[chosen]), s=14, alpha=0.5, color=colour, linewidths=0, rasterized=many, label=name
-            )
+            _dots(ax, true[chosen], guess[chosen], colour, many, name)
     dress(ax, title, "true", "predicted")
     if ends is not None:
         ax.legend(frameon=False, loc="upper left", fontsize=8)
+
+
+def _dots(ax: Axes, x: Double, y: Double, colour: str, many: bool, label: str | None) -> None:
+    size, alpha = (3, 0.2) if many else (14, 0.5)
+    ax.scatter(x, y, s=size, alpha=alpha, color=colour, linewidths=0, rasterized=many, label=label)
+
+
+def labels_panel(ax: Axes, scores: Mapping[str, Mapping[str, float]], title: str) -> None:
+    """Draw F1, precision and recall of each label, the first on top; of many labels the first :data:`MOST_NAMED`."""
+    shown = dict(list(scores.items())[:MOST_NAMED])
+    for metric, colour, marker in (("f1", BLUE, "o"), ("precision", ORANGE, ">"), ("recall", GREY, "<")):
+        known = [(row[metric], i) for i, row in enumerate(shown.values()) if row.get(metric) is not None]
+        if known:
+            x, y = zip(*known, strict=True)
+            ax.scatter(x, y, s=30, color=colour, marker=marker, linewidths=0, label=metric)
+    ax.set_yticks(range(len(shown)), [plain(short(name, 24)) for name in shown])
+    ax.set_ylim(len(shown) - 0.5, -0.5)
+    ax.set_xlim(-0.03, 1.03)
+    dress(ax, title, "score on test", "")
+    ax.legend(frameon=False, fontsize=8)
 
 
 def residual_panel(ax: Axes, true: Double, guess: Double, title: str) -> None:
     """Draw what is predicted too much (N,) over the truth, and its mean in tenths of the instances."""
     residual, many = guess - true, len(true) > MOST_POINTS
     ax.axhline(0, color=GREY, linewidth=1)
-    ax.scatter(true, residual, s=14, alpha=0.4, color=BLUE, linewidths=0, rasterized=many)
+    _dots(ax, true, residual, BLUE, many, None)
     if len(true) >= 50:
         tenths = np.array_split(np.argsort(true, kind="stable"), 10)
         means: list[Any] = [[float(values[rows].mean()) for rows in tenths] for values in (true, residual)]

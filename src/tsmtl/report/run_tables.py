@@ -51,7 +51,7 @@ def best_per_task_table(run: RunContents) -> Table | None:
     side = run.summary.get("best_per_task")
     if not side:
         return None
-    names = {task: entry["monitor"].rpartition("/")[2] for task, entry in side.items()}
+    names = {task: side[task]["monitor"].rpartition("/")[2] for task in run.tasks if task in side}
     rows = []
     for entry in (run.summary["best"] | {"test": run.summary["test"]}, *side.values()):
         values = [entry["test"].get(task, {}).get(metric) for task, metric in names.items()]
