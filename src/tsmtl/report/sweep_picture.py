@@ -118,8 +118,13 @@ def _against(ax: Axes, key: str, points: Sequence[tuple[str, float]], best: floa
 
 def _name_ticks(ax: Axes, places: Sequence[float], names: Sequence[str]) -> None:
     shown = [_short(name) for name in names]
-    ax.set_xticks(places, shown, rotation=20 if sum(map(len, shown)) > MOST_LETTERS else 0)
+    ax.set_xticks(places, shown, rotation=_turn(shown))
     ax.minorticks_off()
+
+
+def _turn(names: Sequence[str]) -> int:
+    """Give the degrees by which names below a panel are turned, so that they do not run into each other."""
+    return 45 if len(names) > MOST_TICKS else 20 if sum(map(len, names)) > MOST_LETTERS else 0
 
 
 def _heat_map(figure: Figure, ax: Axes, keys: Sequence[str], points: Points, score: str) -> None:
