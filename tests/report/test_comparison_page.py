@@ -36,6 +36,17 @@ def test_each_picture_says_its_numbers(tmp_path):
     assert "10 % of the labels: alone 0.6, with the others 0.7, helps; 100 %" in budget
 
 
+def test_the_control_and_failures_are_said(tmp_path):
+    comparison = example() | {"failures": [{"run": "multi seed=1", "reason": NASTY}]}
+    comparison["control"] = {"cls": comparison["figures"][2]["difference"]}
+    write_comparison_page(tmp_path / "c.html", comparison)
+    page = read_page(tmp_path / "c.html")
+    assert page.tables[2][1] == ["cls", "+0.02", "[+0.01, +0.03]", "0.16"]
+    text = (tmp_path / "c.html").read_text()
+    assert "<li>multi seed=1: &lt;b&gt;" in text
+    assert '<p class="good">cls: The other task helps cls.</p>' in text
+
+
 def test_what_was_not_asked_for_has_no_part_of_the_page(tmp_path):
     comparison = example() | {"frontier": [], "budget": [], "delta_m": []}
     comparison["figures"] = comparison["figures"][:2]

@@ -60,9 +60,9 @@ def write_comparison_page(path: Path, comparison: Comparison) -> None:
         drawn = _pictures(comparison)
     blocks = [
         command(str(comparison["command"])),
-        *(paragraph(str(v["sentence"]), _KINDS.get(v["verdict"], "open")) for v in said.values()),
+        *(paragraph(f"{task}: {v['sentence']}", _KINDS.get(v["verdict"], "open")) for task, v in said.items()),
         *drawn,
-        *section("Figures", table(_figures(comparison)), _delta_m(comparison)),
+        *section("Figures", table(_figures(comparison)), _delta_m(comparison), _control(comparison)),
         *section("Runs that failed", listing(failures)),
         *section("Runs", table(_runs(comparison), sortable=True)),
         *section("Settings of each variant", table(_variants(comparison))),
@@ -168,6 +168,17 @@ def _delta_m(comparison: Comparison) -> str:
         for row in comparison["delta_m"]
     ]
     return table(Table("Delta-m: mean gain over all tasks", header, rows), level=3) if rows else ""
+
+
+def _control(comparison: Comparison) -> str:
+    header = ["task", "better than the control by", f"{100 * comparison['level']:g} % interval", "p"]
+    rows = [
+        [task, signed(found["mean"]), _ends(found, "+"), _number(found["p_corrected"], 2)]
+        for task, found in comparison.get("control", {}).items()
+        if found["mean"] is not None
+    ]
+    title = "All tasks against the control, where the other task's labels are shuffled"
+    return table(Table(title, header, rows), level=3) if rows else ""
 
 
 def _runs(comparison: Comparison) -> Table:

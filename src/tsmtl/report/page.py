@@ -74,8 +74,9 @@ def pairs(values: Mapping[str, str]) -> str:
 
 def table(content: Table, sortable: bool = False, level: int = 2) -> str:
     """Give a table with its title; columns that people sort have a button in their head where there is JavaScript."""
+    # The style has the first column begin at the left anyway.
     columns = zip(*content.rows, strict=True) if content.rows else [()] * len(content.header)
-    kinds = [' class="words"' if _is_words(column) else "" for column in columns]
+    kinds = [' class="words"' if i and _is_words(column) else "" for i, column in enumerate(columns)]
     head = "".join(f'<th scope="col"{k}>{escape(cell)}</th>' for cell, k in zip(content.header, kinds, strict=True))
     rows = []
     for row in content.rows:
