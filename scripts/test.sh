@@ -4,6 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh dev
+if ! command -v chromedriver >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  echo "test: installing chromium, in which the pages of tsmtl-report are looked at"
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null \
+    || echo "test: chromium cannot be installed here; the tests in it are skipped" >&2
+fi
 echo "test: ruff"
 .venv/bin/ruff format --check --quiet .
 .venv/bin/ruff check --quiet .

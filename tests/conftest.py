@@ -14,6 +14,7 @@ import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # the tests run side by side; two threads of each would wait for each other
 ROOT = Path(__file__).resolve().parents[1]
+MODULES = {"tsmtl-report": "report_folder"}  # of commands that are called otherwise
 DATA = Path(os.environ.get("TSMTL_DATA", ROOT / "../shared/data")).resolve()
 
 
@@ -73,7 +74,8 @@ def command(
     monkeypatch.setattr("hydra._internal.hydra.Hydra.get_mode", lambda *given, **named: None)
 
     def run(name: str, *arguments: str) -> Answer:
-        cli = importlib.import_module("tsmtl." + name.removeprefix("tsmtl-").replace("-", "_")).cli
+        module = MODULES.get(name, name.removeprefix("tsmtl-").replace("-", "_"))
+        cli = importlib.import_module(f"tsmtl.{module}").cli
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         code = 0
         try:
@@ -108,6 +110,12 @@ def tsmtl_evaluate(command: Callable[..., Answer]) -> Callable[..., Answer]:
 def tsmtl_export(command: Callable[..., Answer]) -> Callable[..., Answer]:
     """Run ``tsmtl-export`` in this process, in an empty folder."""
     return partial(command, "tsmtl-export")
+
+
+@pytest.fixture
+def tsmtl_report(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Run ``tsmtl-report`` in this process, in an empty folder."""
+    return partial(command, "tsmtl-report")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What settings make of the data, as tables of text, for the terminal and for a page."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,34 +8,16 @@ import numpy.typing as npt
 
 from tsmtl.data.description import ChannelStatistics, NumberStatistics, describe_classes, describe_numbers
 from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, NumberTarget
+from tsmtl.report.table import Table
 
 MOST_ROWS = 20  # of channels and of classes on the terminal
 NONE = "-"
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table.
-
-    Attributes:
-        title: What it is about.
-        header: Names of the columns.
-        rows: Cells; the first of a row is its name.
-        brief: The rows to show where there is no room for all.
-        chosen: What these are.
-    """
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-    brief: list[int] | None = None
-    chosen: str = ""
-
-
 def data_tables(bundle: Bundle, channels: dict[str, ChannelStatistics]) -> list[Table]:
     """Give the tables of a data set: splits, what they share, channels, and each task's target."""
     facts = bundle.instances.facts
-    tables = [_splits(facts), _overlap(facts), _channels(bundle, channels)]
+    tables = [splits_table(facts), overlap_table(facts), _channels(bundle, channels)]
     for task, target in bundle.instances.targets.items():
         if isinstance(target, ClassTarget):
             tables.append(_classes(task, target, bundle))
@@ -45,7 +26,8 @@ def data_tables(bundle: Bundle, channels: dict[str, ChannelStatistics]) -> list[
     return tables
 
 
-def _splits(facts: dict[str, Any]) -> Table:
+def splits_table(facts: Mapping[str, Any]) -> Table:
+    """Give the sizes of the splits, as ``summary.json`` has them under ``data``."""
     splits = facts["splits"]
     total = sum(held["instances"] for held in splits.values())
     kinds = [kind for kind in splits["train"] if kind != "instances" and splits["train"][kind] is not None]
@@ -57,7 +39,8 @@ def _splits(facts: dict[str, Any]) -> Table:
     return Table(f"Splits (rule: {facts['rule']})", ["split", "instances", "share", *kinds], rows)
 
 
-def _overlap(facts: dict[str, Any]) -> Table:
+def overlap_table(facts: Mapping[str, Any]) -> Table:
+    """Give what two splits share, likewise."""
     unit = facts.get("time_unit", "")
     said: dict[str, tuple[str, Callable[[Any], str]]] = {
         "instances": ("instances", str),

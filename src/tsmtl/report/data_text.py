@@ -2,7 +2,7 @@
 
 import sys
 
-from tsmtl.report.data_tables import Table
+from tsmtl.report.table import Table
 
 
 def show_data(head: str, tables: list[Table], notes: list[str], verdict: list[str]) -> None:

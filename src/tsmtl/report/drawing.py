@@ -11,6 +11,7 @@ from matplotlib.font_manager import get_font_names
 
 BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#718096"
 GREEN, RED = "#2f855a", "#c53030"
+SERIES = [(colour, line) for line in ("-", "--", ":") for colour in (BLUE, ORANGE, GREEN, RED, GREY)]  # that differ
 DPI = 120
 FONTS = ["DejaVu Sans", "Noto Sans CJK KR", "NanumGothic", "Malgun Gothic", "AppleGothic", "Noto Sans CJK JP"]
 log = logging.getLogger(__name__)

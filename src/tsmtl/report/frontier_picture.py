@@ -10,6 +10,7 @@ from tsmtl.report.drawing import BLUE, GREY, ORANGE, dress, plain, short
 
 MOST_NAMED = 16  # points of a front that are named in the picture
 LONGEST = 18  # letters of a name
+ROOM = (0.35, 0.06)  # that a name takes, in shares of the panel
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,22 @@ def _panel(ax: Axes, points: Sequence[Point], across: str, up: str, joined: bool
     if joined:  # of more scores the front is no line in two of them
         ax.plot(x, y, color=GREY, linewidth=1, zorder=1)
     ax.scatter(x, y, s=42, color=ORANGE, marker="D", linewidths=0, zorder=3, label="not dominated")
-    named = [*front, *others] if len(points) <= MOST_NAMED else front[:MOST_NAMED]
-    for point in named:
+    for point in _readable([*front, *others] if len(points) <= MOST_NAMED else front, across, up):
         at = (point.values[across], point.values[up])
         ax.annotate(plain(short(point.label, LONGEST)), at, (4, 4), textcoords="offset points", fontsize=8)
     ax.margins(0.16, 0.12)
     ax.legend(frameon=False, fontsize=8)
+
+
+def _readable(points: Sequence[Point], across: str, up: str) -> list[Point]:
+    """Give the points whose names would not run into each other's."""
+    ends = [(min(v), max(v)) for v in ([p.values[name] for p in points] for name in (across, up))]
+    spans = [high - low or 1.0 for low, high in ends]
+    chosen: list[Point] = []
+    for point in points:
+        gaps = [
+            [abs(point.values[n] - c.values[n]) / s for n, s in zip((across, up), spans, strict=True)] for c in chosen
+        ]
+        if all(x > ROOM[0] or y > ROOM[1] for x, y in gaps) and len(chosen) < MOST_NAMED:
+            chosen.append(point)
+    return chosen

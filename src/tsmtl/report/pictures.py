@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from tsmtl.report.drawing import BLUE, DPI, GREY, ORANGE, dress, plain
+from tsmtl.report.drawing import BLUE, DPI, GREY, dress
+from tsmtl.report.run_panels import confusion_panel, confusion_side, curve_panel
 from tsmtl.tasks.task import Task
 
 MOST_PANELS, PANELS_A_ROW = 12, 4  # numbers of a regression that get a panel
-MOST_NAMED = 30  # classes whose names and counts can be read in a picture
 
 
 def draw_curves(path: Path, history: list[dict[str, float]], tasks: dict[str, Task], best_epoch: int) -> None:
@@ -22,33 +22,16 @@ def draw_curves(path: Path, history: list[dict[str, float]], tasks: dict[str, Ta
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     epochs = [row["epoch"] for row in history]
     for ax, (key, title) in zip(axes, panels.items(), strict=True):
-        ax.plot(epochs, [row[f"train/{key}"] for row in history], color=BLUE, label="train")
-        ax.plot(epochs, [row[f"val/{key}"] for row in history], color=ORANGE, label="val")
-        ax.axvline(best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})")
-        dress(ax, title, "epoch", "loss")
-        ax.legend(frameon=False)
+        curves = {split: [row[f"{split}/{key}"] for row in history] for split in ("train", "val")}
+        curve_panel(ax, epochs, curves, best_epoch, title, "loss")
     figure.savefig(path, dpi=DPI)
 
 
 def draw_confusion(path: Path, matrix: npt.NDArray[np.int64], task: Task) -> None:
     """Draw counts (K, K), coloured by the share of the true class."""
-    k = len(matrix)
-    side = min(12.0, max(4.2, 0.6 * k + 2.4))
+    side = confusion_side(len(matrix))
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-    ax = figure.subplots()
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    if k <= MOST_NAMED:
-        names = [plain(name) for name in task.class_names]
-        short = max(len(name) for name in task.class_names) <= 3
-        ax.set_xticks(range(k), names, rotation=0 if short else 45, ha="center" if short else "right")
-        ax.set_yticks(range(k), names)
-        for true, predicted in np.ndindex(k, k):
-            if matrix[true, predicted]:
-                colour = "white" if shares[true, predicted] > 0.5 else "black"
-                ax.text(predicted, true, str(matrix[true, predicted]), ha="center", va="center", color=colour)
-    dress(ax, f"{task.name}: {task.key}, test", "predicted", "true", grid=False)
-    figure.colorbar(image, ax=ax, shrink=0.8, label="share of the true class")
+    confusion_panel(figure, figure.subplots(), matrix, task.class_names, f"{task.name}: {task.key}, test")
     figure.savefig(path, dpi=DPI)
 
 

@@ -1,7 +1,7 @@
 """The picture of a sweep: its score against each setting, and against all of them together."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -15,6 +15,7 @@ from tsmtl.report.drawing import BLUE, DPI, ORANGE, dress, plain, style
 Points = Sequence[tuple[Sequence[str], float]]
 MOST_SETTINGS = 8
 MOST_COLUMNS = 3
+MOST_DOTS = 1000  # jobs that are drawn one by one in a file of lines; more become one image
 MOST_TICKS = 8  # values of a number that are named one by one
 MOST_LETTERS = 32  # below a panel, that need not be turned
 WIDE = 10.0  # largest over smallest value from which an axis is logarithmic
@@ -49,6 +50,25 @@ def draw_sweep(path: Path, keys: Sequence[str], points: Points, best: float, sco
         figure.savefig(path, dpi=DPI)
 
 
+def sweep_panels(keys: Sequence[str], points: Points, best: float, score: str) -> Iterator[tuple[str, Figure]]:
+    """Give what :func:`draw_sweep` draws as a figure for each panel, with what it is about; takes the same."""
+    keys = keys[:MOST_SETTINGS]
+    for i, key in enumerate(keys):
+        figure = Figure(figsize=(4.5, 3.4), layout="constrained")
+        ax = figure.subplots()
+        _against(ax, key, [(values[i], y) for values, y in points], best, score)
+        ax.legend(frameon=False, fontsize=8)
+        yield key, figure
+    if len(keys) == 2:
+        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+        _heat_map(figure, figure.subplots(), keys, points, score)
+        yield f"{keys[0]} and {keys[1]}", figure
+    elif len(keys) > 2:
+        figure = Figure(figsize=(max(4.5, 1.4 * len(keys)), 3.6), layout="constrained")
+        _parallel(figure, figure.subplots(), keys, points, score)
+        yield "all settings", figure
+
+
 def _short(text: str, most: int = 16) -> str:
     """Give a value as a label: of a long one its two ends."""
     return plain(text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}")
@@ -79,7 +99,9 @@ def _against(ax: Axes, key: str, points: Sequence[tuple[str, float]], best: floa
     names = _in_order([x for x, _ in points])
     places = [float(names.index(x)) for x, _ in points] if numbers is None else numbers
     scores = [y for _, y in points]
-    ax.scatter(places, scores, s=22, alpha=0.6, color=BLUE, linewidths=0, label="a job")
+    ax.scatter(
+        places, scores, s=22, alpha=0.6, color=BLUE, linewidths=0, label="a job", rasterized=len(scores) > MOST_DOTS
+    )
     levels = sorted(set(places))
     means = [float(np.mean([y for x, y in zip(places, scores, strict=True) if x == level])) for level in levels]
     if len(levels) < len(places):
@@ -96,8 +118,13 @@ def _against(ax: Axes, key: str, points: Sequence[tuple[str, float]], best: floa
 
 def _name_ticks(ax: Axes, places: Sequence[float], names: Sequence[str]) -> None:
     shown = [_short(name) for name in names]
-    ax.set_xticks(places, shown, rotation=20 if sum(map(len, shown)) > MOST_LETTERS else 0)
+    ax.set_xticks(places, shown, rotation=_turn(shown))
     ax.minorticks_off()
+
+
+def _turn(names: Sequence[str]) -> int:
+    """Give the degrees by which names below a panel are turned, so that they do not run into each other."""
+    return 45 if len(names) > MOST_TICKS else 20 if sum(map(len, names)) > MOST_LETTERS else 0
 
 
 def _heat_map(figure: Figure, ax: Axes, keys: Sequence[str], points: Points, score: str) -> None:
@@ -124,7 +151,14 @@ def _parallel(figure: Figure, ax: Axes, keys: Sequence[str], points: Points, sco
     cmap = matplotlib.colormaps["viridis"]
     heights = [_heights([values[i] for values, _ in points]) for i in range(len(keys))]
     for n, (_, y) in reversed(list(enumerate(points))):  # the best last
-        ax.plot(range(len(keys)), [h[n] for h in heights], color=cmap(colours(y)), alpha=0.7, linewidth=1)
+        ax.plot(
+            range(len(keys)),
+            [h[n] for h in heights],
+            color=cmap(colours(y)),
+            alpha=0.7,
+            linewidth=1,
+            rasterized=len(points) > MOST_DOTS,
+        )
     ax.plot(range(len(keys)), [h[0] for h in heights], color=ORANGE, linewidth=2.5)
     for i in range(len(keys)):
         names = _in_order([values[i] for values, _ in points])

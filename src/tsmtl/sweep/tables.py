@@ -20,6 +20,13 @@ def write_tables(folder: Path, results: Results) -> None:
     Raises:
         OSError: If the disk is full or not writable; the old files stay.
     """
+    write_rows(folder / JOBS, job_rows(results))
+    if results.over_seeds:
+        write_rows(folder / OVER_SEEDS, rows_over_seeds(results))
+
+
+def job_rows(results: Results) -> list[dict[str, Any]]:
+    """Give the rows of ``results.csv``, one for each job."""
     metrics = results.metrics
     rows: list[dict[str, Any]] = []
     for job in results.jobs:
@@ -27,9 +34,13 @@ def write_tables(folder: Path, results: Results) -> None:
         figures = {"score": _cell(job.score), "best_epoch": job.best_epoch, "seconds": _cell(job.seconds)}
         found = {name: _cell(job.metrics.get(name, math.nan)) for name in metrics}
         rows.append({**about, **figures, **found, "reason": "" if job.status == "done" else job.record.reason})
-    write_rows(folder / JOBS, rows)
-    if results.over_seeds:
-        write_rows(folder / OVER_SEEDS, [_over_seeds(*group, metrics) for group in results.over_seeds])
+    return rows
+
+
+def rows_over_seeds(results: Results) -> list[dict[str, Any]]:
+    """Give the rows of ``results_over_seeds.csv``, one for settings that only the seed tells apart."""
+    metrics = results.metrics
+    return [_over_seeds(*group, metrics) for group in results.over_seeds]
 
 
 def _over_seeds(values: Mapping[str, str], spreads: Mapping[str, Spread], metrics: list[str]) -> dict[str, Any]:

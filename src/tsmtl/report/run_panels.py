@@ -1,0 +1,145 @@
+"""Panels of a run: curves, confusion matrix, reliability, predicted against true, residuals."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from tsmtl.report.drawing import BLUE, GREY, ORANGE, SERIES, dress, plain, short
+
+MOST_NAMED = 30  # classes whose names and counts can be read in a picture
+MOST_POINTS = 2000  # instances that are drawn one by one; more become one image
+MOST_LINES = 10  # of a panel
+BINS = 15  # of confidence, as in the expected calibration error
+Double = npt.NDArray[np.float64]
+# From nothing to blue: what is below shows through, paper as well as a dark page.
+_SHARES = LinearSegmentedColormap.from_list("shares", [(*to_rgb(BLUE), 0.0), (*to_rgb(BLUE), 1.0)], N=32)
+
+
+def curve_panel(
+    ax: Axes, epochs: Sequence[float], curves: Mapping[str, Sequence[float]], best_epoch: int | None, title: str, y: str
+) -> None:
+    """Draw curves by name over the epochs, with the best epoch marked; the first :data:`MOST_LINES` of them."""
+    alone = "o" if len(epochs) == 1 else None
+    splits = {"train": SERIES[0], "val": SERIES[1]}  # the same everywhere, also where there is one of them
+    for (name, values), own in zip(list(curves.items())[:MOST_LINES], SERIES, strict=False):
+        colour, line = splits.get(name, own)
+        known = [(e, v) for e, v in zip(epochs, values, strict=True) if np.isfinite(v)]
+        if known:
+            x, y_values = zip(*known, strict=True)
+            ax.plot(x, y_values, color=colour, linestyle=line, marker=alone, label=plain(short(name, 28)))
+    if best_epoch is not None:
+        ax.axvline(best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    dress(ax, title, "epoch", y)
+    ax.legend(frameon=False, fontsize=8 if len(curves) > 3 else None)
+
+
+def confusion_side(k: int) -> float:
+    """Give the inches of a side of a confusion matrix of K classes."""
+    return min(12.0, max(4.2, 0.6 * k + 2.4))
+
+
+def confusion_panel(
+    figure: Figure, ax: Axes, matrix: npt.NDArray[np.int64], class_names: Sequence[str], title: str
+) -> None:
+    """Draw counts (K, K), coloured by the share of the true class."""
+    k = len(matrix)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    image = ax.pcolormesh(shares, cmap=_SHARES, vmin=0, vmax=1, rasterized=k > MOST_NAMED)
+    ax.set_aspect("equal")
+    ax.invert_yaxis()
+    if k <= MOST_NAMED:
+        names = [plain(short(name, 24)) for name in class_names]
+        few = max(len(name) for name in class_names) <= 3
+        places = np.arange(k) + 0.5
+        ax.set_xticks(places, names, rotation=0 if few else 45, ha="center" if few else "right")
+        ax.set_yticks(places, names)
+        for true, predicted in np.ndindex(k, k):
+            if matrix[true, predicted]:
+                colour = "white" if shares[true, predicted] > 0.5 else "black"
+                at = (predicted + 0.5, true + 0.5)
+                ax.text(*at, str(matrix[true, predicted]), ha="center", va="center", color=colour)
+    dress(ax, title, "predicted", "true", grid=False)
+    bar = figure.colorbar(image, ax=ax, shrink=0.8, label="share of the true class")
+    bar.outline.set_linewidth(0.5)
+
+
+def reliability_panel(ax: Axes, confidence: Double, correct: npt.NDArray[np.bool_], title: str) -> None:
+    """Draw the share that is right over the mean confidence, in bins; a dot's area is its share of (N,)."""
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as confident as right")
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    used = np.unique(bins)
+    x, y = ([float(values[bins == b].mean()) for b in used] for values in (confidence, correct))
+    ax.plot(x, y, color=BLUE, linewidth=1)
+    ax.scatter(x, y, s=[12 + 240 * float((bins == b).mean()) for b in used], color=BLUE, linewidths=0)
+    ax.set(xlim=(-0.02, 1.05), ylim=(-0.02, 1.05))
+    dress(ax, title, "confidence", "share that is right")
+    ax.legend(frameon=False, loc="upper left", fontsize=8)
+
+
+def agreement_panel(ax: Axes, true: Double, guess: Double, ends: tuple[Double, Double] | None, title: str) -> None:
+    """Draw predictions (N,) over the truth, and where the two agree; with intervals, what lies outside of them.
+
+    Args:
+        ax: The panel.
+        true: (N,)
+        guess: (N,)
+        ends: Lower and upper ends of intervals, (N,) each, or None.
+        title: What it shows.
+    """
+    span = [min(true.min(), guess.min()), max(true.max(), guess.max())]
+    ax.plot(span, span, color=GREY, linewidth=1)
+    within = np.ones(len(true), dtype=bool)
+    many = len(true) > MOST_POINTS
+    if ends is not None:
+        within = (ends[0] <= true) & (true <= ends[1])
+        order = np.argsort(guess)
+        low, high = (np.clip(side[order], *span) for side in ends)
+        ax.fill_betweenx(
+            guess[order], low, high, color=BLUE, alpha=0.15, linewidth=0, rasterized=many, label="interval"
+        )
+    for chosen, colour, name in ((within, BLUE, "within"), (~within, ORANGE, "outside")):
+        if chosen.any():
+            _dots(ax, true[chosen], guess[chosen], colour, many, name)
+    dress(ax, title, "true", "predicted")
+    if ends is not None:
+        ax.legend(frameon=False, loc="upper left", fontsize=8)
+
+
+def _dots(ax: Axes, x: Double, y: Double, colour: str, many: bool, label: str | None) -> None:
+    size, alpha = (3, 0.2) if many else (14, 0.5)
+    ax.scatter(x, y, s=size, alpha=alpha, color=colour, linewidths=0, rasterized=many, label=label)
+
+
+def labels_panel(ax: Axes, scores: Mapping[str, Mapping[str, float]], title: str) -> None:
+    """Draw F1, precision and recall of each label, the first on top; of many labels the first :data:`MOST_NAMED`."""
+    shown = dict(list(scores.items())[:MOST_NAMED])
+    for metric, colour, marker in (("f1", BLUE, "o"), ("precision", ORANGE, ">"), ("recall", GREY, "<")):
+        known = [(row[metric], i) for i, row in enumerate(shown.values()) if row.get(metric) is not None]
+        if known:
+            x, y = zip(*known, strict=True)
+            ax.scatter(x, y, s=30, color=colour, marker=marker, linewidths=0, label=metric)
+    ax.set_yticks(range(len(shown)), [plain(short(name, 24)) for name in shown])
+    ax.set_ylim(len(shown) - 0.5, -0.5)
+    ax.set_xlim(-0.03, 1.03)
+    dress(ax, title, "score on test", "")
+    ax.legend(frameon=False, fontsize=8)
+
+
+def residual_panel(ax: Axes, true: Double, guess: Double, title: str) -> None:
+    """Draw what is predicted too much (N,) over the truth, and its mean in tenths of the instances."""
+    residual, many = guess - true, len(true) > MOST_POINTS
+    ax.axhline(0, color=GREY, linewidth=1)
+    _dots(ax, true, residual, BLUE, many, None)
+    if len(true) >= 50:
+        tenths = np.array_split(np.argsort(true, kind="stable"), 10)
+        means: list[Any] = [[float(values[rows].mean()) for rows in tenths] for values in (true, residual)]
+        ax.plot(*means, color=ORANGE, marker="o", markersize=4, label="mean of a tenth")
+        ax.legend(frameon=False, fontsize=8)
+    dress(ax, title, "true", "predicted - true")

@@ -1,0 +1,71 @@
+"""The tables of a run's page."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tsmtl.report.run_contents import RunContents
+from tsmtl.report.table import Table
+
+
+def cell(value: Any, digits: int = 4) -> str:
+    """Write a value of ``summary.json`` or of the settings short."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: ""}[value]
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def metrics_table(run: RunContents) -> Table:
+    """Give each task's metrics on test, and on val at the best epoch."""
+    rows = []
+    for name, found in run.summary["test"].items():
+        task = run.tasks[name]
+        for metric, value in found.items():
+            if isinstance(value, dict | list):
+                continue
+            in_unit = task.get("unit") and metric.removesuffix("_capped") in ("rmse", "mae")
+            said = f"{metric} ({task['unit']})" if in_unit else metric
+            val = run.summary["val"].get(f"val/{name}/{metric}")
+            rows.append([name, str(task["key"]), said, "not defined" if value is None else cell(value), cell(val)])
+    return Table("", ["task", "target", "metric", "test", "val"], rows)
+
+
+def detail_tables(run: RunContents) -> Iterator[Table]:
+    """Give what the summary says of single classes, numbers or labels: a table for each task."""
+    for name, found in run.summary["test"].items():
+        parts: dict[str, dict[str, Any]] = {}
+        for metric, value in found.items():
+            entries = (
+                value.items() if isinstance(value, dict) else enumerate(value, 1) if isinstance(value, list) else ()
+            )
+            for key, inner in entries:
+                row = parts.setdefault(str(key), {})
+                row |= inner if isinstance(inner, dict) else {metric: inner}
+        header = list(dict.fromkeys(metric for row in parts.values() for metric in row))
+        rows = [[key, *(cell(row.get(metric)) for metric in header)] for key, row in parts.items()]
+        if rows:
+            yield Table(f"{name}, one by one, on test", ["", *header], rows)
+
+
+def best_per_task_table(run: RunContents) -> Table | None:
+    """Give what another choice of the epoch would have brought on test; None where it was not kept."""
+    side = run.summary.get("best_per_task")
+    if not side:
+        return None
+    names = {task: side[task]["monitor"].rpartition("/")[2] for task in run.tasks if task in side}
+    rows = []
+    for entry in (run.summary["best"] | {"test": run.summary["test"]}, *side.values()):
+        values = [entry["test"].get(task, {}).get(metric) for task, metric in names.items()]
+        rows.append([entry["monitor"], str(entry["epoch"]), *map(cell, values)])
+    header = ["best epoch by", "epoch", *(f"{task} {metric}" for task, metric in names.items())]
+    return Table("Test metrics at the best epoch of each score", header, rows)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Give nested settings by their dotted names."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + str(key)] = "null" if value is None else cell(value, 6)
+    return found
