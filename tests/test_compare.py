@@ -172,7 +172,15 @@ def test_the_terminal_and_the_files_say_the_same(compared):
     for task in ("cls", "reg"):
         assert f"{task}: {record['verdicts'][task]['sentence']}" in answer.out
         assert record["verdicts"][task]["verdict"] in ("helps", "hurts", "cannot tell")
-    names = ["comparison.json", "results.csv", "comparison.csv", "differences.png", "frontier.png", "budget.png"]
+    names = [
+        "comparison.json",
+        "results.csv",
+        "comparison.csv",
+        "differences.png",
+        "frontier.png",
+        "budget.png",
+        "comparison.html",
+    ]
     for name in names:
         assert (folder / name).is_file()
         assert f"all/{name}" in answer.out

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from tsmtl.comparison.record import NAME, RUNS, Comparison
+from tsmtl.report import comparison_picture as draw
+from tsmtl.report.comparison_page import write_comparison_page
+from tsmtl.report.drawing import DPI, style
 from tsmtl.report.sweep_table import lines_of, terminal_width
 from tsmtl.storage.whole import whole_file
 from tsmtl.sweep.tables import write_rows
 
-FIGURES = "comparison.csv"
+FIGURES, PAGE = "comparison.csv", "comparison.html"
 
 
 def conclude(folder: Path, comparison: Comparison) -> None:
@@ -25,7 +28,8 @@ def conclude(folder: Path, comparison: Comparison) -> None:
         file.write((json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
     write_rows(folder / RUNS, comparison.rows())
     write_rows(folder / FIGURES, [_flat(figure) for figure in record["figures"]])
-    pictures = _draw(folder, record)
+    pictures = [*_draw(folder, record), PAGE]
+    write_comparison_page(folder / PAGE, record)
     lines = ["", *lines_of([_row(figure, record) for figure in record["figures"]], width=terminal_width()), ""]
     lines += [f"{task}: {said['sentence']}" for task, said in record["verdicts"].items()]
     for gain in record["delta_m"]:
@@ -37,9 +41,6 @@ def conclude(folder: Path, comparison: Comparison) -> None:
 
 def _draw(folder: Path, record: Mapping[str, Any]) -> list[str]:
     """Draw what there is to show; give the names of the pictures."""
-    from tsmtl.report import comparison_picture as draw  # matplotlib is slow to import
-    from tsmtl.report.drawing import DPI, style
-
     shown = {
         "differences.png": (draw.draw_differences, any(f["difference"] for f in record["figures"])),
         "delta_m.png": (draw.draw_delta_m, record["delta_m"]),

@@ -135,8 +135,8 @@ class Differences:
     def delta_m(self, variant: Variant) -> Spread | None:
         """Give the mean gain over the tasks in percent (Maninis et al. 2019, arXiv:1904.08918), over seeds.
 
-        ``100 / K * sum of ± (m - m_twin) / |m_twin|``, positive where the variant is better; None where a twin has 0, or was not
-        trained.
+        ``100 / K * sum of ± (m - m_twin) / |m_twin|``, positive where the variant is better; None where a twin is 0 or
+        missing.
         """
         if not all(twin in self.runs for twin in variant.twins.values()):
             return None
