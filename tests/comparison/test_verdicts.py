@@ -73,6 +73,6 @@ def test_a_transfer_that_helps_is_named_beside_and_alone_it_is_the_verdict():
     helping = figure(GAIN, variant=TRANSFER)
     beside = verdict_of("reg", [figure(NOISE), helping], COMPARED, None, 5)
     assert beside.verdict == "cannot tell"
-    assert "cls, then all helps: rmse 0.55 bar better than single_reg" in beside.sentence
+    assert "cls, then all helps: rmse in bar 0.55 better than single_reg" in beside.sentence
     assert verdict_of("reg", [helping], COMPARED, None, 5).verdict == "helps"
     assert verdict_of("cls", [helping], COMPARED, None, 5) is None

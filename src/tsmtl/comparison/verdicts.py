@@ -70,11 +70,11 @@ def _mean(difference: Difference | None) -> float:
 
 def _said(difference: Difference, compared: Compared) -> str:
     s = difference.spread
-    unit = f" {compared.task['unit']}" if compared.task.get("unit") and compared.metric != "r2" else ""
+    unit = f" in {compared.task['unit']}" if compared.task.get("unit") else ""
     better = "better" if s.mean > 0 else "worse"
     low, high = s.low, s.high
     return (
-        f"{compared.metric} {abs(s.mean):.3g}{unit} {better} than {difference.against} "
+        f"{compared.metric}{unit} {abs(s.mean):.3g} {better} than {difference.against} "
         f"[{low:+.3g}, {high:+.3g}], p {difference.corrected:.2g}"
     )
 
