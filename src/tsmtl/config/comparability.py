@@ -8,7 +8,8 @@ from tsmtl.config.schema import Settings
 from tsmtl.config.task_kinds import task_losses
 from tsmtl.config.trainer_rules import monitors
 
-OF_TOTAL = ("task", "alpha", "tasks")
+OF_TOTAL = ("task", "alpha")
+OF_NAMED = ("task", "tasks")
 OF_KIND: dict[str, tuple[str, ...]] = {
     "multilabel": (),
     "cls": ("trainer.class_weights", "trainer.label_smoothing"),
@@ -67,7 +68,8 @@ def _changing(job: Settings) -> tuple[str, ...]:
         return ()
     if task:
         return (*OF_KIND[job.tasks[task[0]]], *(["tasks"] if job.task.task == "custom" else []))
-    return (*OF_TOTAL, *(key for kind in dict.fromkeys(job.tasks.values()) for key in OF_KIND[kind]))
+    total = OF_NAMED if job.task.task == "custom" else OF_TOTAL
+    return (*total, *(key for kind in dict.fromkeys(job.tasks.values()) for key in OF_KIND[kind]))
 
 
 def _may_take(job: Settings, monitor: str) -> bool:

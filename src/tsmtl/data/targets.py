@@ -123,9 +123,8 @@ def label_target(key: str, values: npt.NDArray[Any], where: str, names: Sequence
     if values.ndim != 2:
         raise UserError(f"{where}: '{key}' must have shape (N,) or (N, L) (got {values.shape})")
     if values.shape[1] != len(names):
-        raise UserError(
-            f"{where}: '{key}' has {values.shape[1]} labels, and {len(names)} are named: {', '.join(names)}"
-        )
+        said = ", ".join(names[:10])
+        raise UserError(f"{where}: '{key}' has {values.shape[1]} labels, and {len(names)} are named ({said})")
     known = values.astype(np.float32)
     known[known == MISSING] = np.nan
     odd = np.argwhere((known != 0) & (known != 1) & ~np.isnan(known))
