@@ -12,7 +12,9 @@ import torch
 
 import tsmtl
 from tests.conftest import public_data
+from tsmtl.config.comparability import why_not_comparable
 from tsmtl.config.errors import UserError
+from tsmtl.data.loading import load_bundle
 from tsmtl.tasks.metrics import label_metrics
 
 TASKS = (
@@ -265,32 +267,36 @@ OF_TABLE = [
 ]
 
 
-@pytest.mark.parametrize("how", ["last", "max"])
-def test_columns_of_a_table_are_targets_of_its_windows(compose, tmp_path, how):
-    from tsmtl.data.loading import load_bundle
+REDUCED = {
+    "last": lambda rows: rows[-1],
+    "first": lambda rows: rows[0],
+    "max": lambda rows: np.nan if np.isnan(rows).all() else np.nanmax(rows),
+    "mode": lambda rows: np.nan if np.isnan(rows).all() else float(np.nanmean(rows) > 0.5),
+}
 
-    arguments = [*OF_TABLE, f"data.path={table(tmp_path)}", f"data.class_reduce={how}"]
-    if how == "max":  # of numbers, which have no names
-        arguments[-3] = "tasks=[{name: alarms, kind: multilabel, target: [alarm, stop]}]"
-    settings = compose(*arguments)
+
+@pytest.mark.parametrize("how", REDUCED)
+def test_columns_of_labels_become_those_of_windows(compose, tmp_path, how):
+    only = "tasks=[{name: alarms, kind: multilabel, target: [alarm, stop]}]"
+    settings = compose(*OF_TABLE[:-1], only, f"data.path={table(tmp_path)}", f"data.class_reduce={how}")
+    target = load_bundle(settings.data, settings.tasks).instances.targets["alarms"]
+    expected = []
+    for _, rows in pl.read_csv(tmp_path / "plant.csv").group_by("machine", maintain_order=True):
+        labels = rows.select("alarm", "stop").cast(pl.Float64).to_numpy().copy()
+        labels[labels == -1] = np.nan
+        expected += [[REDUCED[how](column) for column in labels[end - 5 : end].T] for end in range(5, 41)]
+    np.testing.assert_array_equal(target.values, expected)
+    assert target.names == ["alarm", "stop"]
+
+
+def test_several_columns_are_the_numbers_and_names_those_of_ids(compose, tmp_path):
+    settings = compose(*OF_TABLE, f"data.path={table(tmp_path)}")
     targets = load_bundle(settings.data, settings.tasks).instances.targets
-    frame = pl.read_csv(tmp_path / "plant.csv")
-    expected = {"alarm": [], "stop": [], "heat": []}
-    for _, rows in frame.group_by("machine", maintain_order=True):
-        for end in range(5, 41):
-            for name, found in expected.items():
-                values = (
-                    rows[name][end - 5 : end].cast(pl.Float64).replace(-1.0, None) if name != "heat" else rows[name]
-                )
-                known = values.drop_nulls()
-                found.append(rows[name][end - 1] if how == "last" else known.max())
-    alarms = np.array([expected["alarm"], expected["stop"]], dtype=float).T
-    np.testing.assert_array_equal(targets["alarms"].values, np.where(alarms == -1, np.nan, alarms))
-    assert targets["alarms"].names == ["alarm", "stop"]
-    if how == "last":
-        np.testing.assert_allclose(targets["heat"].values[:, 0], expected["heat"], rtol=1e-6)
-        assert targets["phase"].names == ["early", "late"]
-        assert list(targets) == ["state", "phase", "heat", "alarms"]
+    ends = [r["heat"][4:] for _, r in pl.read_csv(tmp_path / "plant.csv").group_by("machine", maintain_order=True)]
+    assert list(targets) == ["state", "phase", "heat", "alarms"]
+    np.testing.assert_allclose(targets["heat"].values[:, 0], np.concatenate(ends), rtol=1e-6)
+    assert targets["heat"].values.shape[1] == 2
+    assert targets["phase"].names == ["early", "late"]
 
 
 def test_a_model_of_a_table_predicts_and_is_measured_on_new_rows(tmp_path, tsmtl_predict, tsmtl_evaluate):
@@ -342,8 +348,6 @@ def test_a_sweep_over_lists_of_tasks_says_how_they_differ(tsmtl_train, tmp_path)
 
 
 def test_losses_of_other_tasks_do_not_compare_jobs(compose):
-    from tsmtl.config.comparability import why_not_comparable
-
     base = ["task=custom", "tasks=[{name: a, kind: reg, target: wear}, {name: b, kind: cls, target: fault}]"]
     jobs = [compose(*base, f"tasks.0.weight={weight}") for weight in (1, 2)]
     expected = "val/loss does not compare the jobs: tasks changes the loss itself; trainer.monitor=joint does"
