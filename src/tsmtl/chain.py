@@ -61,7 +61,7 @@ def pretrain(
         if ranks.from_first(lambda: _why_not_whole(own)) is None:  # the job that was waited for has made it
             return _found(settings, own, ranks)
         ranks.from_first(lambda: _clear_damage(own))
-        log.info("pretraining: task %s, in %s", settings.task.task, own)
+        log.info("pretraining: task %s, in %s", settings.task_said, own)
         try:
             train(settings, own)
         except Interrupted as stop:
@@ -90,7 +90,7 @@ def _locked(own: Path) -> Iterator[None]:
 
 
 def _found(settings: Settings, own: Path, ranks: Ranks) -> Pretrained:
-    log.info("pretraining: task %s, done before with these settings and data, in %s", settings.task.task, own)
+    log.info("pretraining: task %s, done before with these settings and data, in %s", settings.task_said, own)
     return ranks.from_first(lambda: read_pretrained(own / BEST, reused=True))
 
 

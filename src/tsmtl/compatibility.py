@@ -4,9 +4,9 @@ from tsmtl.config.augment_settings import FOR_SERIES
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import CNN1DSettings
 from tsmtl.config.rules import kernel_problems
-from tsmtl.config.run_settings import MultiTaskSettings, SingleTaskSettings
 from tsmtl.config.schema import Settings
-from tsmtl.data.instances import Bundle, ClassTarget
+from tsmtl.config.task_kinds import task_sizes
+from tsmtl.data.instances import Bundle, ClassTarget, LabelTarget, NumberTarget
 from tsmtl.models.backbone import Backbone
 
 
@@ -36,7 +36,7 @@ def check_input_kind(settings: Settings, bundle: Bundle, backbone: type[Backbone
         said = getattr(model, key, None)
         if said is not None and said != size:
             problems.append(f"{key}: {said} contradicts the data, where it is {size} ({what} in {where})")
-    problems += _class_problems(settings, bundle)
+    problems += _size_problems(settings, bundle)
     if isinstance(model, CNN1DSettings) and is_series and not problems:
         problems += kernel_problems(model, x.shape[2])
     if problems:
@@ -59,21 +59,17 @@ def check_augment(settings: Settings, bundle: Bundle) -> None:
         )
 
 
-def _class_problems(settings: Settings, bundle: Bundle) -> list[str]:
-    task = settings.task
-    said = {}
-    if isinstance(task, SingleTaskSettings):
-        said = {"cls": ("num_classes", task.num_classes)}
-    elif isinstance(task, MultiTaskSettings):
-        said = {"cls": ("num_classes_1", task.num_classes_1), "cls_2": ("num_classes_2", task.num_classes_2)}
+def _size_problems(settings: Settings, bundle: Bundle) -> list[str]:
+    """Compare the sizes that the user typed with those of the targets."""
     problems = []
-    for name, target in bundle.instances.targets.items():
-        key, number = said.get(name, ("", None))
-        if isinstance(target, ClassTarget) and number is not None and number != len(target.names):
-            names = ", ".join(target.names[:10])
-            problems.append(
-                f"{key}: {number} contradicts the data, where '{target.key}' has {len(target.names)} classes ({names})"
-            )
+    targets = bundle.instances.targets
+    for name, (setting, size) in task_sizes(settings.task).items():
+        target = targets.get(name)
+        if target is None or size == target.size:
+            continue
+        noun = {ClassTarget: "classes", NumberTarget: "numbers", LabelTarget: "labels"}[type(target)]
+        names = "" if isinstance(target, NumberTarget) else f" ({', '.join(target.names[:10])})"
+        problems.append(f"{setting}: {size} contradicts the data, where '{target.key}' has {target.size} {noun}{names}")
     return problems
 
 

@@ -11,13 +11,21 @@ import numpy.typing as npt
 from tsmtl.assembly import warn_of_fallback
 from tsmtl.config.data_settings import NpzSettings
 from tsmtl.config.errors import FailedError, UserError
-from tsmtl.config.evaluate_settings import TARGET_SETTINGS, EvaluateDataSettings, EvaluateSettings, data_of_checkpoint
+from tsmtl.config.evaluate_settings import (
+    EvaluateDataSettings,
+    EvaluateSettings,
+    data_of_checkpoint,
+    place_in_file,
+    target_problems,
+)
 from tsmtl.config.predict_settings import input_format, kind_problems
+from tsmtl.config.words import did_you_mean
 from tsmtl.data.checks import data_hash
-from tsmtl.data.instances import SPLITS, ClassTarget, Instances, IntArray, blocks
+from tsmtl.data.instances import SPLITS, ClassTarget, Instances, IntArray, NumberTarget, blocks
 from tsmtl.data.loading import load_bundle
 from tsmtl.data.stream import Request, WantedTarget, class_ids
 from tsmtl.data.streaming import open_stream
+from tsmtl.data.targets import label_target
 from tsmtl.data.windows import Windows
 from tsmtl.predict_file import load_for, predicted
 from tsmtl.predict_table import new_rows, predict_bundle, trained_on_table
@@ -64,6 +72,8 @@ def evaluate_checkpoint(
     tasks = _chosen(predictor, settings)
     given = {key: getattr(data, key) for key in type(data).model_fields if f"data.{key}" in typed}
     on_table = trained_on_table(predictor)
+    if problems := target_problems(predictor.settings, given, settings.targets, settings.checkpoint):
+        raise UserError(problems)
     if "path" in given and settings.split is not None and not on_table and input_format(given["path"]) == ".csv":
         raise UserError("split: a .csv file has no splits; leave split out to take all of its instances")
     if "path" in given and settings.split is None:
@@ -109,18 +119,20 @@ def _chosen(predictor: Predictor, settings: EvaluateSettings) -> dict[str, Task]
         return predictor.tasks
     if unknown := [name for name in settings.tasks if name not in predictor.tasks]:
         have = ", ".join(predictor.tasks)
-        raise UserError(f"tasks: {settings.checkpoint} has no task {unknown[0]}; it has {have}")
+        hint = did_you_mean(unknown[0], predictor.tasks)
+        raise UserError(f"tasks: {settings.checkpoint} has no task {unknown[0]}; it has {have}{hint}")
     return {name: predictor.tasks[name] for name in settings.tasks}
 
 
 def _on_split(
     predictor: Predictor, tasks: dict[str, Task], settings: EvaluateSettings, given: dict[str, Any]
 ) -> _Compared:
-    data = data_of_checkpoint(predictor.settings, given, settings.checkpoint)
+    data = data_of_checkpoint(predictor.settings, given, settings.checkpoint, settings.targets)
     # All targets, also of tasks that are left out: a split may be drawn by them.
     bundle = load_bundle(data, {name: task.kind for name, task in predictor.tasks.items()})
     trained = predictor.settings["data"]
     changed = [f"data.{key}" for key, value in given.items() if key not in trained or trained[key] != value]
+    changed += [f"targets.{name}" for name in settings.targets]
     split = settings.split or "test"
     if changed and "data.path" not in changed and split != "all":
         log.warning(
@@ -156,10 +168,11 @@ def _truth(instances: Instances, rows: IntArray, tasks: dict[str, Task]) -> dict
             truth[name] = _same_classes(target, rows, task, instances.where)
         else:
             truth[name] = target.values[rows]
-            if truth[name].shape[1] != task.size:
+            if target.size != task.size:
+                noun = "numbers" if isinstance(target, NumberTarget) else "labels"
                 raise UserError(
-                    f"{instances.where}: '{target.key}' holds {truth[name].shape[1]} numbers per instance, task {name} "
-                    f"of the model has {task.size}"
+                    f"{instances.where}: '{target.key}' holds {target.size} {noun} per instance, task {name} of the "
+                    f"model has {task.size}"
                 )
     return truth
 
@@ -168,7 +181,8 @@ def _on_new_rows(
     predictor: Predictor, tasks: dict[str, Task], settings: EvaluateSettings, given: dict[str, Any]
 ) -> _Compared:
     replaced = {key: value for key, value in given.items() if key != "path"}
-    bundle = new_rows(predictor, given["path"], {name: task.kind for name, task in tasks.items()}, replaced)
+    kinds = {name: task.kind for name, task in tasks.items()}
+    bundle = new_rows(predictor, given["path"], kinds, replaced, settings.targets)
     rows = bundle.splits["test"]
     truth = _truth(bundle.instances, rows, tasks)
     warn_of_fallback(settings.device, predictor.device)
@@ -214,10 +228,11 @@ def _on_file(
     ids_key = given.get("class_names_key") or trained.get("class_names_key")
     wanted = []
     for name, task in tasks.items():
-        setting = TARGET_SETTINGS[name]
-        key = given.get(setting) or task.key
-        size = task.size if task.kind == "reg" else 1
-        wanted.append(WantedTarget(name, task.kind, key, f"data.{setting}", size, ids_key if name == "cls" else None))
+        place = place_in_file(predictor.settings, name, given, settings.targets)
+        key, *more = place.keys or (task.key,)
+        size = 1 if task.kind == "cls" else task.size
+        ids = ids_key if place.setting == "data.class_target" else None
+        wanted.append(WantedTarget(name, task.kind, key, place.setting, size, ids, tuple(more), bool(place.names)))
     request = Request(
         Path(given["path"]),
         predictor.contract,
@@ -237,8 +252,10 @@ def _on_file(
         for target in wanted:
             values, task = block.targets[target.task], tasks[target.task]
             if target.kind == "cls":
-                named = target.ids_key is not None
+                named = target.ids_key is not None or target.ids_have_names
                 values = class_ids(values, task.class_names, named, stream.where, block.names)
+            elif target.kind == "multilabel":
+                values = label_target(target.key, values, stream.where, task.class_names).values
             elif np.isinf(values).any():
                 instance = block.names[int(np.argwhere(np.isinf(values))[0][0])]
                 raise UserError(f"{stream.where}: instance {instance}: '{target.key}' is infinite")

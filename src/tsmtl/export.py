@@ -20,8 +20,8 @@ ABOUT = """\
   {name} checkpoint=best_model.pt output=model.onnx tolerance=1e-5
 
 The file reads x, raw float32 series (N, C, T) or vectors (N, E), and fills and scales them as in training. It has an
-output per task, by the task's name: probabilities (N, K) of a classification, numbers (N, D) of a regression in their
-own units. N is free; T is, where the model reads other lengths than it was trained with.
+output per task, by the task's name: probabilities (N, K) of a classification or (N, L) of labels, numbers (N, D) of a
+regression in their own units. N is free; T is, where the model reads other lengths than it was trained with.
 All series of a batch have the same length: where lengths differ, they go in one at a time, without padding.
 NaN is filled as in training, by the mean or by interpolation (data.missing). With data.missing=error an instance with
 NaN gets NaN, and so does, always, one with infinite values or with NaN as padding.
@@ -126,7 +126,7 @@ def _description(predictor: "Predictor", differences: dict[str, float]) -> list[
     if missing != "error" and read.nan_padding and read.kind == "series":
         lines.append("         but one that ends in NaN in every channel, padding in training, gets NaN: cut it off")
     for name, task in predictor.tasks.items():
-        if task.kind == "cls":
+        if task.kind != "reg":
             what, unit = f"probabilities (N, {task.size})", ""
         else:
             what = f"numbers (N, {task.size})" + (f" in {task.unit}" if task.unit else "")

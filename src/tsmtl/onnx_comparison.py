@@ -11,7 +11,7 @@ from tsmtl.config.errors import FailedError, first_line
 from tsmtl.data.preparation import values_of
 from tsmtl.onnx_graph import INPUT_NAME
 from tsmtl.predictor import Predictor
-from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
+from tsmtl.tasks.task import NumberPrediction, Prediction, Task
 
 FloatArray = npt.NDArray[np.float32]
 BATCHES = (1, 7, 100)  # instances
@@ -67,12 +67,12 @@ def random_inputs(predictor: Predictor) -> Iterator[FloatArray]:
         yield x[:, :, 0] if read.kind == "vectors" else x
 
 
-def difference(task: Task, output: FloatArray, expected: ClassPrediction | NumberPrediction) -> float:
+def difference(task: Task, output: FloatArray, expected: Prediction) -> float:
     """Give the largest difference between an output and PyTorch's.
 
     Args:
         task: What is predicted.
-        output: (N, K) or (N, D).
+        output: (N, K), (N, L) or (N, D).
         expected: PyTorch's prediction.
 
     Returns:
@@ -81,7 +81,7 @@ def difference(task: Task, output: FloatArray, expected: ClassPrediction | Numbe
         what the deviation belongs to. One rounding step of float32 is no difference, because it alone is large where
         the mean is a million times the deviation.
     """
-    if isinstance(expected, ClassPrediction):
+    if not isinstance(expected, NumberPrediction):
         return float(np.abs(output.astype(np.float64) - expected.probabilities).max())
     values = expected.values.astype(np.float64)
     beyond = np.maximum(np.abs(output - values) - np.spacing(np.abs(expected.values)), 0.0)

@@ -129,7 +129,7 @@ class ExportedGraph(nn.Module):
         self.tasks = predictor.tasks
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Predict from raw (N, C, T) or (N, E): by task (N, K) probabilities or (N, D) numbers.
+        """Predict from raw (N, C, T) or (N, E): by task (N, K) or (N, L) probabilities or (N, D) numbers.
 
         An instance with NaN left, or with infinite values, gets NaN: max and ReLU might drop it on the way, and a
         runtime has no way to refuse it.
@@ -144,6 +144,8 @@ class ExportedGraph(nn.Module):
 def _decoded(task: Task, output: Tensor) -> Tensor:
     if task.kind == "cls":
         return output.double().softmax(dim=1).float()
+    if task.kind == "multilabel":
+        return output.double().sigmoid().float()
     scale, shift = (torch.tensor(numbers, dtype=torch.float64) for numbers in (task.scale, task.shift))
     values = output.double() * scale + shift
     if task.transform == "log1p":
@@ -201,12 +203,12 @@ def about(predictor: Predictor) -> dict[str, Any]:
     Returns:
         ``version`` of tsmtl; ``input``: its ``name``, ``kind`` (series or vectors), ``channels``, ``steps`` (T, or
         null: any from ``shortest`` on) and ``missing`` (what becomes of NaN); ``tasks`` by name of their output:
-        ``kind`` (cls: probabilities, reg: numbers), ``target``, and ``classes`` in the order of the columns, or
-        ``size`` (D) and ``unit``.
+        ``kind`` (cls and multilabel: probabilities, reg: numbers), ``target``, and ``classes`` in the order of the
+        columns, or ``size`` (D) and ``unit``.
     """
     tasks: dict[str, dict[str, Any]] = {}
     for name, task in predictor.tasks.items():
-        more = {"classes": list(task.class_names)} if task.kind == "cls" else {"size": task.size, "unit": task.unit}
+        more = {"size": task.size, "unit": task.unit} if task.kind == "reg" else {"classes": list(task.class_names)}
         tasks[name] = {"kind": task.kind, "target": task.key, **more}
     read: dict[str, Any] = {
         "name": INPUT_NAME,

@@ -1,5 +1,7 @@
 """Predictions for the rows of a table, with a model that was trained on one."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -31,7 +33,13 @@ def predict_table(
     return bundle.instances.places, predict_bundle(predictor, bundle, bundle.splits["test"])
 
 
-def new_rows(predictor: Predictor, path: str, tasks: dict[str, str], replaced: dict[str, Any]) -> Bundle:
+def new_rows(
+    predictor: Predictor,
+    path: str,
+    tasks: dict[str, str],
+    replaced: dict[str, Any],
+    targets: Mapping[str, str | list[str]] = MappingProxyType({}),
+) -> Bundle:
     """Read rows as in training.
 
     Args:
@@ -39,6 +47,7 @@ def new_rows(predictor: Predictor, path: str, tasks: dict[str, str], replaced: d
         path: The files.
         tasks: Kind by name of the tasks whose targets are read too.
         replaced: Settings of the data to replace, by name.
+        targets: Other targets of tasks of ``task=custom``, by task.
 
     Raises:
         UserError: If the model was not trained on a table, or the rows are not as in training.
@@ -47,7 +56,8 @@ def new_rows(predictor: Predictor, path: str, tasks: dict[str, str], replaced: d
         source = predictor.settings["data"]["source"]
         raise UserError(f"{path}: the model was trained on data.source={source}, not on a table")
     known = {"path": path, "test_path": None, "root": None, "spill_folder": None}  # of this machine, not of the model
-    settings = cast(TableSettings, data_of_checkpoint(predictor.settings, {**known, **replaced}, "the checkpoint"))
+    given = {**known, **replaced}
+    settings = cast(TableSettings, data_of_checkpoint(predictor.settings, given, "the checkpoint", targets))
     if not tasks:
         settings = settings.model_copy(update={"horizon": 0})  # nothing behind the last row is needed
     if isinstance(settings, CmapssSettings):

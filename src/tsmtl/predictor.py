@@ -17,7 +17,7 @@ from tsmtl.data.instances import FloatArray, IntArray
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone, import_plugins
-from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Prediction, Task
+from tsmtl.tasks.task import Prediction, Task
 from tsmtl.training.batches import Split, TensorSplit
 from tsmtl.training.evaluation import EVALUATION_BATCH, embeddings_of, outputs_of
 
@@ -60,9 +60,7 @@ class Predictor:
         """Where it predicts."""
         return next(self.model.parameters()).device
 
-    def predict(
-        self, x: Series, lengths: npt.NDArray[np.integer] | None = None
-    ) -> dict[str, ClassPrediction | NumberPrediction]:
+    def predict(self, x: Series, lengths: npt.NDArray[np.integer] | None = None) -> dict[str, Prediction]:
         """Predict for new instances.
 
         Args:
@@ -82,7 +80,7 @@ class Predictor:
 
     def predict_table(
         self, path: str | os.PathLike[str], windows: Literal["all", "last"] = "all", stride: int = 1
-    ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, ClassPrediction | NumberPrediction]]:
+    ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Prediction]]:
         """Predict for the rows of a table, with a model that was trained on one.
 
         Args:
@@ -127,7 +125,7 @@ class Predictor:
 
     def predict_checked(
         self, x: FloatArray, lengths: IntArray | None, batch_size: int = EVALUATION_BATCH
-    ) -> dict[str, ClassPrediction | NumberPrediction]:
+    ) -> dict[str, Prediction]:
         """Predict for what :attr:`contract` has checked, ``batch_size`` instances at a time."""
         return self.predict_split(self._split(x, lengths), batch_size)
 

@@ -19,9 +19,9 @@ from tsmtl.data.sharing import leak_lines
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.report.conflict_picture import draw_conflict
 from tsmtl.report.drawing import style
-from tsmtl.report.pictures import draw_confusion, draw_curves, draw_predicted_against_true
-from tsmtl.tasks.metrics import confusion_matrix, regression_metrics_per_output
-from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
+from tsmtl.report.pictures import draw_confusion, draw_curves, draw_labels, draw_predicted_against_true
+from tsmtl.tasks.metrics import confusion_matrix, label_metrics_per_label, regression_metrics_per_output
+from tsmtl.tasks.task import ClassPrediction, LabelPrediction, Prediction, Task
 from tsmtl.tracking.run_tracking import RunTracking, flat_settings
 from tsmtl.tracking.tracker import TrackedRun
 from tsmtl.tracking.trackers import TRACKERS
@@ -38,7 +38,7 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
     """Log data, model and tasks before the first epoch."""
     for line in settings.model.advice():
         log.warning("%s", line)
-    for line in idle_targets(list(settings.tasks.values()), settings.typed):
+    for line in idle_targets(settings.task.task, list(settings.tasks.values()), settings.typed):
         log.warning("%s", line)
     warn_of_fallback(settings.run.device, device)
     instances = bundle.instances
@@ -125,7 +125,7 @@ def draw_run(
     tasks: dict[str, Task],
     result: Fit,
     truth: dict[str, Any],
-    predictions: dict[str, ClassPrediction | NumberPrediction],
+    predictions: dict[str, Prediction],
     conflict: Conflict | None,
 ) -> None:
     """Draw the curves, each task's picture, and how the tasks agree where that was measured."""
@@ -138,6 +138,9 @@ def draw_run(
             if isinstance(prediction, ClassPrediction):
                 matrix = confusion_matrix(truth[name], prediction.ids, task.size)
                 draw_confusion(folder / f"confusion_{name}.png", matrix, task)
+            elif isinstance(prediction, LabelPrediction):
+                rows = label_metrics_per_label(truth[name], prediction.probabilities)
+                draw_labels(folder / f"labels_{name}.png", rows, task)
             else:
                 metrics = regression_metrics_per_output(truth[name], prediction.values)
                 draw_predicted_against_true(

@@ -38,7 +38,7 @@ from tsmtl.side_by_side import test_each_best
 from tsmtl.storage.alone import alone_in
 from tsmtl.storage.run_folder import BEST, LOCK, SUMMARY, sha256_of
 from tsmtl.tasks.measure import details_by_task, measure
-from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
+from tsmtl.tasks.task import Prediction, Task
 from tsmtl.training.batches import Split
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.ranks import ALONE, Ranks
@@ -177,7 +177,7 @@ def _test_and_report(
     settings: Settings,
     parts: Parts,
     training: Training,
-    predictions: dict[str, ClassPrediction | NumberPrediction],
+    predictions: dict[str, Prediction],
     of_tasks: dict[str, Any],
     folder: Path,
     best_path: Path,
@@ -255,9 +255,7 @@ def _what_to_start_from(settings: Settings, folder: Path, device: torch.device, 
     return pretrain(settings.pretraining, kept, bundle, model.backbone, train, ranks)
 
 
-def predict(
-    model: MultiTaskModel, tasks: dict[str, Task], split: Split, ranks: Ranks = ALONE
-) -> dict[str, ClassPrediction | NumberPrediction]:
+def predict(model: MultiTaskModel, tasks: dict[str, Task], split: Split, ranks: Ranks = ALONE) -> dict[str, Prediction]:
     """Predict for a split, by task."""
     outputs = outputs_of(model, split, ranks=ranks)
     return {name: task.decode(outputs[name].cpu().numpy()) for name, task in tasks.items()}

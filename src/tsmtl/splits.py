@@ -9,7 +9,7 @@ from tsmtl.config.data_settings import DataSettings, NpzSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.features import Features
-from tsmtl.data.instances import BLOCK_VALUES, SPLITS, Bundle, ClassTarget, FloatArray, IntArray, Target
+from tsmtl.data.instances import BLOCK_VALUES, SPLITS, Bundle, FloatArray, IntArray, NumberTarget, Target
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.data.row_space import on_disk
 from tsmtl.data.windows import Windows
@@ -102,15 +102,15 @@ def _split(
 
 
 def _of_all(target: Target) -> torch.Tensor:
-    return torch.from_numpy(target.ids if isinstance(target, ClassTarget) else target.values)
+    return torch.from_numpy(target.array)
 
 
 def _targets(bundle: Bundle, rows: IntArray, tasks: dict[str, Task]) -> dict[str, torch.Tensor]:
-    """Give class ids and scaled numbers of some instances."""
+    """Give class ids, scaled numbers and labels of some instances."""
     found = {}
     for name, task in tasks.items():
         target = bundle.instances.targets[name]
-        values = target.ids[rows] if isinstance(target, ClassTarget) else task.scaled(target.values[rows])
+        values = task.scaled(target.values[rows]) if isinstance(target, NumberTarget) else target.array[rows]
         found[name] = torch.from_numpy(values)
     return found
 

@@ -7,9 +7,11 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, root_mean_squared_error
 
 from tsmtl.comparison.sampling import Predicted, _score, read_predicted, sample_interval
+from tsmtl.tasks.metrics import label_metrics
 
 CLASSES = {"name": "fault", "kind": "cls", "size": 3, "class_names": ["a", "b", "c"], "clip": None}
 NUMBERS = {"name": "wear", "kind": "reg", "size": 2, "class_names": [], "clip": [None, 1.0]}
+LABELS = {"name": "flags", "kind": "multilabel", "size": 3, "class_names": ["a", "b", "c"], "clip": None}
 
 
 def classes(rng, runs=2, n=60):
@@ -48,6 +50,17 @@ def test_and_of_numbers_the_missing_ones_left_out_and_the_capped_ones_capped():
         assert value == pytest.approx(np.mean(parts))
     capped = _score(Predicted(truth, predicted), NUMBERS, "mae_capped")(np.ones(40))
     assert capped[0] == pytest.approx(np.nanmean(np.abs(predicted[0] - truth.clip(max=1.0)), axis=0).mean())
+
+
+@pytest.mark.parametrize("metric", ["micro_f1", "macro_f1", "subset_accuracy"])
+def test_and_of_labels_those_left_out_that_are_not_known(metric):
+    rng = np.random.default_rng(0)
+    truth = (rng.random((40, 3)) < 0.4).astype(float)
+    truth[rng.random((40, 3)) < 0.2] = np.nan
+    predicted, times = (rng.random((2, 40, 3)) < 0.4).astype(float), rng.integers(0, 4, 40)
+    found = _score(Predicted(truth, predicted), LABELS, metric)(times.astype(float))
+    wanted = [label_metrics(np.repeat(truth, times, axis=0), np.repeat(run, times, axis=0)) for run in predicted]
+    assert found == pytest.approx([one[metric] for one in wanted])
 
 
 def test_the_interval_is_about_that_of_a_normal_mean():

@@ -78,8 +78,8 @@ def test_a_change_stands_once():
         ),
         ("multi", "regression_weights", "rar", "must be one of none, rare (got 'rar'); did you mean 'rare'?"),
         ("reg", "sampler", "balanced", "task=reg has no classes"),
-        ("reg", "sampler", "both_tasks", "both_tasks is for task=multi; task=reg has one task"),
-        ("cls", "sampler", "both_tasks", "both_tasks is for task=multi; task=cls has one task"),
+        ("reg", "sampler", "both_tasks", "both_tasks is for several tasks; task=reg has one"),
+        ("cls", "sampler", "both_tasks", "both_tasks is for several tasks; task=cls has one"),
         ("cls", "regression_weights", "rare", "task=cls has no number"),
     ],
 )

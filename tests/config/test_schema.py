@@ -102,7 +102,7 @@ def test_model_and_task_names_get_a_suggestion_from_the_schema():
         check({"model": 3, "task": "mult", "data": {"source": "npy"}, "trainer": {}})
     text = str(refusal.value)
     assert "model: must be one of lstm, gru, cnn1d, lstm_fcn, lstm_fcn_multi, fc (got 3)" in text
-    assert "task: must be one of cls, reg, multi (got 'mult'); did you mean 'multi'?" in text
+    assert "task: must be one of cls, reg, multi, custom (got 'mult'); did you mean 'multi'?" in text
     assert "data.source: must be one of synthetic, npz, ts, table, cmapss, archive (got 'npy')" in text
 
 
@@ -132,7 +132,7 @@ def test_all_problems_are_reported_at_once(compose):
             "trainer.tracker: must be a list, each one of tensorboard, mlflow (got 'mlflow'); did you mean '[mlflow]'?",
         ),
         (["trainer.tracker=[mlflow,mlflow]"], "trainer.tracker: mlflow stands there 2 times; once is enough"),
-        (["task=cls"], "model: lstm_fcn_multi learns task=multi alone; for task=cls take model=lstm_fcn"),
+        (["task=cls"], "model: lstm_fcn_multi learns task=multi or custom; for task=cls take model=lstm_fcn"),
         (["num_classes_2=3"], "num_classes_2: 3 classes mean a second classification"),
         (["kernel_sizes=[8,5]"], "kernel_sizes: must be as many as conv_channels (got 2 and 3)"),
         (["model=cnn1d", "seq_len=4", "kernel_size=5"], "kernel_size: 5 does not fit into the 4 + 2 * 0 steps"),

@@ -149,3 +149,19 @@ def test_the_speed_and_load_of_the_machine_tell_nothing_of_the_fault(simulate):
     # Uniform within 10 % of SPEED: standard error of a mean of 300 is 0.0004.
     assert shaft[faulty].mean() == pytest.approx(shaft[~faulty].mean(), abs=0.0025)
     assert shaft.std() == pytest.approx(SPEED * 0.2 / np.sqrt(12), rel=0.1)
+
+
+def test_named_tasks_may_learn_all_that_is_known_of_a_machine(compose):
+    named = (
+        "[{name: a, kind: cls, target: fault}, {name: b, kind: cls, target: wear_level}, "
+        "{name: c, kind: reg, target: [severity, wear]}, {name: d, kind: multilabel, target: [faulty, severe, worn]}]"
+    )
+    settings = compose("task=custom", f"tasks={named}")
+    targets = load_synthetic(settings.data, settings.tasks).targets
+    size, wear = targets["c"].values.T / 100  # relatedness is 1: the severity is the fault's size
+    assert targets["d"].names == ["faulty", "severe", "worn"]
+    np.testing.assert_array_equal(targets["d"].values.T, [targets["a"].ids > 0, size > 0.6, wear > 0.5])
+    np.testing.assert_array_equal(targets["b"].ids, (wear >= 1 / 3).astype(int) + (wear >= 2 / 3))
+    assert targets["b"].names == ["low", "medium", "high"]
+    plain = load_synthetic(compose().data, {"cls": "cls", "reg": "reg"}).targets
+    np.testing.assert_array_equal(plain["reg"].values[:, 0], targets["c"].values[:, 0])

@@ -162,3 +162,15 @@ def test_both_tasks_deals_other_batches_in_every_epoch():
             together[rows[:, None], rows] += 1
     others = together[~torch.eye(60, dtype=torch.bool)]
     assert others.min() > 0, "any two rows meet"
+
+
+def test_every_batch_has_a_label_of_each_of_three_tasks_and_kinds_are_spread():
+    generator = torch.Generator().manual_seed(0)
+    labelled = [torch.rand(90, generator=generator) < share for share in (0.9, 0.3, 0.05)]
+    batches = BothTasksSampler(labelled, 10, CPU).draw(generator)
+    assert all(mask[rows].any() for rows in batches for mask in labelled)
+    rows = torch.cat(batches)
+    assert set(rows.tolist()) == set(range(90))
+    rare = labelled[2]
+    assert len(rows) <= 90 + len(batches)  # only the rarest task repeats, once a batch at most
+    assert [int(rare[batch].sum()) for batch in batches] == [1] * len(batches)

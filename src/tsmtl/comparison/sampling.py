@@ -23,8 +23,8 @@ class Predicted:
     """What the runs of a variant predicted for the test split.
 
     Attributes:
-        truth: (N,) class ids, -1 missing, or (N, D) numbers, NaN missing.
-        predicted: (S, N) or (S, N, D), of each run.
+        truth: (N,) class ids, -1 missing, or (N, D) numbers or (N, L) labels, NaN missing.
+        predicted: (S, N), (S, N, D) or (S, N, L), of each run.
     """
 
     truth: npt.NDArray[Any]
@@ -38,8 +38,10 @@ def read_predicted(folders: Sequence[Path], task: Mapping[str, Any]) -> Predicte
         folders: Run folders.
         task: The task as ``summary.json`` describes it.
     """
-    name, size, numbers = task["name"], task["size"], task["kind"] == "reg"
+    name, size, numbers = task["name"], task["size"], task["kind"] != "cls"
     ends = [f"_{d + 1}" for d in range(size)] if numbers and size > 1 else [""]
+    if task["kind"] == "multilabel":
+        ends = [f"_{label}" for label in task["class_names"]]
     columns = [f"{name}_{said}{end}" for said in ("true", "predicted") for end in ends]
     ids = {label: i for i, label in enumerate(task["class_names"])} | {"": -1}
     runs = []
@@ -92,6 +94,8 @@ def sample_interval(
 def _score(own: Predicted, task: Mapping[str, Any], metric: str) -> Score:
     if task["kind"] == "cls":
         return _of_classes(own.truth, own.predicted, task["size"], metric)
+    if task["kind"] == "multilabel":
+        return _of_labels(own.truth, own.predicted, metric)
     return _of_numbers(own.truth, own.predicted, task["clip"], metric)
 
 
@@ -112,6 +116,25 @@ def _of_classes(truth: Ids, predicted: Ids, k: int, metric: str) -> Score:
                 there = support + said > 0
                 found.append((2 * hits[there] / (support + said)[there]).mean())
         return np.array(found)
+
+    return score
+
+
+def _of_labels(truth: Array, predicted: Array, metric: str) -> Score:
+    known = ~np.isnan(truth)  # (N, L)
+    true, said = (truth == 1).astype(float), np.where(known, predicted, 0.0)  # (N, L), (S, N, L)
+    right = ((said == true) | ~known).all(axis=2).astype(float)  # (S, N)
+    any_known = known.any(axis=1).astype(float)
+
+    def score(times: Array) -> Array:
+        if metric == "subset_accuracy":
+            return np.asarray(right @ (times * any_known) / (times @ any_known))
+        hits = np.einsum("n,snl->sl", times, said * true)
+        either = np.einsum("n,snl->sl", times, said) + times @ true
+        if metric == "micro_f1":
+            return np.asarray(2 * hits.sum(axis=1) / either.sum(axis=1))
+        each = np.where(either > 0, 2 * hits / np.maximum(either, 1e-12), np.nan)
+        return np.asarray(np.nanmean(each, axis=1))
 
     return score
 

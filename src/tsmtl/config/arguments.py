@@ -157,6 +157,8 @@ def hydra_line(error: Exception) -> str:
         return unknown_setting(match[1])
     if match := re.search(r"Could not override '(hydra\.sweeper\.\w+)'", str(error)):
         return f"{match[1]}: unknown setting; tsmtl-train --help lists those of hydra.sweeper"
+    if match := re.search(r"^invalid literal for int\(\) with base 10: '(.*)'$", str(error)):
+        return f"settings: '{match[1]}' is no place in a list; its entries count from 0, as in tasks.0.weight=2"
     if "does not support sweep type" in str(error):
         return "hydra/sweeper: an interval is searched, not swept; hydra/sweeper=tsmtl_optuna does that"
     if "HydraConfig was not set" in str(error):

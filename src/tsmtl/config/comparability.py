@@ -5,10 +5,13 @@ from typing import Any
 
 from tsmtl.config.identity import flattened, sha256_of_values
 from tsmtl.config.schema import Settings
+from tsmtl.config.task_kinds import task_losses
 from tsmtl.config.trainer_rules import monitors
 
 OF_TOTAL = ("task", "alpha")
-OF_KIND = {
+OF_NAMED = ("task", "tasks")
+OF_KIND: dict[str, tuple[str, ...]] = {
+    "multilabel": (),
     "cls": ("trainer.class_weights", "trainer.label_smoothing"),
     "reg": (
         *("trainer.regression_loss", "trainer.huber_delta", "trainer.regression_weights"),
@@ -33,7 +36,7 @@ def why_not_comparable(jobs: Sequence[Settings]) -> str | None:
         if len({sha256_of_values(_value(job, key)) for job in jobs}) > 1
     ]
     if "task" in changed:
-        changed = [key for key in changed if key != "alpha"]  # which only one of the tasks has
+        changed = [key for key in changed if key not in ("alpha", "tasks")]  # which only one of the tasks has
     return _line(jobs, changed) if changed else None
 
 
@@ -64,8 +67,9 @@ def _changing(job: Settings) -> tuple[str, ...]:
     if what != "loss":
         return ()
     if task:
-        return OF_KIND[job.tasks[task[0]]]
-    return (*OF_TOTAL, *(key for kind in dict.fromkeys(job.tasks.values()) for key in OF_KIND[kind]))
+        return (*OF_KIND[job.tasks[task[0]]], *(["tasks"] if job.task.task == "custom" else []))
+    total = OF_NAMED if job.task.task == "custom" else OF_TOTAL
+    return (*total, *(key for kind in dict.fromkeys(job.tasks.values()) for key in OF_KIND[kind]))
 
 
 def _may_take(job: Settings, monitor: str) -> bool:
@@ -75,4 +79,19 @@ def _may_take(job: Settings, monitor: str) -> bool:
 def _value(job: Settings, key: str) -> Any:
     if key == "alpha":
         return list(job.weights.values())  # which other weightings than fixed leave equal, whatever alpha is
+    if key == "tasks":
+        return _tasks_judged(job)
     return flattened(job.flat).get(key)
+
+
+def _tasks_judged(job: Settings) -> list[tuple[str, ...]] | None:
+    """Give what makes the loss by which a job of ``task=custom`` is judged: its tasks, or the one that is watched."""
+    if job.task.task != "custom":
+        return None
+    watched = job.trainer.monitor.split("/")[1:-1]
+    own, losses = dict(job.data.named), task_losses(job.task)
+    return [
+        (name, kind, own[name].said, losses.get(name, ""), "" if watched else repr(job.weights[name]))
+        for name, kind in job.tasks.items()
+        if not watched or name in watched
+    ]

@@ -1,8 +1,10 @@
 """Settings of the data: one class per kind of source, told apart by ``data.source``."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from tsmtl.config.augment_settings import Change, Positive
 from tsmtl.config.section import Count, Section, Text
@@ -13,8 +15,32 @@ FoldId = int | str | FoldIds
 Range = Annotated[list[float | None], Field(min_length=2, max_length=2)]
 
 
+@dataclass(frozen=True)
+class TargetPlace:
+    """Where the target of a task stands in the data.
+
+    Attributes:
+        setting: The setting that names it, for messages; empty where the source has one target of a kind.
+        keys: Arrays or columns.
+        unit: Unit of a number, for tables and pictures.
+        names: Names of the class ids 0 ... K - 1, or of the labels.
+    """
+
+    setting: str = ""
+    keys: tuple[str, ...] = ()
+    unit: str | None = None
+    names: tuple[str, ...] | None = None
+
+    @property
+    def said(self) -> str:
+        """The target's name, for people."""
+        return ", ".join(self.keys)
+
+
 class DataSettings(Section):
     """Settings that every source has."""
+
+    _places: dict[str, TargetPlace] = PrivateAttr(default_factory=dict)
 
     source: str = Field(description="kind of source")
     test_fraction: Fraction = Field(description="share of all instances to test on, where no split is given")
@@ -51,6 +77,29 @@ class DataSettings(Section):
     def changes(self) -> list[tuple[str, float]]:
         """Name and value of each change of ``augment``."""
         return [pair for change in self.augment for pair in change]
+
+    def naming(self, places: Mapping[str, TargetPlace]) -> Self:
+        """Give these settings with the targets of named tasks, which stand outside of this section.
+
+        Args:
+            places: Where each task's target stands, by its name.
+        """
+        copy = self.model_copy()
+        copy._places = dict(places)
+        return copy
+
+    def place_of(self, task: str) -> TargetPlace:
+        """Say where the target of a task stands."""
+        return self._places[task] if task in self._places else self._own_place(task)
+
+    def _own_place(self, task: str) -> TargetPlace:
+        """Say where the target of ``cls``, ``cls_2`` or ``reg`` stands."""
+        return TargetPlace()
+
+    @property
+    def named(self) -> dict[str, TargetPlace]:
+        """What :meth:`naming` has given; empty but with ``task=custom``."""
+        return self._places
 
 
 class RecordedSettings(DataSettings):
@@ -101,6 +150,12 @@ class NpzSettings(FileSettings):
     shuffle_block: Count | None = Field(
         description="folder of .npy files: neighbours that stay together in the random order of an epoch"
     )
+
+    def _own_place(self, task: str) -> TargetPlace:
+        setting = {"cls": "class_target", "cls_2": "class_target_2", "reg": "regression_target"}[task]
+        key = getattr(self, setting)
+        unit = self.regression_unit if task == "reg" else None
+        return TargetPlace(f"data.{setting}", () if key is None else (key,), unit)
 
 
 class TsSettings(FileSettings):

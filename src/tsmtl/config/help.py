@@ -8,7 +8,7 @@ import yaml
 from tsmtl.config.launcher_settings import LAUNCHERS
 from tsmtl.config.location import config_dir
 from tsmtl.config.model_settings import FAMILIES
-from tsmtl.config.run_settings import TASKS, PretrainSettings, RunSettings
+from tsmtl.config.run_settings import TASKS, NamedTask, PretrainSettings, RunSettings
 from tsmtl.config.search_settings import SearchSettings
 from tsmtl.config.section import Section, expectation
 from tsmtl.config.sources import SOURCES
@@ -16,7 +16,7 @@ from tsmtl.config.trainer_settings import TrainerSettings
 from tsmtl.config.weighting_settings import WEIGHTINGS
 
 _USAGE = """\
-{name} trains one model on one task or on two at once, on time series or on representation vectors.
+{name} trains one model on one task or on several at once, on time series or on representation vectors.
 
   {name}                                           the default run, on simulated data
   {name} model=gru task=reg hidden_size=32 lr=1e-3 num_epochs=5 device=cpu
@@ -40,6 +40,8 @@ def help_text(name: str) -> str:
     pretrain = {"train": (PretrainSettings, _defaults("train")["pretrain"])}
     lines.append(_block("A pretraining in the same job", _rows(pretrain, prefix="pretrain.")))
     lines.append(_block("The task", _rows({t: (c, _defaults(f"task/{t}")) for t, c in TASKS.items()})))
+    optional = {k: None if f.is_required() else f.default for k, f in NamedTask.model_fields.items()}
+    lines.append(_block("Each of the tasks of task=custom", _rows({"custom": (NamedTask, optional)}, prefix="tasks: ")))
     lines.append(_block("The model", _rows({m: (c, _defaults(f"model/{m}")) for m, c in FAMILIES.items()})))
     lines.append(_data_block())
     trainer = {"default": (TrainerSettings, _defaults("trainer/default"))}
@@ -130,7 +132,8 @@ def _rows(owners: Mapping[str, tuple[type[Section], dict[str, Any]]], prefix: st
                 by_value.setdefault(value, []).append(owner)
             default = "; ".join(f"{value} ({', '.join(who)})" for value, who in by_value.items())
         expected = expectation(field)
-        said = "required" if default == "null" and not expected.endswith("or null") else f"default {default}"
+        missing = set(shown.values()) == {"null"} and not expected.endswith("or null")
+        said = default.replace("null", "required", 1) if missing else f"default {default}"
         rows.append((prefix + key, field.description or "", expected, said))
     return rows
 

@@ -17,7 +17,7 @@ SHARED = frozenset(
     {*_OWN, "pretrain", "device", "devices", "plugins", "model"}
 )  # a pretraining has no own value of these
 DROPOUTS = frozenset({"dropout", "lstm_drop_out", "fc_drop_out"})  # how a backbone is trained, not what it is
-_KINDS = {"cls": ("cls",), "reg": ("reg",), "multi": ("cls", "reg", "cls_2")}
+_KINDS = {"cls": {"cls": "cls"}, "reg": {"reg": "reg"}, "multi": {"cls": "cls", "reg": "reg", "cls_2": "cls"}}
 
 
 def pretraining_settings(flat: Mapping[str, Any], pretrain: PretrainSettings) -> dict[str, Any]:
@@ -39,45 +39,58 @@ def settings_for_task(flat: Mapping[str, Any], task: str) -> dict[str, Any]:
 
     Args:
         flat: Flat settings of a run.
-        task: ``cls``, ``reg`` or ``multi``.
+        task: ``cls``, ``reg`` or ``multi``; of a run with ``task=custom`` one of its tasks by name, or ``custom``.
     """
     task_keys = {key for section in TASKS.values() for key in section.model_fields}
     settings = {key: deepcopy(value) for key, value in flat.items() if key not in task_keys}
-    settings |= yaml.safe_load((config_dir() / "task" / f"{task}.yaml").read_text(encoding="utf-8"))
+    settings |= _task_of(flat, task)
+    kinds = _KINDS.get(settings["task"]) or {named["name"]: named["kind"] for named in settings["tasks"]}
     trainer, data = settings.get("trainer"), settings.get("data")
     if isinstance(trainer, dict):
-        trainer |= _fitting(trainer, task)
-        trainer["joint_weights"] = trainer.get("joint_weights") if task == "multi" else {}
+        trainer |= _fitting(trainer, kinds)
+        trainer["joint_weights"] = trainer.get("joint_weights") if len(kinds) > 1 else {}
     if isinstance(data, dict):
-        _keep_names(data, "label_share", task)
-        _keep_names(data, "shuffled_labels", task)
-    if task != "multi":
+        _keep_names(data, "label_share", kinds)
+        _keep_names(data, "shuffled_labels", kinds)
+    if len(kinds) == 1:
         settings["weighting"] = {"name": "fixed"}  # there is nothing to weigh
-        if settings.get("model") == "lstm_fcn_multi":
+        if settings.get("model") == "lstm_fcn_multi" and settings["task"] != "custom":
             settings["model"] = "lstm_fcn"  # the same backbone, for one task
     return settings
 
 
-def _keep_names(section: dict[str, Any], key: str, task: str) -> None:
+def _task_of(flat: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Give the settings of a task: the file of its name, or of ``task=custom`` some of its ``tasks``."""
+    tasks = flat["tasks"] if flat.get("task") == "custom" else []
+    chosen = [{**named, "weight": 1.0} for named in tasks if named["name"] == task]  # alone it needs no weight
+    if chosen or task == "custom":
+        return {"task": "custom", "tasks": chosen or deepcopy(tasks)}
+    return dict(yaml.safe_load((config_dir() / "task" / f"{task}.yaml").read_text(encoding="utf-8")))
+
+
+def _keep_names(section: dict[str, Any], key: str, kinds: Mapping[str, str]) -> None:
     """Leave out of a list, or of a mapping, of tasks those that another task has not."""
     value = section.get(key)
     if isinstance(value, dict):
-        section[key] = {name: part for name, part in value.items() if name in _KINDS[task]}
+        section[key] = {name: part for name, part in value.items() if name in kinds}
     elif isinstance(value, list):
-        section[key] = [name for name in value if name in _KINDS[task]]
+        section[key] = [name for name in value if name in kinds]
 
 
-def _fitting(trainer: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """Give the defaults of what the fine-tuning's trainer says of a task that the pretraining has not."""
-    fitting: dict[str, Any] = {} if task == "multi" else dict(_OF_SEVERAL)
-    if task == "reg":
+def _fitting(trainer: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Give the defaults of what a trainer's settings say of a task that is none of these."""
+    fitting: dict[str, Any] = {} if len(kinds) > 1 else dict(_OF_SEVERAL)
+    classes, numbers = "cls" in kinds.values(), "reg" in kinds.values()
+    if not classes:
         fitting |= {"class_weights": "none", "label_smoothing": 0.0}
-    if task == "cls":
+    if not numbers:
         fitting |= {"regression_weights": "none"}
-    if trainer.get("sampler") in {"reg": ("balanced", "both_tasks"), "cls": ("both_tasks",)}.get(task, ()):
+    if (trainer.get("sampler") == "balanced" and not classes) or (
+        trainer.get("sampler") == "both_tasks" and len(kinds) == 1
+    ):
         fitting["sampler"] = "random"
     _, _, watched = str(trainer.get("monitor")).partition("/")
-    if "/" in watched and watched.partition("/")[0] not in _KINDS[task]:
+    if "/" in watched and watched.partition("/")[0] not in kinds:
         fitting["monitor"] = "val/loss"
     return fitting
 

@@ -15,6 +15,13 @@ from tsmtl.config.run_settings import (
 from tsmtl.config.table_rules import table_reading, table_splits, table_targets
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.config.task_kinds import task_kinds
+from tsmtl.config.task_rules import (
+    kinds_of_tasks,
+    names_of_tasks,
+    targets_of_tasks,
+    task_of_pretraining,
+    weights_of_tasks,
+)
 from tsmtl.config.trainer_rules import (
     joint_score,
     last_epoch_waits_for_none,
@@ -28,8 +35,8 @@ from tsmtl.config.weighting_rules import several_to_weigh
 
 
 def _model_takes_task(task: TaskSettings, model: ModelSettings) -> list[str]:
-    if model.model == "lstm_fcn_multi" and task.task != "multi":
-        return [f"model: lstm_fcn_multi learns task=multi alone; for task={task.task} take model=lstm_fcn"]
+    if model.model == "lstm_fcn_multi" and task.task not in ("multi", "custom"):
+        return [f"model: lstm_fcn_multi learns task=multi or custom; for task={task.task} take model=lstm_fcn"]
     return []
 
 
@@ -222,6 +229,11 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (_stage, ("run", "pretrain")),
     (_backbone_learns, ("run", "model", "trainer")),
     (_model_takes_task, ("task", "model")),
+    (names_of_tasks, ("task",)),
+    (kinds_of_tasks, ("task",)),
+    (targets_of_tasks, ("task", "data")),
+    (weights_of_tasks, ("task", "weighting")),
+    (task_of_pretraining, ("task", "pretrain")),
     (_num_classes, ("task",)),
     (_second_task, ("task", "data")),
     (_one_kernel_per_convolution, ("model",)),

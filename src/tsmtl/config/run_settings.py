@@ -7,6 +7,8 @@ from pydantic import ConfigDict, Field
 
 from tsmtl.config.section import Count, Probability, Section, Text
 
+Names = Annotated[list[Text], Field(min_length=1)]
+
 
 class RunSettings(Section):
     """Settings of the run itself."""
@@ -29,7 +31,9 @@ class PretrainSettings(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    task: Literal["cls", "reg", "multi"] | None = Field(description="pretrain on this task in the same job")
+    task: Text | None = Field(
+        description="pretrain in the same job on cls, reg or multi; with task=custom on a task by its name, or custom"
+    )
     folder: Text = Field(description="where pretrainings are kept, and found again by the same settings and data")
 
     @property
@@ -60,8 +64,44 @@ class MultiTaskSettings(TaskSettings):
     num_classes_2: Count | None = Field(description="number of classes of task 2; 1 means regression")
 
 
+class NamedTask(Section):
+    """One of the tasks of ``task=custom``."""
+
+    name: Text = Field(description="what the task is called in metrics, columns and files: letters, digits and _")
+    kind: Literal["cls", "reg", "multilabel"] = Field(
+        description="one class of K; D numbers; or L labels, any of which may be true"
+    )
+    target: Text | Names | None = Field(
+        default=None, description="array or column of the target; several for D numbers or L labels"
+    )
+    loss: Literal["cross_entropy", "mse", "mae", "huber", "bce"] | None = Field(
+        default=None, description="null: that of the kind: cross_entropy, trainer.regression_loss, bce"
+    )
+    weight: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="weighting=fixed: loss = sum of weight * loss / sum of weights"
+    )
+    size: Count | None = Field(default=None, description="K, D or L, checked against the data; null: read from it")
+    unit: Text | None = Field(default=None, description="unit of a number, for tables and pictures")
+    names: Names | None = Field(default=None, description="names of the class ids 0 ... K - 1, or of the L labels")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The arrays or columns; none where the source has one target and no name for it."""
+        if self.target is None:
+            return ()
+        return (self.target,) if isinstance(self.target, str) else tuple(self.target)
+
+
+class CustomTaskSettings(TaskSettings):
+    """Settings of ``task=custom``."""
+
+    task: Literal["custom"] = Field(description="which task")
+    tasks: Annotated[list[NamedTask], Field(min_length=1)] = Field(description="the tasks, one or more")
+
+
 TASKS: dict[str, type[TaskSettings]] = {
     "cls": SingleTaskSettings,
     "reg": SingleTaskSettings,
     "multi": MultiTaskSettings,
+    "custom": CustomTaskSettings,
 }

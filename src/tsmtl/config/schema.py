@@ -12,10 +12,11 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FAMILIES, ModelSettings, PluginSettings
 from tsmtl.config.pretraining import DROPOUTS, own_keys, pretraining_keys, pretraining_settings
 from tsmtl.config.rules import RULES
-from tsmtl.config.run_settings import TASKS, MultiTaskSettings, PretrainSettings, RunSettings, TaskSettings
-from tsmtl.config.section import Section, expectation
+from tsmtl.config.run_settings import TASKS, PretrainSettings, RunSettings, TaskSettings
+from tsmtl.config.section import Section, expectation, list_of_sections
 from tsmtl.config.sources import SOURCES
-from tsmtl.config.task_kinds import task_kinds
+from tsmtl.config.task_kinds import fixed_shares, target_places, task_kinds
+from tsmtl.config.task_rules import unknown_key
 from tsmtl.config.trainer_settings import TrainerSettings
 from tsmtl.config.unread import unread_settings
 from tsmtl.config.weighting_settings import WEIGHTINGS, AnyWeighting
@@ -51,19 +52,24 @@ class Settings:
 
     @property
     def tasks(self) -> dict[str, str]:
-        """Kind (``cls`` or ``reg``) by task name, task 1 first."""
+        """Kind (``cls``, ``reg`` or ``multilabel``) by task name, task 1 first."""
         return task_kinds(self.task, self.data)
 
     @property
+    def task_said(self) -> str:
+        """The task for people: its name, and of ``task=custom`` those of its tasks."""
+        return self.task.task + (f" ({', '.join(self.tasks)})" if self.task.task == "custom" else "")
+
+    @property
     def weights(self) -> dict[str, float]:
-        """Share of each task in the loss: ``alpha * L1 + (1 - alpha) * L2`` for two.
+        """Share of each task in the loss: ``alpha * L1 + (1 - alpha) * L2`` for two, else by ``weight``.
 
         With another weighting than ``fixed`` the shares are equal: in train and val losses of all tasks together, which
         then compare over epochs and methods.
         """
-        if not isinstance(self.task, MultiTaskSettings) or self.weighting.name != "fixed":
+        if self.weighting.name != "fixed":
             return dict.fromkeys(self.tasks, 1.0 / len(self.tasks))
-        return dict(zip(self.tasks, (self.task.alpha, 1.0 - self.task.alpha), strict=True))
+        return fixed_shares(self.task, list(self.tasks))
 
 
 def check(
@@ -125,6 +131,8 @@ def check(
     if problems:
         raise UserError(problems)
     pretraining = _check_pretraining(flat, cast(PretrainSettings, sections["pretrain"]), typed, choices or {})
+    task, data_section = cast(TaskSettings, sections["task"]), cast(DataSettings, sections["data"])
+    sections["data"] = data_section.naming(target_places(task))
     return Settings(
         **cast(dict[str, Any], sections),
         flat=dict(flat),
@@ -201,6 +209,8 @@ def check_section(
         # What is wrong within a value is wrong with the value.
         for key, kind in dict.fromkeys((str(loc[0]), kind if len(loc) == 1 else "") for loc, kind in found):
             name = f"{prefix}.{key}" if prefix else key
+            if not kind and _check_entries(section.model_fields[key].annotation, value[key], name, problems):
+                continue
             if kind == "extra_forbidden":
                 line = f"{name}: {(unknown or _unknown)(name, key, section, owner)}"
             elif kind == "missing":
@@ -210,6 +220,19 @@ def check_section(
             if line not in problems:  # a union reports each of its members
                 problems.append(line)
     return None
+
+
+def _check_entries(annotation: Any, value: Any, name: str, problems: list[str]) -> bool:
+    """Check each entry of a list of sections by itself; say whether the value is such a list."""
+    entry = list_of_sections(annotation)
+    if entry is None or not isinstance(value, list):
+        return False
+    known = list(entry.model_fields)
+    for place, settings in enumerate(value):
+        called = settings.get("name") if isinstance(settings, Mapping) else None
+        own = f"{name}.{called}" if isinstance(called, str) and called else f"{name}[{place}]"
+        check_section(entry, settings, own, problems, "each task", lambda full, key, *rest: unknown_key(key, known))
+    return True
 
 
 def _refused(got: Any, expected: str) -> str:

@@ -29,6 +29,14 @@ def expectation(field: FieldInfo) -> str:
     return _describe(field.annotation, list(field.metadata))
 
 
+def list_of_sections(annotation: Any) -> type[Section] | None:
+    """Give the section of which a setting is a list; None of another setting."""
+    if get_origin(annotation) is not list:
+        return None
+    (element,) = get_args(annotation)
+    return element if isinstance(element, type) and issubclass(element, Section) else None
+
+
 def _describe(annotation: Any, metadata: list[Any]) -> str:
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -48,6 +56,9 @@ def _describe(annotation: Any, metadata: list[Any]) -> str:
         if sizes := [m.max_length for m in metadata if isinstance(m, MaxLen)]:  # of a fixed length
             return "[" + ", ".join([_describe(element, [])] * sizes[0]) + "]"
         at_least = ", not empty" if any(isinstance(m, MinLen) for m in metadata) else ""
+        if (entry := list_of_sections(annotation)) is not None:
+            needed = ", ".join(key for key, field in entry.model_fields.items() if field.is_required())
+            return f"a list{at_least}, each a group of settings, {needed} among them"
         return f"a list{at_least}, each {_describe(element, [])}"
     if origin is dict:
         return "{" + ", ".join(f"name: {_describe(value, [])}" for value in get_args(annotation)[1:]) + "}"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 from pydantic import Field
 
-from tsmtl.config.data_settings import FileSettings, FoldId
+from tsmtl.config.data_settings import FileSettings, FoldId, TargetPlace
 from tsmtl.config.section import Count, Text
 
 PARQUET = (".parquet", ".pq")
@@ -83,6 +83,12 @@ class TableSettings(FileSettings):
         description="further channels from each entity's past: age, {ema: 0.05}, {difference: 1}, {rolling_mean: 10}, "
         "{rolling_sd: 10}"
     )
+
+    def _own_place(self, task: str) -> TargetPlace:
+        setting = {"cls": "class_target", "reg": "regression_target"}[task]
+        key = getattr(self, setting)
+        unit = self.regression_unit if task == "reg" else None
+        return TargetPlace(f"data.{setting}", () if key is None else (key,), unit)
 
 
 class CmapssSettings(TableSettings):

@@ -83,7 +83,12 @@ def last_epoch_waits_for_none(trainer: TrainerSettings) -> list[str]:
 
 def weights(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
     """Check that weights and samplers have what they weigh."""
-    kinds, problems = task_kinds(task, data).values(), []
+    kinds, problems = list(task_kinds(task, data).values()), []
+    if isinstance(trainer.class_weights, list) and task.task == "custom" and kinds.count("cls") > 1:
+        problems.append(
+            "trainer.class_weights: a list has the weights of one task's classes, and several tasks have classes; take "
+            "balanced"
+        )
     if "cls" not in kinds:
         typed = {
             "class_weights": trainer.class_weights != "none",
@@ -97,7 +102,7 @@ def weights(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) ->
             + (" with data.class_target_2" if task.task == "multi" else "")
         )
     if len(kinds) < 2 and trainer.sampler == "both_tasks":
-        problems.append(f"trainer.sampler: both_tasks is for task=multi; task={task.task} has one task")
+        problems.append(f"trainer.sampler: both_tasks is for several tasks; task={task.task} has one")
     return problems
 
 

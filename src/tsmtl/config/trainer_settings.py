@@ -26,6 +26,7 @@ class JointMetrics(Section):
 
     cls: Literal["accuracy", "balanced_accuracy", "macro_f1"] = Field(description="of classifications")
     reg: Literal["rmse", "mae", "rmse_capped", "mae_capped"] = Field(description="of numbers")
+    multilabel: Literal["micro_f1", "macro_f1", "subset_accuracy"] = Field(description="of labels")
 
 
 class TrainerSettings(Section):
@@ -44,7 +45,7 @@ class TrainerSettings(Section):
         description="stage=finetune: epoch in which the backbone begins to learn"
     )
     sampler: Literal["random", "balanced", "both_tasks"] = Field(
-        description="instances of a batch: at random; every class equally often; some labelled for either task"
+        description="instances of a batch: at random; every class equally often; some labelled for each task"
     )
     epoch_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         description="share of the train instances, drawn anew, that an epoch reads"

@@ -23,6 +23,7 @@ _OF_NUMBERS = {
     *("regression_reduce", "regression_unit", "clip_target", "transform_target", "scale_target", "regression_metrics"),
 }
 _OF_CLASSES = {"class_reduce", "class_bins", "class_bin_names", "class_names_key"}
+_OF_OTHER_TASKS = {"class_target", "class_target_2", "regression_target", "regression_unit", "class_names_key"}
 
 
 def unread_settings(
@@ -77,16 +78,21 @@ def unread_draws(data: DataSettings, typed: frozenset[str], rule: str) -> list[s
     ]
 
 
-def idle_targets(kinds: list[str], typed: frozenset[str]) -> list[str]:
-    """Say which typed settings of targets have no effect on tasks of some kinds, ``cls`` and ``reg``."""
+def idle_targets(task: str, kinds: list[str], typed: frozenset[str]) -> list[str]:
+    """Say which typed settings of targets have no effect on a task of these data.
+
+    Args:
+        task: ``cls``, ``reg``, ``multi`` or ``custom``.
+        kinds: Kinds of its tasks.
+        typed: Keys that the user gave on the command line.
+    """
     idle = set() if "reg" in kinds else _OF_NUMBERS
-    idle = idle if "cls" in kinds else idle | _OF_CLASSES
+    if "cls" not in kinds:
+        idle = idle | (_OF_CLASSES - {"class_reduce"} if "multilabel" in kinds else _OF_CLASSES)
     idle = idle if len(kinds) > 1 else idle | {"class_target_2"}
-    return [
-        f"data.{key}: has no effect on task={kinds[0] if len(kinds) == 1 else 'multi'} of these data"
-        for key in sorted(idle)
-        if f"data.{key}" in typed
-    ]
+    if task == "custom":
+        idle = idle | _OF_OTHER_TASKS  # entries of tasks say it
+    return [f"data.{key}: has no effect on task={task} of these data" for key in sorted(idle) if f"data.{key}" in typed]
 
 
 def _of_table(data: DataSettings) -> dict[str, str]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tsmtl.config.errors import UserError
 from tsmtl.data.features import RowContext
-from tsmtl.data.instances import Bundle, ClassTarget, Instances, IntArray, NumberTarget, Target, blocks
+from tsmtl.data.instances import Bundle, ClassTarget, Instances, IntArray, LabelTarget, NumberTarget, Target, blocks
 from tsmtl.data.windows import Windows
 
 
@@ -94,7 +94,8 @@ def check_target(instances: Instances, task: str, target: Target, splits: dict[s
         UserError: If a split has no label, train has one class or one value only, or a class is unknown to train.
     """
     where, key = instances.where, target.key
-    noun = "class" if isinstance(target, ClassTarget) else "number"
+    noun = {ClassTarget: "class", NumberTarget: "number", LabelTarget: "label"}[type(target)]
+    notes: list[str] = []
     labelled = {name: rows[target.labelled[rows]] for name, rows in splits.items()}
     for name, rows in labelled.items():
         if not len(rows):
@@ -114,6 +115,8 @@ def check_target(instances: Instances, task: str, target: Target, splits: dict[s
                     f"{where}: '{key}' has classes in the {name} split that train never has ({names}); "
                     "mend the split, or leave these instances out"
                 )
+    elif isinstance(target, LabelTarget):
+        notes += _check_labels(where, task, target, labelled)
     else:
         for column in range(target.values.shape[1]):
             said = f"'{key}'" + (f" column {column}" if target.values.shape[1] > 1 else "")
@@ -129,8 +132,24 @@ def check_target(instances: Instances, task: str, target: Target, splits: dict[s
                 )
     n_missing = sum(len(rows) for rows in splits.values()) - sum(len(rows) for rows in labelled.values())
     if n_missing:
-        return [f"{n_missing} instances without a {noun} '{key}'; task {task} learns from the others"]
-    return []
+        notes.append(f"{n_missing} instances without a {noun} '{key}'; task {task} learns from the others")
+    return notes
+
+
+def _check_labels(where: str, task: str, target: LabelTarget, labelled: dict[str, IntArray]) -> list[str]:
+    """Check that some label is to be learnt; give a note for those that are not."""
+    train = target.values[labelled["train"]]
+    varied = (train == 1).any(axis=0) & (train == 0).any(axis=0)
+    if not varied.any():
+        raise UserError(
+            f"{where}: '{target.key}' has no label in the train split that is true of some instances and false of "
+            "others; there is nothing to learn"
+        )
+    same = [target.names[i] for i in np.flatnonzero(~varied)]
+    if not same:
+        return []
+    said = ", ".join(same[:10]) + (" ..." if len(same) > 10 else "")
+    return [f"task {task}: {len(same)} labels are always the same in the train split, and are not learnt: {said}"]
 
 
 def data_hash(bundle: Bundle) -> str:
@@ -146,7 +165,7 @@ def data_hash(bundle: Bundle) -> str:
         for rows in blocks(len(x), x):
             digest.update(np.ascontiguousarray(x[rows]).data)
     for target in instances.targets.values():
-        arrays.append(target.values if isinstance(target, NumberTarget) else target.ids)
+        arrays.append(target.array)
     arrays += [bundle.splits[name] for name in sorted(bundle.splits)]
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode())

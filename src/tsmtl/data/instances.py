@@ -54,6 +54,16 @@ class ClassTarget:
     names: list[str]
 
     @property
+    def array(self) -> npt.NDArray[np.signedinteger]:
+        """What is true of each instance: (N,) ids."""
+        return self.ids
+
+    @property
+    def size(self) -> int:
+        """K."""
+        return len(self.names)
+
+    @property
     def labelled(self) -> npt.NDArray[np.bool_]:
         """(N,) whether the class is there."""
         return self.ids >= 0
@@ -78,6 +88,16 @@ class NumberTarget:
     unit: str | None = None
 
     @property
+    def array(self) -> FloatArray:
+        """What is true of each instance: (N, D) numbers."""
+        return self.values
+
+    @property
+    def size(self) -> int:
+        """D."""
+        return int(self.values.shape[1])
+
+    @property
     def labelled(self) -> npt.NDArray[np.bool_]:
         """(N,) whether any of the numbers is there."""
         return np.asarray(~np.isnan(self.values).all(axis=1))
@@ -87,7 +107,41 @@ class NumberTarget:
         return bool(np.isnan(self.values[rows]).any())
 
 
-Target = ClassTarget | NumberTarget
+@dataclass(frozen=True)
+class LabelTarget:
+    """Labels per instance, any of which may be true.
+
+    Attributes:
+        key: Name of the target in the data.
+        values: (N, L) float32: 1 where a label is true, 0 where it is not, NaN where that is not known.
+        names: L names of labels.
+    """
+
+    key: str
+    values: FloatArray
+    names: list[str]
+
+    @property
+    def array(self) -> FloatArray:
+        """What is true of each instance: (N, L)."""
+        return self.values
+
+    @property
+    def size(self) -> int:
+        """L."""
+        return len(self.names)
+
+    @property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether any of the labels is known."""
+        return np.asarray(~np.isnan(self.values).all(axis=1))
+
+    def any_missing(self, rows: IntArray) -> bool:
+        """Whether any label of some instances is not known."""
+        return bool(np.isnan(self.values[rows]).any())
+
+
+Target = ClassTarget | NumberTarget | LabelTarget
 
 
 def blocks(n: int, x: Rows) -> Iterator[slice]:

@@ -40,7 +40,7 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str], typed: frozenset[
 
     Args:
         settings: The section ``data``.
-        tasks: Kind (``cls`` or ``reg``) by task name; decides which targets are read.
+        tasks: Kind (``cls``, ``reg`` or ``multilabel``) by task name; decides which targets are read.
         typed: Keys that the user gave on the command line, and that the split must read.
 
     Raises:

@@ -1,11 +1,12 @@
 """Arrays of one .npz file, or of a folder of .npy files, under any names."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tsmtl.config.data_settings import NpzSettings
+from tsmtl.config.data_settings import NpzSettings, TargetPlace
 from tsmtl.config.errors import UserError
 from tsmtl.data.instances import SPLITS, Instances, IntArray, Rows, Target, blocks
 from tsmtl.data.named_arrays import NamedArrays, full_names, open_arrays
@@ -13,7 +14,7 @@ from tsmtl.data.npy_rows import NpyFile, NpyRows
 from tsmtl.data.padding import without_common_padding
 from tsmtl.data.single import as_single, check_levels
 from tsmtl.data.split_words import OTHER_WORDS, split_of_words
-from tsmtl.data.targets import class_target, number_target
+from tsmtl.data.targets import check_names_have_ids, class_target, label_target, names_of_labels, number_target
 
 
 def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
@@ -52,16 +53,14 @@ def _read_instances(arrays: NamedArrays, settings: NpzSettings, tasks: dict[str,
     names = _texts(arrays, settings.class_names_key, "data.class_names_key")
     targets: dict[str, Target] = {}
     for task, kind in tasks.items():
-        if kind == "reg" and settings.regression_target is not None:
-            key = settings.regression_target
-            targets[task] = number_target(
-                key, per_instance(key, "data.regression_target"), path, settings.regression_unit
-            )
-        elif kind == "cls":
-            setting = "class_target_2" if task == "cls_2" else "class_target"
-            key = getattr(settings, setting)
-            values = per_instance(key, f"data.{setting}")
-            targets[task] = class_target(key, values, path, names if task == "cls" else None)
+        place = settings.place_of(task)
+        if not settings.named and task == "cls" and names is not None:
+            place = replace(place, names=tuple(names))
+        if settings.named and kind == "cls" and place.names is not None:
+            numeric = per_instance(place.said, place.setting).dtype.kind != "U"
+            check_names_have_ids(place.setting, place.said, numeric, path)
+        values = _side_by_side([per_instance(key, place.setting) for key in place.keys], place, path)
+        targets[task] = _target(kind, place, values, path)
     channels = _texts(arrays, settings.channels_key, "data.channels_key")
     if channels is not None and len(channels) != x.shape[1]:
         raise UserError(f"{path}: '{settings.channels_key}' names {len(channels)} channels, the input has {x.shape[1]}")
@@ -86,6 +85,30 @@ def _read_instances(arrays: NamedArrays, settings: NpzSettings, tasks: dict[str,
         groups,
         given,
     )
+
+
+def _side_by_side(parts: list[npt.NDArray[Any]], place: TargetPlace, where: str) -> npt.NDArray[Any]:
+    """Give one array as it is, several (N,) as columns (N, D)."""
+    if len(parts) == 1:
+        return parts[0]
+    for key, part in zip(place.keys, parts, strict=True):
+        if part.ndim != 1 or part.dtype.kind not in "buif":
+            raise UserError(
+                f"{where}: '{key}' ({place.setting}) must hold one number per instance, beside the others "
+                f"(got {part.dtype} of shape {part.shape})"
+            )
+    return np.stack(parts, axis=1)
+
+
+def _target(kind: str, place: TargetPlace, values: npt.NDArray[Any], where: str) -> Target:
+    if kind == "reg":
+        return number_target(place.said, values, where, place.unit)
+    if kind == "multilabel":
+        names = names_of_labels(place.keys, place.names, 1 if values.ndim == 1 else values.shape[-1])
+        return label_target(place.said, values, where, names)
+    if place.names is None:
+        return class_target(place.said, values, where)
+    return class_target(place.said, values, where, list(place.names))
 
 
 def _read_input(

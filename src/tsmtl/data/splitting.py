@@ -16,7 +16,8 @@ def split(instances: Instances, settings: DataSettings) -> dict[str, IntArray]:
     """Give the rows of each split; the same settings give the same rows.
 
     A split that the source gives is kept; what is missing is carved: test from all, val from train. Where there are
-    groups none is divided; else the draw is stratified by the first class target, or by tenths of the first number.
+    groups none is divided; else the draw is stratified by the first class target, or by tenths of the first
+    number, or by the first label.
 
     Raises:
         UserError: If a split is empty, or a group stands on both sides of a given split.
@@ -121,8 +122,9 @@ def _strata(instances: Instances) -> IntArray:
     for target in instances.targets.values():
         if isinstance(target, ClassTarget):
             return target.ids
-    target = next(iter(instances.targets.values()))
-    assert isinstance(target, NumberTarget)
+    numbers = [target for target in instances.targets.values() if isinstance(target, NumberTarget)]
+    target = next(iter([*numbers, *instances.targets.values()]))
+    assert not isinstance(target, ClassTarget)
     values = target.values[:, 0]
     known = ~np.isnan(values)
     strata = np.full(len(values), -1, dtype=np.int64)

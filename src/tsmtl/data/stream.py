@@ -19,11 +19,13 @@ class WantedTarget:
 
     Attributes:
         task: The task it belongs to.
-        kind: ``cls`` or ``reg``.
+        kind: ``cls``, ``reg`` or ``multilabel``.
         key: Name of the array or column.
         setting: The setting that names it, for messages.
-        size: D of numbers.
+        size: D of numbers, L of labels.
         ids_key: Array of the class names for ids 0 ... K - 1, where classes were ids with names in training.
+        more_keys: Further arrays or columns, of numbers and labels that stand in several.
+        ids_have_names: Whether classes were ids 0 ... K - 1 in training, which the settings named.
     """
 
     task: str
@@ -32,6 +34,13 @@ class WantedTarget:
     setting: str
     size: int = 1
     ids_key: str | None = None
+    more_keys: tuple[str, ...] = ()
+    ids_have_names: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All arrays or columns, the first one first."""
+        return (self.key, *self.more_keys)
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ def _check_columns(rows: CsvRows, request: Request) -> None:
 
 
 def _columns(target: WantedTarget) -> list[str]:
-    if target.kind == "cls" or target.size == 1:
-        return [target.key]
+    if target.kind == "cls" or target.size == len(target.keys):
+        return list(target.keys)
     return [f"{target.key}_{d + 1}" for d in range(target.size)]
 
 
@@ -96,7 +96,7 @@ def _parts(rows: CsvRows, request: Request) -> Iterator[_Part]:
             names = column.to_list()
         targets: dict[str, npt.NDArray[Any]] = {}
         for target in request.targets:
-            if target.kind == "reg":
+            if target.kind != "cls":
                 targets[target.task] = _numbers(rows.where, row, frame, _columns(target))
             else:
                 targets[target.task] = frame[target.key].fill_null("").to_numpy().astype(str)

@@ -4,6 +4,7 @@ import logging
 import zipfile
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
@@ -65,16 +66,20 @@ def _lengths(arrays: NamedArrays, request: Request, shape: tuple[int, ...]) -> I
 
 
 def _target(arrays: NamedArrays, target: WantedTarget, input_name: str, n: int) -> npt.NDArray[Any]:
+    if target.more_keys:
+        each = [replace(target, key=key, more_keys=(), size=1) for key in target.keys]
+        return np.concatenate([_target(arrays, one, input_name, n) for one in each], axis=1)  # (N, D)
     values = arrays.one(target.key, target.setting)
     if values.shape[:1] != (n,):
         raise UserError(
             f"{arrays.where}: '{input_name}' has {n} instances, '{target.key}' ({target.setting}) has shape "
             f"{values.shape}; both need one row per instance"
         )
-    if target.kind == "reg":
+    if target.kind != "cls":
         numbers = values[:, None] if values.ndim == 1 else values  # (N, D)
         if numbers.dtype.kind not in "buif" or numbers.shape != (n, target.size):
-            wanted = "one number" if target.size == 1 else f"{target.size} numbers"
+            noun = "number" if target.kind == "reg" else "label"
+            wanted = f"one {noun}" if target.size == 1 else f"{target.size} {noun}s"
             raise UserError(
                 f"{arrays.where}: '{target.key}' must hold {wanted} per instance "
                 f"(got {values.dtype} of shape {values.shape})"

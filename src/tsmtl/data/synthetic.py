@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tsmtl.config.data_settings import SyntheticSettings
-from tsmtl.data.instances import ClassTarget, Instances, NumberTarget, Target
+from tsmtl.data.instances import ClassTarget, Instances, LabelTarget, NumberTarget, Target
 
 FAULTS = ["healthy", "unbalance", "misalignment", "bearing", "looseness", "gear"]
 SPEED = 0.125  # revolutions per sample: 7500 rpm at 1 kHz
@@ -27,11 +27,14 @@ def load_synthetic(settings: SyntheticSettings, tasks: dict[str, str]) -> Instan
 
     Args:
         settings: Size, noise and how related the two targets are.
-        tasks: Kind by task name; ``cls`` gets the fault, ``reg`` the severity in percent.
+        tasks: Kind by task name; ``cls`` gets the fault, ``reg`` the severity in percent, and named tasks what they
+            name.
 
     Returns:
         Series (N, C, T) with the severity ``100 * (r * fault size + (1 - r) * wear)``, r the relatedness;
-        a healthy machine has fault size 0.
+        a healthy machine has fault size 0. Named tasks may also learn the wear itself in percent, its level (low below
+        a third, high from two thirds on), and whether the machine is faulty, severe (fault size above 0.6) or worn
+        (wear above a half).
     """
     rng = np.random.default_rng(settings.seed)
     n, c, t = settings.n_instances, settings.n_channels, settings.n_steps
@@ -55,12 +58,25 @@ def load_synthetic(settings: SyntheticSettings, tasks: dict[str, str]) -> Instan
     x = load * signal + hiss + settings.noise * rng.normal(size=(n, c, t))
 
     severity = 100.0 * (settings.relatedness * size + (1.0 - settings.relatedness) * wear)
+    classes = {
+        "fault": (fault.astype(np.int64), FAULTS[: settings.n_classes]),
+        "wear_level": (np.digitize(wear, [1 / 3, 2 / 3]), ["low", "medium", "high"]),
+    }
+    numbers = {"severity": severity, "wear": 100.0 * wear}
+    labels = {"faulty": fault > 0, "severe": size > 0.6, "worn": wear > 0.5}
     targets: dict[str, Target] = {}
     for task, kind in tasks.items():
+        place = settings.place_of(task)
         if kind == "cls":
-            targets[task] = ClassTarget("fault", fault.astype(np.int64), FAULTS[: settings.n_classes])
+            key = place.keys[0] if place.keys else "fault"
+            targets[task] = ClassTarget(key, *classes[key])
+        elif kind == "reg":
+            keys = place.keys or ("severity",)
+            values = np.stack([numbers[key] for key in keys], axis=1).astype(np.float32)
+            targets[task] = NumberTarget(", ".join(keys), values, place.unit or "%")
         else:
-            targets[task] = NumberTarget("severity", severity.astype(np.float32)[:, None], "%")
+            values = np.stack([labels[key] for key in place.keys], axis=1).astype(np.float32)
+            targets[task] = LabelTarget(place.said, values, list(place.keys))
     return Instances(x.astype(np.float32), targets, "data=synthetic", [f"sensor_{i + 1}" for i in range(c)])
 
 

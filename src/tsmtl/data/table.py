@@ -11,14 +11,15 @@ from tsmtl.data.conditions import ConditionColumns
 from tsmtl.data.derived import derived_channels
 from tsmtl.data.durations import duration
 from tsmtl.data.features import RowContext
-from tsmtl.data.instances import SPLITS, ClassTarget, Instances, IntArray, NumberTarget, Target
+from tsmtl.data.instances import SPLITS, ClassTarget, Instances, IntArray, LabelTarget, NumberTarget, Target
 from tsmtl.data.overlap import split_facts
 from tsmtl.data.recording import Recording, cuts_at_gaps
 from tsmtl.data.row_space import RowSpace
 from tsmtl.data.table_reading import Source, Wanted, read_recording, source_of_files
 from tsmtl.data.table_splitting import TEST, Pieces, cut_into_pieces
 from tsmtl.data.table_targets import ClassColumn, class_column, number_column_needed
-from tsmtl.data.window_targets import numbers_of_windows
+from tsmtl.data.targets import label_target, names_of_labels
+from tsmtl.data.window_targets import labels_of_windows, numbers_of_windows
 from tsmtl.data.windows import Windows, cut
 
 STRATA = 10  # tenths of a number, where there is no class to stratify entities by
@@ -41,16 +42,15 @@ def instances_of(settings: TableSettings, tasks: dict[str, str], source: Source)
     """Read, split and cut the rows of a source; see :func:`load_table`."""
     recording = read_recording(settings, source, columns_wanted(settings, tasks))
     cuts = cuts_at_gaps(recording, settings.max_gap)
-    classes = class_column(settings, recording) if "cls" in tasks.values() else None
-    pieces = cut_into_pieces(recording, settings, cuts, _strata(settings, recording, classes))
+    classes = _class_columns(settings, tasks, recording)
+    pieces = cut_into_pieces(recording, settings, cuts, _strata(settings, tasks, recording, classes))
     windows, pieces = windows_of(settings, recording, pieces)
     given = rows_by_split(windows, pieces.split)
     if empty := [name for name in SPLITS if not len(given[name])]:
         sizes = ", ".join(f"{name} {len(rows)}" for name, rows in given.items())
         raise _no_window(recording, settings, f"in the {' and '.join(empty)} split ({sizes})")
     gap = duration(settings.gap, "data.gap", recording.dates)
-    keys = {"reg": settings.regression_target, "cls": settings.class_target}
-    targets = list(dict.fromkeys(str(keys[kind]) for kind in tasks.values()))
+    targets = list(dict.fromkeys(key for task in tasks for key in settings.place_of(task).keys))
     facts = split_facts(recording, windows, given, pieces.rule, gap, bool(settings.derive), targets)
     return _instances(settings, tasks, recording, windows, pieces, classes, given, facts)
 
@@ -68,7 +68,7 @@ def load_new_rows(settings: TableSettings, tasks: dict[str, str], source: Source
     """
     recording = read_recording(settings, source, columns_wanted(settings, tasks))
     cuts = cuts_at_gaps(recording, settings.max_gap)
-    classes = class_column(settings, recording) if "cls" in tasks.values() else None
+    classes = _class_columns(settings, tasks, recording)
     start = np.unique(np.concatenate([recording.bounds[:-1], cuts]))
     entity = np.searchsorted(recording.bounds, start, side="right") - 1
     stop = np.append(start[1:], recording.bounds[-1])
@@ -91,7 +91,7 @@ def _instances(
     recording: Recording,
     windows: Windows,
     pieces: Pieces,
-    classes: ClassColumn | None,
+    classes: dict[str, ClassColumn],
     given: dict[str, IntArray],
     facts: dict[str, Any],
 ) -> Instances:
@@ -106,13 +106,19 @@ def _instances(
     context = _context(settings, recording, pieces)
     targets: dict[str, Target] = {}
     for task, kind in tasks.items():
+        place = settings.place_of(task)
+        columns = [recording.numbers[key] for key in place.keys if kind != "cls"]
         if kind == "cls":
-            assert classes is not None
-            targets[task] = ClassTarget(classes.key, classes.of_windows(windows), classes.names)
+            found = classes[task]
+            targets[task] = ClassTarget(found.key, found.of_windows(windows), found.names)
+        elif kind == "reg":
+            values = [numbers_of_windows(column, windows, settings.regression_reduce) for column in columns]
+            targets[task] = NumberTarget(place.said, np.stack(values, axis=1), place.unit)
         else:
-            key = str(settings.regression_target)
-            values = numbers_of_windows(recording.numbers[key], windows, settings.regression_reduce)
-            targets[task] = NumberTarget(key, values[:, None], settings.regression_unit)
+            names = names_of_labels(place.keys, place.names, len(columns))
+            rows = label_target(place.said, np.stack(columns, axis=1), recording.where, names).values
+            labels = [labels_of_windows(column, windows, settings.class_reduce) for column in rows.T]
+            targets[task] = LabelTarget(place.said, np.stack(labels, axis=1), names)
     return Instances(
         windows,
         targets,
@@ -129,15 +135,20 @@ def _instances(
 def columns_wanted(settings: TableSettings, tasks: dict[str, str]) -> Wanted:
     """Say which columns are read beside entity, time and channels."""
     wanted = Wanted()
-    if "reg" in tasks.values() and settings.regression_target is not None:
-        wanted.numbers.append(settings.regression_target)
-    if "cls" in tasks.values() and settings.class_target is not None:
-        (wanted.numbers if number_column_needed(settings) else wanted.words).append(settings.class_target)
+    for task, kind in tasks.items():
+        place = settings.place_of(task)
+        as_words = kind == "cls" and not number_column_needed(settings)
+        (wanted.words if as_words else wanted.numbers).extend(place.keys)
+        wanted.targets.update(dict.fromkeys(place.keys, place.setting))
     if settings.split_key is not None:
         wanted.words.append(settings.split_key)
     if settings.condition is not None:
         (wanted.words if settings.condition_clusters is None else wanted.numbers).extend(settings.condition)
     return wanted
+
+
+def _class_columns(settings: TableSettings, tasks: dict[str, str], recording: Recording) -> dict[str, ClassColumn]:
+    return {task: class_column(settings, task, recording) for task, kind in tasks.items() if kind == "cls"}
 
 
 def windows_of(settings: TableSettings, recording: Recording, pieces: Pieces) -> tuple[Windows, Pieces]:
@@ -216,12 +227,15 @@ def _context(settings: TableSettings, recording: Recording, pieces: Pieces) -> R
     return RowContext(pieces.start, pieces.stop, birth, *how)
 
 
-def _strata(settings: TableSettings, recording: Recording, classes: ClassColumn | None) -> npt.NDArray[np.float64]:
-    """Count the rows of each stratum in each entity: of each class, or of each tenth of the number."""
-    if classes is not None:
-        codes, n = classes.of_rows(), len(classes.names)
-    elif settings.regression_target in recording.numbers:
-        values = recording.numbers[str(settings.regression_target)]
+def _strata(
+    settings: TableSettings, tasks: dict[str, str], recording: Recording, classes: dict[str, ClassColumn]
+) -> npt.NDArray[np.float64]:
+    """Count the rows of each stratum in each entity: of the first task's classes, or of each tenth of its number."""
+    first, number = next(iter(classes.values()), None), next((t for t, kind in tasks.items() if kind == "reg"), None)
+    if first is not None:
+        codes, n = first.of_rows(), len(first.names)
+    elif number is not None:
+        values = recording.numbers[settings.place_of(number).keys[0]]
         known = values[~np.isnan(values)]
         edges = np.quantile(known, np.arange(1, STRATA) / STRATA) if len(known) else np.empty(0)
         codes, n = np.where(np.isnan(values), -1, np.searchsorted(edges, values)), STRATA

@@ -46,10 +46,12 @@ class Wanted:
     Attributes:
         numbers: As numbers.
         words: As codes of texts.
+        targets: The targets among them, with the setting that names each.
     """
 
     numbers: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
+    targets: dict[str, str] = field(default_factory=dict)
 
 
 def source_of_files(settings: TableSettings) -> Source:
@@ -100,7 +102,7 @@ def read_recording(settings: TableSettings, source: Source, wanted: Wanted) -> R
     """
     others = [*wanted.numbers, *wanted.words]
     named = [name for name in (settings.entity, settings.time) if name is not None]
-    _check_columns(settings, source, [*named, *others])
+    _check_columns({**_roles(settings), **wanted.targets}, source, [*named, *others])
     channels = channel_names(settings, source, {*others, *named})
     needed = list(dict.fromkeys([*named, *channels, *others]))
     most = source.most_rows
@@ -142,7 +144,7 @@ def read_recording(settings: TableSettings, source: Source, wanted: Wanted) -> R
         {name: w.words for name, w in words.items()},
         0 if times is None else times.finer,
         entities.first_test,
-        _notes(settings, source, channels, others),
+        _notes(settings, source, channels, wanted),
     )
     if times is not None and times.format is not None and not times.texts:
         recording.notes.append(f"data.time_format is not read: column '{times.name}' holds no text")
@@ -187,10 +189,10 @@ def _roles(settings: TableSettings) -> dict[str, str]:
     return roles | {name: f"data.{key}" for key in keys if (name := getattr(settings, key)) is not None}
 
 
-def _check_columns(settings: TableSettings, source: Source, needed: list[str]) -> None:
+def _check_columns(roles: dict[str, str], source: Source, needed: list[str]) -> None:
     for name in needed:
         if name not in source.columns:
-            raise _no_column(source, name, _roles(settings)[name])
+            raise _no_column(source, name, roles[name])
 
 
 def _no_column(source: Source, name: str, setting: str) -> UserError:
@@ -200,15 +202,14 @@ def _no_column(source: Source, name: str, setting: str) -> UserError:
     return UserError(f"{source.where}: no column '{name}' ({setting}); it has {have}{hint}")
 
 
-def _notes(settings: TableSettings, source: Source, channels: list[str], others: list[str]) -> list[str]:
+def _notes(settings: TableSettings, source: Source, channels: list[str], wanted: Wanted) -> list[str]:
     """Say what of the columns may surprise: those that are not read, and a target that stands in the input."""
     notes = []
     aside = {*_roles(settings), *channels, ""}
     if settings.channels is None and (left := [name for name in source.columns if name not in aside]):
         said = ", ".join(_with_a_cell(source.first[name]) for name in left[:10]) + (" ..." if len(left) > 10 else "")
         notes.append(f"{len(left)} columns hold no numbers and are left out of the input: {said}")
-    targets = {settings.class_target, settings.regression_target}
-    if settings.horizon == 0 and (seen := [name for name in channels if name in targets and name in others]):
+    if settings.horizon == 0 and (seen := [name for name in channels if name in wanted.targets]):
         notes.append(
             f"{', '.join(seen)}: a channel and, with data.horizon=0, the target too; the input holds the answer"
         )

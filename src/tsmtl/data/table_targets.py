@@ -12,7 +12,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.instances import FloatArray
 from tsmtl.data.recording import ROWS, Codes, Recording
-from tsmtl.data.targets import MISSING, class_target
+from tsmtl.data.targets import MISSING, check_names_have_ids, class_target
 from tsmtl.data.window_targets import binned, classes_of_windows, numbers_of_windows
 from tsmtl.data.windows import Windows
 
@@ -61,13 +61,14 @@ def number_column_needed(settings: TableSettings) -> bool:
     return settings.class_bins is not None or settings.class_reduce in OF_NUMBERS
 
 
-def class_column(settings: TableSettings, recording: Recording) -> ClassColumn:
-    """Make the class column.
+def class_column(settings: TableSettings, task: str, recording: Recording) -> ClassColumn:
+    """Make the class column of a task.
 
     Raises:
         UserError: If the column holds no classes.
     """
-    key, how = str(settings.class_target), settings.class_reduce
+    place, how = settings.place_of(task), settings.class_reduce
+    key = place.said
     if settings.class_bins is not None:
         bounds = settings.class_bins
         names = settings.class_bin_names or _names_of_bins(bounds)
@@ -82,9 +83,12 @@ def class_column(settings: TableSettings, recording: Recording) -> ClassColumn:
         return ClassColumn(key, target.names, how, None, np.where(numbers == MISSING, np.nan, numbers), levels[1:])
     words = recording.words[key]
     if not words:
-        raise UserError(f"{recording.where}: column '{key}' is empty; task cls needs it")
+        raise UserError(f"{recording.where}: column '{key}' is empty; task {task} needs it")
     whole = _whole_numbers(words)
-    target = class_target(key, np.array(words) if whole is None else whole, recording.where)
+    said = None if place.names is None else list(place.names)
+    if said is not None:
+        check_names_have_ids(place.setting, key, whole is not None, recording.where)
+    target = class_target(key, np.array(words) if whole is None else whole, recording.where, said)
     ids = np.append(target.ids, -1).astype(np.int16)  # the last one is that of -1, an empty cell
     codes = recording.codes[key]
     if key == settings.split_key:  # which reads the words itself

@@ -1,12 +1,13 @@
 """Turn the columns of a file into targets: class ids with names, numbers (N, D)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tsmtl.config.errors import UserError
-from tsmtl.data.instances import ClassTarget, NumberTarget
+from tsmtl.data.instances import ClassTarget, LabelTarget, NumberTarget
 from tsmtl.data.single import as_single
 
 MISSING = -1
@@ -62,6 +63,17 @@ def class_target(key: str, values: npt.NDArray[Any], where: str, names: list[str
     return ClassTarget(key, ids, [str(v) for v in known])
 
 
+def check_names_have_ids(setting: str, key: str, numeric: bool, where: str) -> None:
+    """Refuse names for classes that are texts, and so have names already.
+
+    Raises:
+        UserError: If they do.
+    """
+    if not numeric:
+        names = setting.removesuffix("target") + "names"
+        raise UserError(f"{where}: '{key}' holds texts, which name the classes themselves; leave out {names}")
+
+
 def number_target(key: str, values: npt.NDArray[Any], where: str, unit: str | None = None) -> NumberTarget:
     """Take a column, or several, as numbers.
 
@@ -90,3 +102,49 @@ def number_target(key: str, values: npt.NDArray[Any], where: str, unit: str | No
             f"{where}: '{key}' row {row}, column {column} is infinite in single precision; a missing number is NaN"
         )
     return NumberTarget(key, single, unit)
+
+
+def label_target(key: str, values: npt.NDArray[Any], where: str, names: Sequence[str]) -> LabelTarget:
+    """Take a column, or several, as labels, any of which may be true.
+
+    Args:
+        key: Name of the target.
+        values: (N,) or (N, L) of 0 and 1; NaN or -1 is a label that is not known.
+        where: The file, for messages.
+        names: Names of the L labels.
+
+    Raises:
+        UserError: If the values are neither, or not as many as the names.
+    """
+    if values.dtype.kind not in "buif":
+        raise UserError(f"{where}: '{key}' has type {values.dtype}; labels are 0 and 1, NaN or -1 where not known")
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2:
+        raise UserError(f"{where}: '{key}' must have shape (N,) or (N, L) (got {values.shape})")
+    if values.shape[1] != len(names):
+        said = ", ".join(names[:10])
+        raise UserError(f"{where}: '{key}' has {values.shape[1]} labels, and {len(names)} are named ({said})")
+    known = values.astype(np.float32)
+    known[known == MISSING] = np.nan
+    odd = np.argwhere((known != 0) & (known != 1) & ~np.isnan(known))
+    if odd.size:
+        row, column = odd[0]
+        raise UserError(
+            f"{where}: '{key}' row {row}, label {names[column]} is {values[row, column]:g}; a label is 0 or 1, NaN or "
+            "-1 where not known"
+        )
+    return LabelTarget(key, known, list(names))
+
+
+def names_of_labels(keys: Sequence[str], names: Sequence[str] | None, size: int) -> list[str]:
+    """Name L labels: as the user does, by their own arrays or columns, or by number.
+
+    Args:
+        keys: Arrays or columns.
+        names: What the user calls them, or None.
+        size: L.
+    """
+    if names is not None:
+        return list(names)
+    return list(keys) if len(keys) == size else [f"{keys[0]}_{i + 1}" for i in range(size)]

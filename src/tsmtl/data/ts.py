@@ -74,11 +74,11 @@ def instances_of(paths: list[Path], tasks: dict[str, str]) -> Instances:
     """
     files = [read_ts(path) for path in paths]
     first, where = files[0], str(files[0].path)
-    for task, kind in tasks.items():
+    for kind in tasks.values():
         if first.kind != kind:
             have = {"cls": "a class and no number", "reg": "a number and no class", None: "no label"}[first.kind]
             fit = f"; take task={first.kind}" if first.kind else ""
-            asked = "multi" if len(tasks) > 1 else task
+            asked = "multi" if len(tasks) > 1 else kind
             raise UserError(f"{where}: has {have} per instance, task={asked} needs a {_NOUN[kind]}{fit}")
     for other in files[1:]:
         if other.kind != first.kind:

@@ -58,6 +58,20 @@ def classes_of_windows(codes: Codes, windows: Windows, how: str, n_classes: int)
     return out
 
 
+def labels_of_windows(column: FloatArray, windows: Windows, how: str) -> FloatArray:
+    """Reduce a label (R,), 0 or 1, to one per window (N,), NaN where no row of it is known.
+
+    Args:
+        column: The label of each row, NaN where it is not known.
+        windows: The windows.
+        how: ``last``, ``first``, ``max`` (true of any row) or ``mode`` (true of more than half of the rows).
+    """
+    if how != "mode":
+        return numbers_of_windows(column, windows, how)
+    share = numbers_of_windows(column, windows, "mean")
+    return np.where(np.isnan(share), np.nan, share > 0.5).astype(np.float32)
+
+
 def _reduced(values: npt.NDArray[Any], how: str) -> npt.NDArray[Any]:
     """Reduce (n, rows) to (n,), NaN left out."""
     if how != "mean":

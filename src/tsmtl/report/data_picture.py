@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsmtl.data.description import ChannelStatistics
-from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, Target
+from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, LabelTarget, Target
 from tsmtl.report.drawing import BLUE, DPI, GREY, dress, plain, short
 
 A_SPLIT = 2  # instances
@@ -114,6 +114,9 @@ def _targets(targets: dict[str, Target], row: int) -> list[str]:
     for target in targets.values():
         if isinstance(target, ClassTarget):
             value = target.names[target.ids[row]] if target.ids[row] >= 0 else "-"
+        elif isinstance(target, LabelTarget):
+            true = [name for name, v in zip(target.names, target.values[row], strict=True) if v == 1]
+            value = ", ".join(true) or "none"
         else:
             numbers = ["-" if np.isnan(v) else f"{v:.4g}" for v in target.values[row][:3]]
             value = ", ".join(numbers) + (" ..." if target.values.shape[1] > len(numbers) else "")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tsmtl.data.description import ChannelStatistics, NumberStatistics, describe_classes, describe_numbers
-from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, NumberTarget
+from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, LabelTarget, NumberTarget
 from tsmtl.report.table import Table
 
 MOST_ROWS = 20  # of channels and of classes on the terminal
@@ -21,6 +21,8 @@ def data_tables(bundle: Bundle, channels: dict[str, ChannelStatistics]) -> list[
     for task, target in bundle.instances.targets.items():
         if isinstance(target, ClassTarget):
             tables.append(_classes(task, target, bundle))
+        elif isinstance(target, LabelTarget):
+            tables.append(_labels(task, target, bundle))
         else:
             tables.append(_numbers(task, target, bundle))
     return tables
@@ -97,6 +99,20 @@ def _classes(task: str, target: ClassTarget, bundle: Bundle) -> Table:
         return Table(title, header, rows)
     most: npt.NDArray[np.int64] = np.argsort(-counts["train"], kind="stable")[:MOST_ROWS] + 1
     return Table(title, header, rows, [0, *most.tolist()], "the most instances in train")
+
+
+def _labels(task: str, target: LabelTarget, bundle: Bundle) -> Table:
+    header = ["", *(cell for s in SPLITS for cell in (s, "share"))]
+    of_split = {s: target.values[bundle.splits[s]] for s in SPLITS}
+    known = {s: ~np.isnan(values) for s, values in of_split.items()}
+    labelled = [(int(k.any(axis=1).sum()), len(k)) for k in known.values()]
+    rows = [["labelled", *(cell for n, of in labelled for cell in (str(n), _share(n, of)))]]
+    for i, name in enumerate(target.names):
+        true = [(int((of_split[s][:, i] == 1).sum()), int(known[s][:, i].sum())) for s in SPLITS]
+        rows.append([name, *(cell for n, of in true for cell in (str(n), _share(n, of)))])
+    title = f"Task {task}: {target.key}, {target.size} labels, instances of which each is true"
+    brief = list(range(MOST_ROWS + 1)) if len(rows) > MOST_ROWS + 1 else None
+    return Table(title, header, rows, brief, "the first")
 
 
 def _numbers(task: str, target: NumberTarget, bundle: Bundle) -> Table:

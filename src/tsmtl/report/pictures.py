@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from tsmtl.report.drawing import BLUE, DPI, GREY, dress
-from tsmtl.report.run_panels import confusion_panel, confusion_side, curve_panel
+from tsmtl.report.drawing import BLUE, DPI, GREY, ORANGE, dress, plain
+from tsmtl.report.run_panels import MOST_NAMED, confusion_panel, confusion_side, curve_panel
 from tsmtl.tasks.task import Task
 
 MOST_PANELS, PANELS_A_ROW = 12, 4  # numbers of a regression that get a panel
@@ -18,10 +18,14 @@ def draw_curves(path: Path, history: list[dict[str, float]], tasks: dict[str, Ta
     """Draw the losses over the epochs, the weighted sum and each task's, train and val, with the best epoch marked."""
     panels = {"loss": "all tasks"} if len(tasks) > 1 else {}
     panels |= {f"{name}/loss": f"{name}: {task.key}" for name, task in tasks.items()}
-    figure = Figure(figsize=(4.2 * len(panels), 3.4), layout="constrained")
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    rows = -(-len(panels) // PANELS_A_ROW)
+    columns = -(-len(panels) // rows)
+    figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
     epochs = [row["epoch"] for row in history]
-    for ax, (key, title) in zip(axes, panels.items(), strict=True):
+    for ax in axes[len(panels) :]:
+        ax.set_visible(False)
+    for ax, (key, title) in zip(axes, panels.items(), strict=False):
         curves = {split: [row[f"{split}/{key}"] for row in history] for split in ("train", "val")}
         curve_panel(ax, epochs, curves, best_epoch, title, "loss")
     figure.savefig(path, dpi=DPI)
@@ -32,6 +36,29 @@ def draw_confusion(path: Path, matrix: npt.NDArray[np.int64], task: Task) -> Non
     side = confusion_side(len(matrix))
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     confusion_panel(figure, figure.subplots(), matrix, task.class_names, f"{task.name}: {task.key}, test")
+    figure.savefig(path, dpi=DPI)
+
+
+def draw_labels(path: Path, rows: list[dict[str, float]], task: Task) -> None:
+    """Draw F1, precision and recall of each label as bars, with how often it is true; of many labels the first 30."""
+    shown = rows[:MOST_NAMED]
+    figure = Figure(figsize=(6.4, 1.4 + 0.62 * len(shown)), layout="constrained")
+    ax = figure.subplots()
+    places = np.arange(len(shown))[::-1]  # the first on top
+    for at, (metric, colour) in enumerate({"f1": BLUE, "precision": ORANGE, "recall": GREY}.items()):
+        values = np.array([row[metric] for row in shown])
+        bars = places + 0.26 * (1 - at)
+        ax.barh(bars, np.nan_to_num(values), height=0.24, color=colour, label="F1" if metric == "f1" else metric)
+        for y, value in zip(bars, values, strict=True):
+            said = "not defined" if np.isnan(value) else f"{value:.2f}"
+            ax.text(0.01 + np.nan_to_num(value), y, said, va="center", fontsize=8)
+    names = [f"{plain(n)} ({int(row['support'])})" for n, row in zip(task.class_names, shown, strict=False)]
+    ax.set_yticks(places, names)
+    ax.set_xlim(0, 1.1)
+    ax.set_xticks(np.linspace(0, 1, 6))
+    dress(ax, f"{task.name}: {task.key}, test", "", "label (true of how many)", grid=False)
+    ax.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, ncols=3, loc="outside lower center")
     figure.savefig(path, dpi=DPI)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tsmtl.config.errors import FailedError, UserError
 from tsmtl.storage.whole import whole_file
-from tsmtl.tasks.task import ClassPrediction, Prediction, Task, joined
+from tsmtl.tasks.task import ClassPrediction, LabelPrediction, NumberPrediction, Prediction, Task, joined
 
 ROWS = 2**14  # turned into text at a time
 Columns = Mapping[str, npt.NDArray[Any] | list[Any]]
@@ -31,11 +31,13 @@ def columns_of(
         places: What each instance is called: ``instance``, and for rows of tables ``entity`` and ``time``.
         tasks: The tasks.
         predictions: By task.
-        truth: By task (N,) class ids, -1 missing, or (N, D) numbers, NaN missing; None leaves its columns out.
+        truth: By task (N,) class ids, -1 missing, or (N, D) numbers or (N, L) labels, NaN missing; None leaves its
+            columns out.
 
     Returns:
         The places, then for each task ``<task>_true``, ``<task>_predicted`` (``..._1`` to ``..._D`` of several
-        numbers) and of classes ``<task>_p_<class>``; a class is its name, "" where it is missing.
+        numbers, ``..._<label>`` of labels, 1 or 0) and of classes and labels ``<task>_p_<class>``; a class is its name,
+        "" where it is missing.
     """
     columns = dict(places)
     for name, task in tasks.items():
@@ -45,6 +47,12 @@ def columns_of(
                 columns[f"{name}_true"] = ["" if i < 0 else task.class_names[i] for i in truth[name]]
             columns[f"{name}_predicted"] = prediction.labels.tolist()
             for k, label in enumerate(task.class_names):
+                columns[f"{name}_p_{label}"] = prediction.probabilities[:, k]
+        elif isinstance(prediction, LabelPrediction):
+            for k, label in enumerate(task.class_names):
+                if truth is not None:
+                    columns[f"{name}_true_{label}"] = truth[name][:, k]
+                columns[f"{name}_predicted_{label}"] = prediction.present[:, k].astype(np.int8)
                 columns[f"{name}_p_{label}"] = prediction.probabilities[:, k]
         else:
             for d in range(task.size):
@@ -130,18 +138,21 @@ class _Collected:
 
 
 class _Npz(_Collected):
-    """Arrays: ``instance`` (N,), ``<task>_predicted`` (N,) or (N, D), ``<task>_p`` (N, K), ``<task>_classes`` (K,)."""
+    """Arrays: ``instance`` (N,), ``<task>_predicted`` (N,), (N, D) or (N, L), ``<task>_p`` (N, K) or (N, L) and
+    ``<task>_classes`` (K,) or (L,).
+    """
 
     def finish(self) -> None:
         arrays = {name: np.asarray(column) for name, column in self.places.items()}
         for name, prediction in self.predictions.items():
-            if isinstance(prediction, ClassPrediction):
-                arrays[f"{name}_predicted"] = prediction.labels
-                arrays[f"{name}_p"] = prediction.probabilities
-                arrays[f"{name}_classes"] = np.array(self._tasks[name].class_names)
-            else:
+            if isinstance(prediction, NumberPrediction):
                 one = self._tasks[name].size == 1
                 arrays[f"{name}_predicted"] = prediction.values[:, 0] if one else prediction.values
+                continue
+            found = prediction.labels if isinstance(prediction, ClassPrediction) else prediction.present.astype(np.int8)
+            arrays[f"{name}_predicted"] = found
+            arrays[f"{name}_p"] = prediction.probabilities
+            arrays[f"{name}_classes"] = np.array(self._tasks[name].class_names)
         content = io.BytesIO()  # zipfile would raise again when it is cleared away
         np.savez(content, **arrays)  # type: ignore[arg-type]  # none is called allow_pickle
         self._file.write(content.getbuffer())

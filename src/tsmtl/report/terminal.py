@@ -16,13 +16,15 @@ def show_summary(
     more: Sequence[str] = (),
 ) -> None:
     """Write a short table of the metrics on a split, more lines, and where things lie."""
-    lines = ["", f"{split:<24} {'metric':<18} value"]
+    called = {name: f"{name} ({task.key})" for name, task in tasks.items()}
+    wide = max(24, *map(len, called.values()))
+    lines = ["", f"{split:<{wide}} {'metric':<18} value"]
     for name, task in tasks.items():
         for metric, value in metrics[name].items():
             in_unit = metric.removesuffix("_capped") in ("rmse", "mae")
             unit = f" {task.unit}" if task.unit and in_unit else ""
             said = "not defined" if value is None else f"{value:.4g}{unit}"
-            lines.append(f"{f'{name} ({task.key})':<24} {metric:<18} {said}")
+            lines.append(f"{called[name]:<{wide}} {metric:<18} {said}")
     width = max(len(name) for name in paths)
     lines += [*more, "", *(f"{name:<{width}}  {path}" for name, path in paths.items()), ""]
     sys.stdout.write("\n".join(lines))

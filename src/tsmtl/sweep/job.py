@@ -95,9 +95,12 @@ def value_of(flat: Mapping[str, Any], key: str, typed: str = "") -> str:
     """
     value: Any = flat
     for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
+        if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        elif isinstance(value, Mapping) and part in value:
+            value = value[part]
+        else:
             return typed
-        value = value[part]
     if key in GROUPS and isinstance(value, Mapping):
         return typed or str(value.get("source", ""))
     if isinstance(value, str):

@@ -143,10 +143,12 @@ def differing_keys(records: Sequence[JobRecord]) -> list[str]:
         for key in record.typed
         if key not in PLACES and key != "best_model_path" and not key.startswith("hydra")
     )
+    swept = {key for record in records for key in record.swept}
     return [
         key
         for key in given
-        if len({value_of(record.settings, key, record.swept.get(key, "")) for record in records}) > 1
+        if (key in swept or not any(other.startswith(f"{key}.") for other in given))  # tasks, of tasks.0.weight
+        and len({value_of(record.settings, key, record.swept.get(key, "")) for record in records}) > 1
     ]
 
 

@@ -8,17 +8,19 @@ import numpy.typing as npt
 
 from tsmtl.config.metric_names import PERFECT
 from tsmtl.tasks.measure import measure
-from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Prediction, Task
+from tsmtl.tasks.task import ClassPrediction, LabelPrediction, NumberPrediction, Prediction, Task
 
 
 class JointScore:
     """The weighted mean over tasks of ``(m - trivial) / (perfect - trivial)``: 0 trivial, 1 perfect, below 0 worse.
 
-    The trivial prediction is the most frequent class of train, or the mean of its numbers; it is measured on val.
+    The trivial prediction is the most frequent class of train, the mean of its numbers, or for each label what is more
+    frequent in train, true or false; it is measured on val.
 
     Args:
         tasks: By name.
-        train: What is true of train, by task: (N,) class ids, -1 missing, or (N, D) numbers, NaN missing.
+        train: What is true of train, by task: (N,) class ids, -1 missing, or (N, D) numbers or (N, L) labels, NaN
+            missing.
         val: What is true of val, likewise.
         metrics: Name of the metric of each kind of task.
         weights: Weight by task; 1 for those not named.
@@ -60,5 +62,9 @@ def _trivial(task: Task, train: npt.NDArray[Any], n: int) -> Prediction:
         most = int(np.bincount(train[train >= 0], minlength=task.size).argmax())
         probabilities = np.eye(task.size, dtype=np.float32)[np.full(n, most)]
         return ClassPrediction(np.full(n, most), np.full(n, task.class_names[most]), probabilities)
+    if task.kind == "multilabel":
+        known = np.maximum((~np.isnan(train)).sum(axis=0), 1)
+        often = 2 * np.nansum(train, axis=0) >= known
+        return LabelPrediction.of(np.tile(often.astype(np.float32), (n, 1)))
     mean = np.nanmean(train if task.clip is None else np.clip(train, *task.clip), axis=0, dtype=np.float64)
     return NumberPrediction(np.tile(mean.astype(np.float32), (n, 1)))

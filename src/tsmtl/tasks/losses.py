@@ -75,8 +75,23 @@ def regression_loss(
     return over_labelled if masked else plain
 
 
+def label_loss(masked: bool) -> Loss:
+    """Make the binary cross-entropy of logits (N, L) against labels (N, L), the mean over instances and labels.
+
+    Args:
+        masked: Whether labels may be NaN; the loss is then the mean over those that are known, 0 without any.
+    """
+
+    def over_known(logits: Tensor, labels: Tensor) -> Tensor:
+        known = ~labels.isnan()
+        each = F.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
+        return (each * known).sum() / known.sum().clamp(min=1)
+
+    return over_known if masked else F.binary_cross_entropy_with_logits
+
+
 def labelled_rows(target: Tensor) -> Tensor:
-    """Say of which instances a target is there, (N,): class ids (N,), or any of the numbers (N, D)."""
+    """Say of which instances a target is there, (N,): class ids (N,), or any of the numbers (N, D) or labels (N, L)."""
     return ~target.isnan().all(dim=1) if target.is_floating_point() else target != MISSING
 
 

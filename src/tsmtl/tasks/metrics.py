@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tsmtl.config.metric_names import CLASSIFICATION, metrics_of_numbers
+from tsmtl.config.metric_names import CLASSIFICATION, MULTILABEL, metrics_of_numbers
 
 IdArray = npt.NDArray[np.int64]
 Array = npt.NDArray[np.floating]
@@ -75,15 +75,68 @@ def auroc(ids: IdArray, probabilities: Array) -> float:
     """
     k = probabilities.shape[1]
     classes = [1] if k == 2 else range(k)
-    areas = []
-    for c in classes:
-        member = ids == c
-        n_in, n_out = int(member.sum()), int((~member).sum())
-        if n_in and n_out:
-            _, inverse, counts = np.unique(probabilities[:, c], return_inverse=True, return_counts=True)
-            ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # ties share their mean rank
-            areas.append((ranks[member].sum() - n_in * (n_in + 1) / 2) / (n_in * n_out))
+    areas = [area for c in classes if not np.isnan(area := _area(ids == c, probabilities[:, c]))]
     return float(np.mean(areas)) if areas else float("nan")
+
+
+def _area(member: npt.NDArray[np.bool_], scores: Array) -> float:
+    """Give the area under the ROC curve of scores (N,); NaN where all, or none, are members."""
+    n_in, n_out = int(member.sum()), int((~member).sum())
+    if not (n_in and n_out):
+        return float("nan")
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # ties share their mean rank
+    return float((ranks[member].sum() - n_in * (n_in + 1) / 2) / (n_in * n_out))
+
+
+def label_metrics(labels: Array, probabilities: Array) -> dict[str, float]:
+    """Measure predicted probabilities of labels; a label counts as predicted from 0.5 on.
+
+    Args:
+        labels: (N, L) of 0 and 1, NaN where not known; these are left out.
+        probabilities: (N, L).
+
+    Returns:
+        micro_f1 (of all labels together); macro_f1 (mean over the labels that occur or are predicted); auroc (mean over
+        the labels that are true of some instances and false of others); subset_accuracy (instances whose known labels
+        are all right, of those with any); log_loss (mean binary cross-entropy).
+    """
+    known = ~np.isnan(labels)
+    if not known.any() or np.isnan(probabilities).any():
+        return dict.fromkeys(MULTILABEL, float("nan"))
+    true, guess = labels == 1, (probabilities >= 0.5) & known
+    hits, either = (true & guess).sum(axis=0), (true.sum(axis=0) + guess.sum(axis=0))
+    areas = [row["auroc"] for row in label_metrics_per_label(labels, probabilities)]
+    defined = [area for area in areas if not np.isnan(area)]
+    right = ((true == guess) | ~known).all(axis=1)[known.any(axis=1)]
+    chance = np.where(true, probabilities, 1.0 - probabilities.astype(float))[known]  # of what is true
+    return {
+        "micro_f1": float(2 * hits.sum() / either.sum()) if either.any() else float("nan"),
+        "macro_f1": float(np.mean(2 * hits[either > 0] / either[either > 0])) if either.any() else float("nan"),
+        "auroc": float(np.mean(defined)) if defined else float("nan"),
+        "subset_accuracy": float(right.mean()),
+        "log_loss": float(-np.log(np.clip(chance, 1e-15, 1)).mean()),
+    }
+
+
+def label_metrics_per_label(labels: Array, probabilities: Array) -> list[dict[str, float]]:
+    """Give f1, precision, recall, auroc and support (instances of which it is true) of each of the L labels."""
+    rows = []
+    for column in range(labels.shape[1]):
+        known = ~np.isnan(labels[:, column])
+        true, chance = labels[known, column] == 1, probabilities[known, column]
+        guess = chance >= 0.5
+        hits, n_true, n_guess = int((true & guess).sum()), int(true.sum()), int(guess.sum())
+        rows.append(
+            {
+                "f1": 2 * hits / (n_true + n_guess) if n_true + n_guess else float("nan"),
+                "precision": hits / n_guess if n_guess else float("nan"),
+                "recall": hits / n_true if n_true else float("nan"),
+                "auroc": _area(true, chance),
+                "support": n_true,
+            }
+        )
+    return rows
 
 
 def expected_calibration_error(ids: IdArray, probabilities: Array) -> float:

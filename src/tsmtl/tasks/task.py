@@ -37,11 +37,32 @@ class NumberPrediction:
     values: FloatArray
 
 
-Prediction = ClassPrediction | NumberPrediction
+@dataclass(frozen=True)
+class LabelPrediction:
+    """Predictions of labels, any of which may be true.
+
+    Attributes:
+        present: (N, L) whether the probability is 0.5 or more.
+        probabilities: (N, L), each between 0 and 1 by itself, columns in the order of the task's class names.
+    """
+
+    present: npt.NDArray[np.bool_]
+    probabilities: FloatArray
+
+    @classmethod
+    def of(cls, probabilities: FloatArray) -> "LabelPrediction":
+        """Make it of probabilities (N, L)."""
+        return cls(probabilities >= 0.5, probabilities)
+
+
+Prediction = ClassPrediction | NumberPrediction | LabelPrediction
 
 
 def joined(parts: Sequence[Prediction]) -> Prediction:
     """Give the predictions of consecutive blocks of one task as one."""
+    labels = [part.probabilities for part in parts if isinstance(part, LabelPrediction)]
+    if labels:
+        return LabelPrediction.of(np.concatenate(labels))
     classes = [part for part in parts if isinstance(part, ClassPrediction)]
     if not classes:
         return NumberPrediction(np.concatenate([part.values for part in parts if isinstance(part, NumberPrediction)]))
@@ -55,11 +76,11 @@ class Task:
     """One task of a run.
 
     Attributes:
-        name: ``cls``, ``reg`` or ``cls_2``.
-        kind: ``cls`` or ``reg``.
+        name: ``cls``, ``reg`` or ``cls_2``; of ``task=custom`` what the user calls it.
+        kind: ``cls``, ``reg`` or ``multilabel``.
         key: Name of the target in the data.
-        size: K classes or D numbers.
-        class_names: K names of a classification.
+        size: K classes, D numbers or L labels.
+        class_names: K names of a classification, or L of labels.
         unit: Unit of a regression, or None.
         shift: (D,) and ``scale`` (D,): a number is trained on as ``(transformed(y) - shift) / scale``.
         scale: See ``shift``.
@@ -106,8 +127,8 @@ class Task:
         shift, scale = (exact.new_tensor(numbers) for numbers in (self.shift, self.scale))
         return ((exact - shift) / scale).float()
 
-    def decode(self, output: FloatArray) -> ClassPrediction | NumberPrediction:
-        """Turn outputs, (N, K) logits or (N, D) scaled numbers, into predictions."""
+    def decode(self, output: FloatArray) -> Prediction:
+        """Turn outputs, (N, K) or (N, L) logits or (N, D) scaled numbers, into predictions."""
         if self.kind == "reg":
             values = output.astype(np.float64) * np.array(self.scale) + np.array(self.shift)
             with np.errstate(over="ignore"):  # what is beyond single precision is infinite
@@ -117,6 +138,9 @@ class Task:
                     values = np.clip(values, *self.clip)
                 return NumberPrediction(values.astype(np.float32))
         logits = output.astype(np.float64)
+        if self.kind == "multilabel":
+            tail = np.exp(-np.abs(logits))  # the sigmoid without overflow
+            return LabelPrediction.of((np.where(logits < 0, tail, 1.0) / (1.0 + tail)).astype(np.float32))
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
         ids = output.argmax(axis=1).astype(np.int64)

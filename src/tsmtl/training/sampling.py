@@ -3,6 +3,8 @@
 Drawn on the CPU, by nothing but the generator, so that the state at the start of an epoch gives its batches again.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -88,32 +90,32 @@ class BalancedSampler(Sampler):
 
 
 class BothTasksSampler(Sampler):
-    """Draws each row once, so that every batch holds a labelled instance of either task.
+    """Draws each row once, so that every batch holds a labelled instance of each task.
 
-    Rows are dealt like cards, those of one kind (labelled for the first task, for both, for the second, for none) after
-    those of the other, so that every kind is spread over all batches. Where a task has fewer labelled rows than there
-    are batches, the others get one of them once more, on top of their size.
+    Rows are dealt like cards, those of one kind (of two tasks: labelled for the first, for both, for the second, for
+    none) after those of the other, so that every kind is spread over all batches. Where a task has fewer labelled rows
+    than there are batches, the others get one of them once more, on top of their size.
 
     Args:
-        labelled: For either task (N,), whether a row has its target.
+        labelled: For each task (N,), whether a row has its target.
         batch_size: Instances per step.
         device: Where the rows go.
         fraction: Share of N that an epoch reads.
     """
 
     def __init__(
-        self, labelled: tuple[Tensor, Tensor], batch_size: int, device: torch.device, fraction: float = 1.0
+        self, labelled: Sequence[Tensor], batch_size: int, device: torch.device, fraction: float = 1.0
     ) -> None:
         super().__init__(len(labelled[0]), batch_size, device, fraction)
-        self.first, self.second = (mask.cpu() for mask in labelled)
+        self.labelled = [mask.cpu() for mask in labelled]
+        _, self.kind = torch.stack(_gray(self.labelled), dim=1).unique(dim=0, return_inverse=True)
 
     def draw(self, generator: torch.Generator) -> list[Tensor]:
         """Give the rows of each batch of an epoch."""
         rows, steps = self._rows(generator), self.steps
-        kind = torch.where(self.first, self.second.long(), 3 - self.second.long())[rows]  # 0 and 1, then 1 and 2
-        rows = rows[kind.argsort(stable=True)]
+        rows = rows[self.kind[rows].argsort(stable=True)]
         batch = torch.arange(len(rows)) % steps
-        for labelled in (self.first, self.second):
+        for labelled in self.labelled:
             lacking = torch.ones(steps, dtype=torch.bool)
             lacking[batch[labelled[rows]]] = False
             again = _drawn(labelled.nonzero().flatten(), int(lacking.sum()), generator)
@@ -122,6 +124,14 @@ class BothTasksSampler(Sampler):
         place = torch.randperm(steps, generator=generator)[batch]
         sizes = torch.bincount(place, minlength=steps).tolist()
         return list(rows[place.argsort(stable=True)].to(self.device).split(sizes))
+
+
+def _gray(labelled: Sequence[Tensor]) -> list[Tensor]:
+    """Give the digits (N,) of each row's kind, so numbered that kinds in a row differ in one task (a Gray code)."""
+    digits = [~labelled[0]]
+    for mask in labelled[1:]:
+        digits.append(digits[-1] ^ mask)
+    return digits
 
 
 def _drawn(rows: Tensor, number: int, generator: torch.Generator) -> Tensor:

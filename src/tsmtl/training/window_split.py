@@ -17,7 +17,8 @@ class WindowSplit:
         values: (R, C) the recording, prepared, on the device; all splits share it.
         windows: Where windows lie in it.
         rows: (N,) the windows of this split.
-        targets: By task, of all windows: (all,) class ids or (all, D) numbers, on the device; shared too.
+        targets: By task, of all windows: (all,) class ids, (all, D) numbers or (all, L) labels, on the device; shared
+            too.
         scaled: By task, for numbers: how they are scaled, which is done to those of a batch alone.
     """
 
@@ -74,4 +75,9 @@ class WindowSplit:
 
     def _of_windows(self, chosen: Tensor) -> dict[str, Tensor]:
         found = {task: values.index_select(0, chosen) for task, values in self._all_targets.items()}
-        return {task: self._scaled[task](t) if task in self._scaled else t.long() for task, t in found.items()}
+        return {task: self._scaled.get(task, _as_they_are)(t) for task, t in found.items()}
+
+
+def _as_they_are(target: Tensor) -> Tensor:
+    """Give labels, or ids in the type that losses take."""
+    return target if target.is_floating_point() else target.long()

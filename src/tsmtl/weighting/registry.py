@@ -33,7 +33,7 @@ METHODS: dict[str, type[LossWeighting | GradientWeighting]] = {
     "cagrad": CAGrad,
     "aligned": Aligned,
 }  # weighting=fixed is the Criterion's own sum
-LIKELIHOOD = {"cls": 1.0, "reg": 0.5}  # factor on the loss of a class and of a number, for uncertainty
+LIKELIHOOD = {"cls": 1.0, "reg": 0.5, "multilabel": 1.0}  # factor on a task's loss by its kind, for uncertainty
 
 
 def build_weighting(
@@ -43,7 +43,7 @@ def build_weighting(
 
     Args:
         settings: The section ``weighting``.
-        kinds: Kind of each task, ``cls`` or ``reg``.
+        kinds: Kind of each task, ``cls``, ``reg`` or ``multilabel``.
         lr: Learning rate of the network.
         device: Where the losses are.
     """
