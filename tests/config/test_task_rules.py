@@ -21,6 +21,12 @@ def test_no_name_of_a_head_can_hide_what_holds_the_heads():
     assert {name for name in dir(nn.ModuleDict()) if not name.startswith("_")} - {"T_destination"} <= TAKEN
 
 
+@pytest.mark.parametrize("name", ["model", "joint", "x"])  # best_model.pt, best_joint.pt, and the input of an export
+def test_a_name_that_stands_for_something_else_in_files_is_refused(compose, name):
+    said = f"tasks.{name}.name: {name} has a meaning of its own in tsmtl's files; take another, such as {name}_task"
+    assert refused(compose, "task=custom", f"tasks=[{{name: {name}, kind: reg, target: wear}}]") == [said]
+
+
 def test_settings_know_kinds_shares_and_places(compose):
     settings = compose("task=custom", f"tasks=[{FAULT},{WEAR},{FLAGS}]", "tasks.1.weight=3", "tasks.2.weight=0")
     assert settings.tasks == {"state": "cls", "wear": "reg", "flags": "multilabel"}

@@ -17,7 +17,7 @@ SIMULATED = {  # what data=synthetic knows of an instance
 }
 OF_NAMED_LABELS = ("last", "first", "mode", "max")  # ways to reduce rows of labels to those of a window
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_COLUMNS = frozenset({"x", "loss", "joint", "instance", "entity", "time", "row", "epoch", "custom"})
+_COLUMNS = frozenset({"x", "model", "loss", "joint", "instance", "entity", "time", "row", "epoch", "custom"})
 # Attributes of torch.nn.ModuleDict, which holds the heads: none of them can be the name of one.
 _OF_MODULES = frozenset(
     {
