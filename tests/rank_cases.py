@@ -58,17 +58,18 @@ def main() -> None:
     found: dict[str, list[str]] = {}
     hashes: list[str] = []
 
-    def noting_predict(model, *more):  # the weights are those of the best epoch
-        hashes.append(hash_of(model))
-        return predict(model, *more)
+    def noting_seen(parts, split, *more):  # the weights are those of the best epoch
+        if split == "test":
+            hashes.append(hash_of(parts.model))
+        return seen_on(parts, split, *more)
 
     def noting_run(self, *more):
         result = run(self, *more)
         hashes.append(hash_of(self.parts.model))
         return result
 
-    predict, run = tsmtl.run.predict, Training.run
-    tsmtl.run.predict, Training.run = noting_predict, noting_run
+    seen_on, run = tsmtl.run.seen_on, Training.run
+    tsmtl.run.seen_on, Training.run = noting_seen, noting_run
     tsmtl.run.draw_run = lambda *given: None
     with joined(f"file://{os.getcwd()}/meeting", rank, size, rank) as ranks:
         for name, (settings, small_batches) in json.loads(Path("cases.json").read_text()).items():

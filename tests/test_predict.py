@@ -40,7 +40,11 @@ def test_on_the_file_of_the_run_it_predicts_what_the_run_did(trained, tsmtl_pred
     rows = [int(i) for i in expected["instance"]]
     assert_same({name: [column[i] for i in rows] for name, column in whole.items()}, expected)
     assert answer.lines[0].startswith(f"predicted: 40 instances of {run.data}, cls (y_cls), reg (")
-    assert answer.lines[1:] == ["output: out.csv"]
+    needed = "5 labelled val instances, 9 are needed"
+    assert answer.lines[1:] == [
+        f"warning: level: intervals of reg ({'y_two' if case == 'two numbers' else 'y_reg'}) have no ends: {needed}",
+        "output: out.csv",
+    ]
 
 
 @pytest.mark.parametrize("case", ["gru", "lengths", "cnn1d", "fc"])

@@ -65,7 +65,11 @@ def test_every_model_trains_every_task_and_leaves_a_whole_run_folder(tsmtl_train
 
 @pytest.mark.parametrize(
     ("task", "pictures_of"),
-    [("cls", ["confusion_cls"]), ("reg", ["predicted_reg"]), ("multi", ["confusion_cls", "predicted_reg"])],
+    [
+        ("cls", ["confusion_cls", "reliability_cls"]),
+        ("reg", ["predicted_reg"]),
+        ("multi", ["confusion_cls", "predicted_reg", "reliability_cls"]),
+    ],
 )
 @pytest.mark.usefixtures("pictures")
 def test_a_run_draws_its_curves_and_its_tasks(tsmtl_train, run_folder, task, pictures_of):

@@ -51,6 +51,7 @@ CASES = {
     "per step": ["model=gru", *SERIES, "hidden_size=4", "data.scale=standard_per_step"],
     "signed log": ["model=gru", *SERIES, "hidden_size=4", "data.signed_log=0.1"],
     "limit": ["model=gru", *SERIES, "hidden_size=4", "data.input_limit=0.5"],
+    "calibrated": ["model=gru", "data.path={folder}/many.npz", "data.channels_key=channels", "hidden_size=8"],
     "simulated": ["model=gru", "data=synthetic", "data.n_instances=40", "hidden_size=4"],
 }
 
@@ -119,8 +120,15 @@ def data_sets() -> dict[str, dict[str, np.ndarray]]:
     padded = np.where(np.arange(12) < lengths[:, None, None], x, 0)
     features = [f"f{i}" for i in range(6)]
     vectors = rng.normal(size=(40, 6)).astype(np.float32)
+    many = np.arange(240) % 3
     return {
         "series": {"X": x, **common},
+        "many": {
+            "X": (rng.normal(size=(240, 2, 12)) + many[:, None, None] / 4).astype(np.float32),
+            "y_cls": np.array(CLASSES)[many],
+            "y_reg": many + rng.normal(size=240),
+            "channels": np.array(CHANNELS),
+        },
         "padded": {"X": padded, "lengths": lengths, **common},
         "vectors": {"X": vectors, **common, "channels": np.array(features)},
     }

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tsmtl.assembly import warn_of_fallback
+from tsmtl.calibrate import intervals_said
 from tsmtl.config.data_settings import NpzSettings
 from tsmtl.config.errors import FailedError, UserError
 from tsmtl.config.evaluate_settings import (
@@ -27,13 +28,14 @@ from tsmtl.data.stream import Request, WantedTarget, class_ids
 from tsmtl.data.streaming import open_stream
 from tsmtl.data.targets import label_target
 from tsmtl.data.windows import Windows
-from tsmtl.predict_file import load_for, predicted
+from tsmtl.predict_file import level_for, load_for, predicted
 from tsmtl.predict_table import new_rows, predict_bundle, trained_on_table
 from tsmtl.predictor import Predictor
 from tsmtl.report.files import write_json
 from tsmtl.report.terminal import show_summary
+from tsmtl.tasks.calibration import coverage
 from tsmtl.tasks.measure import details_by_task, measure
-from tsmtl.tasks.task import Prediction, Task, joined
+from tsmtl.tasks.task import NumberPrediction, Prediction, Task, joined
 from tsmtl.training.evaluation import EVALUATION_BATCH
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ def evaluate_checkpoint(
         raise UserError(f"output: there is no folder {output.parent}")
     predictor = load_for(settings, typed)
     tasks = _chosen(predictor, settings)
+    level = level_for(predictor, settings, typed)
     given = {key: getattr(data, key) for key in type(data).model_fields if f"data.{key}" in typed}
     on_table = trained_on_table(predictor)
     if problems := target_problems(predictor.settings, given, settings.targets, settings.checkpoint):
@@ -80,11 +83,11 @@ def evaluate_checkpoint(
         if problems := kind_problems(given["path"], on_table, typed):
             raise UserError(problems)
         if on_table:
-            compared = _on_new_rows(predictor, tasks, settings, given)
+            compared = _on_new_rows(predictor, tasks, settings, given, level)
         else:
-            compared = _on_file(predictor, tasks, settings, data, given, "data.instance_key" in typed)
+            compared = _on_file(predictor, tasks, settings, data, given, "data.instance_key" in typed, level)
     else:
-        compared = _on_split(predictor, tasks, settings, given)
+        compared = _on_split(predictor, tasks, settings, given, level)
     labelled = {}
     for name, task in tasks.items():
         truth = compared.truth[name]
@@ -94,8 +97,10 @@ def evaluate_checkpoint(
             raise UserError(f"{compared.where}: no instance has a target of task {name} ({compared.split})")
     metrics = {name: measure(task, compared.truth[name], compared.predictions[name]) for name, task in tasks.items()}
     details = details_by_task(tasks, compared.truth, compared.predictions)
+    intervals = _intervals(tasks, compared, level)
     result = {
         "metrics": {name: metrics[name] | details[name] for name in tasks},
+        "intervals": intervals,
         "split": compared.split,
         "instances": len(next(iter(compared.truth.values()))),
         "labelled": labelled,
@@ -110,8 +115,19 @@ def evaluate_checkpoint(
             raise FailedError(f"output: cannot write {output} ({error.strerror})") from error
         paths["metrics"] = output
     log.info("measured: %d instances", result["instances"])
+    for name, found in intervals.items():
+        log.info("intervals: %s (%s) %s", name, tasks[name].key, intervals_said(tasks[name], found, found["level"]))
     show_summary(tasks, metrics, paths, compared.split)
     return result
+
+
+def _intervals(tasks: dict[str, Task], compared: _Compared, level: float | None) -> dict[str, dict[str, Any]]:
+    """Measure the intervals of the numbers, by task; none without a level."""
+    return {
+        name: {"level": level, **coverage(task, compared.truth[name], prediction)}
+        for name, task in tasks.items()
+        if isinstance(prediction := compared.predictions[name], NumberPrediction) and prediction.low is not None
+    }
 
 
 def _chosen(predictor: Predictor, settings: EvaluateSettings) -> dict[str, Task]:
@@ -125,7 +141,11 @@ def _chosen(predictor: Predictor, settings: EvaluateSettings) -> dict[str, Task]
 
 
 def _on_split(
-    predictor: Predictor, tasks: dict[str, Task], settings: EvaluateSettings, given: dict[str, Any]
+    predictor: Predictor,
+    tasks: dict[str, Task],
+    settings: EvaluateSettings,
+    given: dict[str, Any],
+    level: float | None,
 ) -> _Compared:
     data = data_of_checkpoint(predictor.settings, given, settings.checkpoint, settings.targets)
     # All targets, also of tasks that are left out: a split may be drawn by them.
@@ -151,8 +171,8 @@ def _on_split(
     truth = _truth(instances, rows, tasks)
     if isinstance(instances.x, Windows):
         warn_of_fallback(settings.device, predictor.device)
-        return _Compared(instances.where, split, truth, predict_bundle(predictor, bundle, rows))
-    return _Compared(instances.where, split, truth, _predicted(predictor, settings, instances, rows))
+        return _Compared(instances.where, split, truth, predict_bundle(predictor, bundle, rows, level=level))
+    return _Compared(instances.where, split, truth, _predicted(predictor, settings, instances, rows, level))
 
 
 def _truth(instances: Instances, rows: IntArray, tasks: dict[str, Task]) -> dict[str, npt.NDArray[Any]]:
@@ -178,7 +198,11 @@ def _truth(instances: Instances, rows: IntArray, tasks: dict[str, Task]) -> dict
 
 
 def _on_new_rows(
-    predictor: Predictor, tasks: dict[str, Task], settings: EvaluateSettings, given: dict[str, Any]
+    predictor: Predictor,
+    tasks: dict[str, Task],
+    settings: EvaluateSettings,
+    given: dict[str, Any],
+    level: float | None,
 ) -> _Compared:
     replaced = {key: value for key, value in given.items() if key != "path"}
     kinds = {name: task.kind for name, task in tasks.items()}
@@ -186,12 +210,12 @@ def _on_new_rows(
     rows = bundle.splits["test"]
     truth = _truth(bundle.instances, rows, tasks)
     warn_of_fallback(settings.device, predictor.device)
-    predictions = predict_bundle(predictor, bundle, rows, settings.batch_size)
+    predictions = predict_bundle(predictor, bundle, rows, settings.batch_size, level)
     return _Compared(bundle.instances.where, "all", truth, predictions)
 
 
 def _predicted(
-    predictor: Predictor, settings: EvaluateSettings, instances: Instances, rows: IntArray
+    predictor: Predictor, settings: EvaluateSettings, instances: Instances, rows: IntArray, level: float | None
 ) -> dict[str, Prediction]:
     """Predict for rows of a data set: at once, or part by part where the input is no array."""
     size = len(rows)
@@ -205,7 +229,7 @@ def _predicted(
         checked = predictor.contract.check(instances.x[part], lengths, instances.where, part.tolist())
         if not start:
             warn_of_fallback(settings.device, predictor.device)
-        for name, prediction in predictor.predict_checked(*checked).items():
+        for name, prediction in predictor.predict_checked(*checked, level=level).items():
             parts[name].append(prediction)
     return {name: joined(predictions) for name, predictions in parts.items()}
 
@@ -223,6 +247,7 @@ def _on_file(
     data: EvaluateDataSettings,
     given: dict[str, Any],
     instance_key_typed: bool,
+    level: float | None,
 ) -> _Compared:
     trained = predictor.settings["data"]
     ids_key = given.get("class_names_key") or trained.get("class_names_key")
@@ -248,7 +273,7 @@ def _on_file(
     warn_of_fallback(settings.device, predictor.device)
     truth: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in tasks}
     parts: dict[str, list[Prediction]] = {name: [] for name in tasks}
-    for block, predictions in predicted(predictor, stream, settings.batch_size):
+    for block, predictions in predicted(predictor, stream, settings.batch_size, level):
         for target in wanted:
             values, task = block.targets[target.task], tasks[target.task]
             if target.kind == "cls":

@@ -20,8 +20,9 @@ ABOUT = """\
   {name} checkpoint=best_model.pt output=model.onnx tolerance=1e-5
 
 The file reads x, raw float32 series (N, C, T) or vectors (N, E), and fills and scales them as in training. It has an
-output per task, by the task's name: probabilities (N, K) of a classification or (N, L) of labels, numbers (N, D) of a
-regression in their own units. N is free; T is, where the model reads other lengths than it was trained with.
+output per task, by the task's name: probabilities (N, K) of a classification (calibrated: the temperature is inside) or
+(N, L) of labels, numbers (N, D) of a regression in their own units. N is free; T is, where the model reads other
+lengths than it was trained with.
 All series of a batch have the same length: where lengths differ, they go in one at a time, without padding.
 NaN is filled as in training, by the mean or by interpolation (data.missing). With data.missing=error an instance with
 NaN gets NaN, and so does, always, one with infinite values or with NaN as padding.

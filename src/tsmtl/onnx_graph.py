@@ -18,7 +18,8 @@ import tsmtl
 from tsmtl.config.errors import FailedError, first_line
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.predictor import Predictor
-from tsmtl.tasks.task import Task
+from tsmtl.tasks.task import Calibration, Task
+from tsmtl.tasks.temperature import Temperature
 
 INPUT_NAME = "x"
 METADATA_KEY = "tsmtl"  # of metadata_props; its value is JSON
@@ -127,6 +128,7 @@ class ExportedGraph(nn.Module):
         self.preparation = PreparationGraph(predictor.preparation, read.kind == "vectors", read.nan_padding)
         self.model = predictor.model
         self.tasks = predictor.tasks
+        self.calibration = predictor.calibration
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Predict from raw (N, C, T) or (N, E): by task (N, K) or (N, L) probabilities or (N, D) numbers.
@@ -137,13 +139,14 @@ class ExportedGraph(nn.Module):
         prepared = self.preparation(x)
         finite = prepared.isfinite().flatten(1).all(dim=1, keepdim=True)  # (N, 1)
         outputs = self.model(prepared)
-        decoded = [_decoded(task, outputs[name]) for name, task in self.tasks.items()]
+        decoded = [_decoded(task, outputs[name], self.calibration.get(name)) for name, task in self.tasks.items()]
         return tuple(torch.where(finite, values, torch.full_like(values, torch.nan)) for values in decoded)
 
 
-def _decoded(task: Task, output: Tensor) -> Tensor:
+def _decoded(task: Task, output: Tensor, calibration: Calibration | None) -> Tensor:
     if task.kind == "cls":
-        return output.double().softmax(dim=1).float()
+        temperature = calibration.value if isinstance(calibration, Temperature) else 1.0
+        return (output.double() / temperature).softmax(dim=1).float()
     if task.kind == "multilabel":
         return output.double().sigmoid().float()
     scale, shift = (torch.tensor(numbers, dtype=torch.float64) for numbers in (task.scale, task.shift))

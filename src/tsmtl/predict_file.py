@@ -11,6 +11,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.assembly import choose_device, warn_of_fallback
+from tsmtl.calibrate import warn_of_no_ends
 from tsmtl.config.errors import FailedError, UserError
 from tsmtl.config.logs import set_up_logs
 from tsmtl.config.predict_settings import ModelSettings, PredictDataSettings, PredictSettings, kind_problems
@@ -40,22 +41,24 @@ def predict_file(settings: PredictSettings, data: PredictDataSettings, typed: fr
         FailedError: If the memory or the disk does not suffice.
     """
     predictor = load_for(settings, typed)
+    level = level_for(predictor, settings, typed)
     on_table = trained_on_table(predictor)
     if problems := kind_problems(data.path, on_table, typed):
         raise UserError(problems)
     output = Path(settings.output).expanduser()
     if on_table:
-        n, where = _of_table(predictor, settings, data, output)
+        n, where = _of_table(predictor, settings, data, output, level)
     else:
-        n, where = _of_instances(predictor, settings, data, typed, output)
+        n, where = _of_instances(predictor, settings, data, typed, output, level)
     tasks = (f"{name} ({task.key}{f' in {task.unit}' if task.unit else ''})" for name, task in predictor.tasks.items())
     log.info("predicted: %d instances of %s, %s", n, where, ", ".join(tasks))
+    warn_of_no_ends(predictor.tasks, predictor.calibration, level)
     log.info("output: %s", output)
     return n
 
 
 def _of_table(
-    predictor: Predictor, settings: PredictSettings, data: PredictDataSettings, output: Path
+    predictor: Predictor, settings: PredictSettings, data: PredictDataSettings, output: Path, level: float | None
 ) -> tuple[int, str]:
     with predictions_file(output, predictor.tasks) as add:
         bundle = new_rows(predictor, data.path, {}, {"test_windows": data.windows, "stride": data.stride})
@@ -64,7 +67,7 @@ def _of_table(
             log.info("data: %s", note)
         rows = bundle.splits["test"]
         try:
-            add(bundle.instances.places, predict_bundle(predictor, bundle, rows, settings.batch_size))
+            add(bundle.instances.places, predict_bundle(predictor, bundle, rows, settings.batch_size, level))
         except (MemoryError, torch.OutOfMemoryError) as error:
             raise FailedError(f"not enough memory for batch_size={settings.batch_size}; take a smaller one") from error
     return len(rows), bundle.instances.where
@@ -76,6 +79,7 @@ def _of_instances(
     data: PredictDataSettings,
     typed: frozenset[str],
     output: Path,
+    level: float | None,
 ) -> tuple[int, str]:
     trained = predictor.settings["data"]
     request = Request(
@@ -92,7 +96,7 @@ def _of_instances(
     n = 0
     with predictions_file(output, predictor.tasks) as add:
         warn_of_fallback(settings.device, predictor.device)
-        for block, predictions in predicted(predictor, stream, settings.batch_size):
+        for block, predictions in predicted(predictor, stream, settings.batch_size, level):
             add({"instance": list(block.names)}, predictions)
             n += len(block.names)
     return n, stream.where
@@ -109,7 +113,22 @@ def load_for(settings: ModelSettings, typed: frozenset[str]) -> Predictor:
     return load_model(Path(settings.checkpoint).expanduser(), str(device), settings.plugins)
 
 
-def predicted(predictor: Predictor, stream: Stream, batch_size: int) -> Iterator[tuple[Block, dict[str, Prediction]]]:
+def level_for(predictor: Predictor, settings: ModelSettings, typed: frozenset[str]) -> float | None:
+    """Give the level of the intervals of a command; the default asks for none of a model that has none.
+
+    Raises:
+        UserError: If a level was typed, and the model has none.
+    """
+    if "level" in typed:
+        predictor.check_level(settings.level)
+    elif not predictor.calibration:
+        return None
+    return settings.level
+
+
+def predicted(
+    predictor: Predictor, stream: Stream, batch_size: int, level: float | None = None
+) -> Iterator[tuple[Block, dict[str, Prediction]]]:
     """Give the blocks of a file with their predictions by task; a terminal sees how many instances are done.
 
     Raises:
@@ -121,7 +140,7 @@ def predicted(predictor: Predictor, stream: Stream, batch_size: int) -> Iterator
         for block in blocks:
             try:
                 x, lengths = predictor.contract.check(block.x, block.lengths, stream.where, block.names)
-                predictions = predictor.predict_checked(x, lengths, batch_size)
+                predictions = predictor.predict_checked(x, lengths, batch_size, level)
             except (MemoryError, torch.OutOfMemoryError) as error:
                 raise FailedError(f"not enough memory for batch_size={batch_size}; take a smaller one") from error
             yield block, predictions

@@ -26,11 +26,11 @@ def trained_on_table(predictor: Predictor) -> bool:
 
 
 def predict_table(
-    predictor: Predictor, path: str, windows: Literal["all", "last"], stride: int
+    predictor: Predictor, path: str, windows: Literal["all", "last"], stride: int, level: float | None = None
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Prediction]]:
     """Predict for new rows; see :meth:`tsmtl.predictor.Predictor.predict_table`."""
     bundle = new_rows(predictor, path, {}, {"test_windows": windows, "stride": stride})
-    return bundle.instances.places, predict_bundle(predictor, bundle, bundle.splits["test"])
+    return bundle.instances.places, predict_bundle(predictor, bundle, bundle.splits["test"], level=level)
 
 
 def new_rows(
@@ -74,7 +74,11 @@ def _input_columns(predictor: Predictor) -> list[str]:
 
 
 def predict_bundle(
-    predictor: Predictor, bundle: Bundle, rows: IntArray, batch_size: int = EVALUATION_BATCH
+    predictor: Predictor,
+    bundle: Bundle,
+    rows: IntArray,
+    batch_size: int = EVALUATION_BATCH,
+    level: float | None = None,
 ) -> dict[str, Prediction]:
     """Predict for some windows of a table.
 
@@ -83,6 +87,7 @@ def predict_bundle(
         bundle: The table, raw; its recording is scaled in place.
         rows: (N,) which windows.
         batch_size: Windows at a time.
+        level: Of the intervals of numbers; None: none.
 
     Raises:
         UserError: If channels or length are not those of the training.
@@ -92,4 +97,4 @@ def predict_bundle(
     predictor.contract.check_shape(bundle.instances.x.shape, where)
     predictor.contract.check_channels(bundle.instances.channels, where)
     found = splits_of_rows(bundle, {"test": np.asarray(rows)}, predictor.preparation, {}, predictor.device)
-    return predictor.predict_split(found["test"], batch_size)
+    return predictor.predict_split(found["test"], batch_size, level)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tsmtl.checkpoint.file import read_checkpoint
+from tsmtl.checkpoint.file import CALIBRATION, read_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.data.contract import InputContract, Series
 from tsmtl.data.features import Features
@@ -17,6 +17,7 @@ from tsmtl.data.instances import FloatArray, IntArray
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone, import_plugins
+from tsmtl.tasks.calibration import calibration_from_states
 from tsmtl.tasks.task import Prediction, Task
 from tsmtl.training.batches import Split, TensorSplit
 from tsmtl.training.evaluation import EVALUATION_BATCH, embeddings_of, outputs_of
@@ -27,6 +28,8 @@ class Predictor:
 
     Attributes:
         tasks: What it predicts, by task name, with class names and units.
+        calibration: What was fitted on val, by task name: temperatures of classifications, errors of numbers; empty of
+            a checkpoint without it.
         channels: Names of the C channels (or E features) it reads, in order.
         settings: The settings it was trained with.
         contract: What it reads.
@@ -37,6 +40,7 @@ class Predictor:
     def __init__(self, model: MultiTaskModel, content: dict[str, Any]) -> None:
         self.model = model.eval()
         self.tasks = {name: Task.from_state(state) for name, state in content["tasks"].items()}
+        self.calibration = calibration_from_states(content.get(CALIBRATION))
         self.settings: dict[str, Any] = content["settings"]
         described: dict[str, Any] = content["input"]
         self.channels: list[str] = described["channels"]
@@ -60,26 +64,53 @@ class Predictor:
         """Where it predicts."""
         return next(self.model.parameters()).device
 
-    def predict(self, x: Series, lengths: npt.NDArray[np.integer] | None = None) -> dict[str, Prediction]:
+    def predict(
+        self, x: Series, lengths: npt.NDArray[np.integer] | None = None, level: float | None = None
+    ) -> dict[str, Prediction]:
         """Predict for new instances.
 
         Args:
             x: Raw, unscaled series (N, C, T) or vectors (N, E), as in training; or a list of (C, T_i) series of
                 different lengths. NaN is filled as in training.
             lengths: (N,) valid steps of padded series, or None.
+            level: In (0, 1), share of new instances that the interval of a number shall hold; None: no intervals.
 
         Returns:
             By task name a :class:`ClassPrediction` (labels (N,), probabilities (N, K)) or a
-            :class:`NumberPrediction` (values (N, D) in the target's own units).
+            :class:`NumberPrediction` (values (N, D) in the target's own units; with a level ``low`` and ``high`` too,
+            (N, D) each, which are infinite where the val split had too few labels for it).
 
         Raises:
-            UserError: A ValueError: if the input is not what the model was trained on.
+            UserError: A ValueError: if the input is not what the model was trained on, or there are no intervals.
         """
         self._check_takes_windows()
-        return self.predict_checked(*self.contract.check(x, lengths))
+        self.check_level(level)
+        return self.predict_checked(*self.contract.check(x, lengths), level=level)
+
+    def check_level(self, level: float | None) -> None:
+        """Check that the model has intervals of a level.
+
+        Raises:
+            UserError: If not.
+        """
+        if level is None:
+            return
+        if not (isinstance(level, float | int) and 0 < level < 1):
+            raise UserError(f"level: must be a number in (0, 1) (got {level!r})")
+        if all(task.kind != "reg" for task in self.tasks.values()):
+            raise UserError("level: intervals are of numbers, and the model predicts none; leave it out")
+        if not self.calibration:
+            raise UserError(
+                "level: the checkpoint has no intervals: it was trained with trainer.calibrate=false, by an earlier "
+                "tsmtl, or not to the end; level=null predicts without"
+            )
 
     def predict_table(
-        self, path: str | os.PathLike[str], windows: Literal["all", "last"] = "all", stride: int = 1
+        self,
+        path: str | os.PathLike[str],
+        windows: Literal["all", "last"] = "all",
+        stride: int = 1,
+        level: float | None = None,
     ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Prediction]]:
         """Predict for the rows of a table, with a model that was trained on one.
 
@@ -87,17 +118,20 @@ class Predictor:
             path: Files with the columns of the training, as ``data.path`` names them; targets are not needed.
             windows: ``all`` windows, or the ``last`` one of each entity.
             stride: Rows from one window to the next.
+            level: Of the intervals of numbers, as for :meth:`predict`.
 
         Returns:
             ``entity`` (N,) and, where the table has times, ``time`` (N,) of each window's last row; and the predictions
             by task as of :meth:`predict`.
 
         Raises:
-            UserError: A ValueError: if the model was not trained on a table, or the rows are not as in training.
+            UserError: A ValueError: if the model was not trained on a table, the rows are not as in training, or there
+                are no intervals.
         """
         from tsmtl.predict_table import predict_table  # which loads tables with polars, and this class
 
-        return predict_table(self, os.fspath(path), windows, stride)
+        self.check_level(level)
+        return predict_table(self, os.fspath(path), windows, stride, level)
 
     def _check_takes_windows(self) -> None:
         if self.features is not None:
@@ -124,15 +158,24 @@ class Predictor:
         return embeddings_of(self.model.backbone, split).float().cpu().numpy()
 
     def predict_checked(
-        self, x: FloatArray, lengths: IntArray | None, batch_size: int = EVALUATION_BATCH
+        self,
+        x: FloatArray,
+        lengths: IntArray | None,
+        batch_size: int = EVALUATION_BATCH,
+        level: float | None = None,
     ) -> dict[str, Prediction]:
         """Predict for what :attr:`contract` has checked, ``batch_size`` instances at a time."""
-        return self.predict_split(self._split(x, lengths), batch_size)
+        return self.predict_split(self._split(x, lengths), batch_size, level)
 
-    def predict_split(self, split: Split, batch_size: int = EVALUATION_BATCH) -> dict[str, Prediction]:
+    def predict_split(
+        self, split: Split, batch_size: int = EVALUATION_BATCH, level: float | None = None
+    ) -> dict[str, Prediction]:
         """Predict for prepared instances."""
         outputs = outputs_of(self.model, split, batch_size)
-        return {name: task.decode(outputs[name].cpu().numpy()) for name, task in self.tasks.items()}
+        return {
+            name: task.decode(outputs[name].cpu().numpy(), self.calibration.get(name), level)
+            for name, task in self.tasks.items()
+        }
 
     def _split(self, x: FloatArray, lengths: IntArray | None) -> TensorSplit:
         prepared = torch.from_numpy(self.preparation.apply(x, lengths))

@@ -19,7 +19,14 @@ from tsmtl.data.sharing import leak_lines
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.report.conflict_picture import draw_conflict
 from tsmtl.report.drawing import style
-from tsmtl.report.pictures import draw_confusion, draw_curves, draw_labels, draw_predicted_against_true
+from tsmtl.report.pictures import (
+    draw_confusion,
+    draw_curves,
+    draw_labels,
+    draw_predicted_against_true,
+    draw_reliability,
+)
+from tsmtl.tasks.calibration import LEVEL
 from tsmtl.tasks.metrics import confusion_matrix, label_metrics_per_label, regression_metrics_per_output
 from tsmtl.tasks.task import ClassPrediction, LabelPrediction, Prediction, Task
 from tsmtl.tracking.run_tracking import RunTracking, flat_settings
@@ -126,9 +133,10 @@ def draw_run(
     result: Fit,
     truth: dict[str, Any],
     predictions: dict[str, Prediction],
+    uncalibrated: dict[str, Prediction],
     conflict: Conflict | None,
 ) -> None:
-    """Draw the curves, each task's picture, and how the tasks agree where that was measured."""
+    """Draw the curves, each task's pictures, and how the tasks agree where that was measured."""
     with style():
         if conflict is not None and looks_of(conflict, result.history):
             draw_conflict(folder / "conflict.png", curves_of(conflict, result.history))
@@ -138,13 +146,22 @@ def draw_run(
             if isinstance(prediction, ClassPrediction):
                 matrix = confusion_matrix(truth[name], prediction.ids, task.size)
                 draw_confusion(folder / f"confusion_{name}.png", matrix, task)
+                before = uncalibrated[name]
+                assert isinstance(before, ClassPrediction)
+                draw_reliability(
+                    folder / f"reliability_{name}.png",
+                    truth[name],
+                    before.probabilities,
+                    prediction.probabilities,
+                    task,
+                )
             elif isinstance(prediction, LabelPrediction):
                 rows = label_metrics_per_label(truth[name], prediction.probabilities)
                 draw_labels(folder / f"labels_{name}.png", rows, task)
             else:
                 metrics = regression_metrics_per_output(truth[name], prediction.values)
                 draw_predicted_against_true(
-                    folder / f"predicted_{name}.png", truth[name], prediction.values, task, metrics
+                    folder / f"predicted_{name}.png", truth[name], prediction, task, metrics, LEVEL
                 )
 
 

@@ -10,15 +10,16 @@ from typing import Any
 
 import torch
 
-from tsmtl.assembly import Parts, assemble, choose_device, truth_of
+from tsmtl.assembly import Parts, assemble, choose_device
+from tsmtl.calibrate import Seen, about_calibration, decoded, fit_on, say_calibration, seen_on, states_of
 from tsmtl.chain import found, pretrain
+from tsmtl.checkpoint.file import write_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import Bundle
 from tsmtl.data.loading import load_bundle
 from tsmtl.destination import best_model_path
-from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import import_plugins
 from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
 from tsmtl.record import (
@@ -34,13 +35,13 @@ from tsmtl.record import (
 from tsmtl.report.files import write_config, write_json
 from tsmtl.report.predictions import write_predictions
 from tsmtl.resume import check_same, clear, finished_summary, saved_state, stamp_of
+from tsmtl.run_files import checkpoint_of
 from tsmtl.side_by_side import test_each_best
 from tsmtl.storage.alone import alone_in
 from tsmtl.storage.run_folder import BEST, LOCK, SUMMARY, sha256_of
+from tsmtl.tasks.calibration import LEVEL
 from tsmtl.tasks.measure import details_by_task, measure
-from tsmtl.tasks.task import Prediction, Task
-from tsmtl.training.batches import Split
-from tsmtl.training.evaluation import outputs_of
+from tsmtl.tasks.task import Task
 from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.seeding import seed_everything
 from tsmtl.training.watch import Watch
@@ -126,10 +127,9 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
         identity = {"settings": asked.flat, "data": data, "pretrained": start}
         with tracking_of(settings, folder, data, state is not None, training.result.history, ranks) as tracking:
             fitted = training.run(folder, best_path, about, identity, watch or Watch(), tracking.kept)
-            tested = (parts.model, parts.tasks, parts.splits["test"], ranks)
-            side = test_each_best(parts, training.each, lambda: predict(*tested), ranks)
+            side = test_each_best(parts, training.each, settings.trainer.calibrate, folder, about, ranks)
             parts.model.load_state_dict(fitted.best_state)
-            predictions = predict(*tested)
+            seen = {split: seen_on(parts, split, ranks) for split in ("val", "test")}
             of_tasks = {
                 "weighting": about_weighting(settings, fitted, training.balance),
                 "conflict": about_conflict(fitted, training.conflict),
@@ -137,7 +137,7 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
             }
             result = ranks.from_first(
                 lambda: _test_and_report(
-                    settings, parts, training, predictions, of_tasks, folder, best_path, data, began
+                    settings, parts, training, seen, about, of_tasks, folder, best_path, data, began
                 )
             )
             tracking.results(fitted.best.epoch, result.test, best_path)
@@ -177,24 +177,34 @@ def _test_and_report(
     settings: Settings,
     parts: Parts,
     training: Training,
-    predictions: dict[str, Prediction],
+    seen: dict[str, Seen],
+    about: dict[str, Any],
     of_tasks: dict[str, Any],
     folder: Path,
     best_path: Path,
     data: str,
     began: float,
 ) -> TrainingResult:
-    """Measure what the best weights predict for the test split; write tables, pictures and, last, the summary."""
-    bundle, result = parts.bundle, training.result
-    truth = truth_of(bundle, "test")
-    test = {name: measure(parts.tasks[name], truth[name], prediction) for name, prediction in predictions.items()}
+    """Calibrate the best weights on val, and measure what they predict for the test split.
 
+    Writes the checkpoint anew, with its calibration; then tables, pictures and, last, the summary.
+    """
+    bundle, result, truth = parts.bundle, training.result, seen["test"].truth
+    calibration = fit_on(seen["val"], parts.tasks) if settings.trainer.calibrate else {}
+    calibrated = None
+    if calibration:
+        calibrated = about_calibration(parts.tasks, calibration, seen["val"], seen["test"])
+        write_checkpoint(best_path, checkpoint_of(about, result, states_of(calibration)))
+    predictions = decoded(seen["test"], parts.tasks, calibration, LEVEL)
+    test = {name: measure(parts.tasks[name], truth[name], prediction) for name, prediction in predictions.items()}
     details = details_by_task(parts.tasks, truth, predictions)
     places = {"instance": bundle.splits["test"], **bundle.instances.places}
     write_predictions(folder / "predictions_test.csv", places, parts.tasks, truth, predictions)
-    draw_run(folder, parts.tasks, result, truth, predictions, training.conflict)
+    uncalibrated = decoded(seen["test"], parts.tasks, {})
+    draw_run(folder, parts.tasks, result, truth, predictions, uncalibrated, training.conflict)
     summary = {
         "test": {name: metrics | details[name] for name, metrics in test.items()},
+        "calibration": calibrated,
         "best": {"epoch": result.best.epoch, "monitor": settings.trainer.monitor, "score": result.best.score},
         "val": result.history[result.best.epoch - 1],
         "epochs": len(result.history),
@@ -216,6 +226,8 @@ def _test_and_report(
     }
     write_json(folder / SUMMARY, summary)
     log.info("best epoch %d of %d, %.1f s", result.best.epoch, len(result.history), result.seconds)
+    if calibrated is not None:
+        say_calibration(parts.tasks, calibrated)
     return TrainingResult(folder, best_path, summary, parts.tasks)
 
 
@@ -253,9 +265,3 @@ def _what_to_start_from(settings: Settings, folder: Path, device: torch.device, 
         return run_training(settings, folder, ranks=ranks)
 
     return pretrain(settings.pretraining, kept, bundle, model.backbone, train, ranks)
-
-
-def predict(model: MultiTaskModel, tasks: dict[str, Task], split: Split, ranks: Ranks = ALONE) -> dict[str, Prediction]:
-    """Predict for a split, by task."""
-    outputs = outputs_of(model, split, ranks=ranks)
-    return {name: task.decode(outputs[name].cpu().numpy()) for name, task in tasks.items()}

@@ -5,11 +5,33 @@ from pathlib import Path
 from typing import Any
 
 from tsmtl.checkpoint.best import BestCheckpoint
+from tsmtl.checkpoint.file import CALIBRATION
 from tsmtl.checkpoint.last import LastState
 from tsmtl.report.files import HistoryFile
 from tsmtl.storage.run_folder import LAST, side_checkpoint
 from tsmtl.training.best_epoch import BestOfEach
 from tsmtl.training.loop import Fit, Row
+
+
+def checkpoint_of(about: dict[str, Any], result: Fit, calibration: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Give the content of the best checkpoint.
+
+    Args:
+        about: What it says beside weights, epoch and score.
+        result: Knows these.
+        calibration: What was fitted on val when the training had ended, by task.
+    """
+    found = {"state": result.best_state, "epoch": result.best.epoch, "score": result.best.score}
+    return {**about, **found, **({} if calibration is None else {CALIBRATION: calibration})}
+
+
+def side_content(
+    about: dict[str, Any], name: str, each: BestOfEach, calibration: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Give the content of the best checkpoint by one of the scores beside the main one; see :func:`checkpoint_of`."""
+    best = each.best[name]
+    found = {"state": each.weights[name], "epoch": best.epoch, "score": best.score, "monitor": each.scores[name]}
+    return {**about, **found, **({} if calibration is None else {CALIBRATION: calibration})}
 
 
 class NoFiles:
@@ -83,14 +105,11 @@ class RunFiles(NoFiles):
 
     def better(self, result: Fit) -> None:
         """Take a new best epoch."""
-        found = {"state": result.best_state, "epoch": result.best.epoch, "score": result.best.score}
-        self.best.offer({**self.about, **found})
+        self.best.offer(checkpoint_of(self.about, result))
 
     def better_by(self, name: str, each: BestOfEach) -> None:
         """Take an epoch that is the best by one of the scores beside the main one."""
-        best = each.best[name]
-        found = {"state": each.weights[name], "epoch": best.epoch, "score": best.score, "monitor": each.scores[name]}
-        self.side[name].offer({**self.about, **found})
+        self.side[name].offer(side_content(self.about, name, each))
 
     def epoch(self, row: Row) -> None:
         """Take an epoch's row."""

@@ -18,6 +18,7 @@ from tsmtl.tasks.metrics import (
     phm08,
     regression_metrics,
     regression_metrics_per_output,
+    reliability,
 )
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction, Task
 
@@ -262,3 +263,16 @@ def test_probabilities_that_are_not_numbers_give_metrics_that_are_not_numbers():
     probabilities = np.array([[0.5, 0.5], [np.nan, np.nan]])
     metrics = classification_metrics(np.array([0, 1]), probabilities)
     assert all(np.isnan(value) for value in metrics.values())
+
+
+def test_reliability_by_hand():
+    probabilities = np.array([[0.9, 0.1], [0.92, 0.08], [0.3, 0.7], [0.5, 0.5], [0.2, 0.8]])
+    counts, confidence, accuracy = reliability(np.array([0, 1, 1, 0, -1]), probabilities)
+    # Bins of 1/15: 0.9 and 0.92 lie in the 14th, 0.7 in the 11th, 0.5 in the 8th; the last class is missing.
+    assert counts.tolist() == [0] * 7 + [1, 0, 0, 1, 0, 0, 2, 0]
+    np.testing.assert_allclose(confidence[[7, 10, 13]], [0.5, 0.7, 0.91])
+    np.testing.assert_allclose(accuracy[[7, 10, 13]], [1, 1, 0.5])
+    assert np.isnan(confidence[0])
+    gaps = np.nansum(counts * np.abs(confidence - accuracy)) / 4
+    known = slice(0, 4)
+    assert expected_calibration_error(np.array([0, 1, 1, 0]), probabilities[known]) == pytest.approx(gaps)

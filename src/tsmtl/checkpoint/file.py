@@ -8,6 +8,7 @@ from tsmtl.config.errors import UserError
 
 FORMAT_VERSION = 1
 KEYS = ("settings", "backbone", "input", "tasks", "state", "epoch", "score", "monitor", "versions")
+CALIBRATION = "calibration"  # a key that checkpoints have from the end of the training on; older ones lack it
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -15,13 +16,13 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
     Args:
         path: Where to; the folder exists.
-        content: Tensors and plain values under :data:`KEYS`.
+        content: Tensors and plain values under :data:`KEYS`, and of a calibrated model :data:`CALIBRATION`.
 
     Raises:
         TypeError: If the content holds anything else, which reading would refuse.
         OSError: If the disk is full or not writable; the old file stays.
     """
-    assert set(content) == set(KEYS), set(content) ^ set(KEYS)
+    assert set(content) - {CALIBRATION} == set(KEYS), set(content) ^ set(KEYS)
     write_archive(path, {"format_version": FORMAT_VERSION, **content})
 
 

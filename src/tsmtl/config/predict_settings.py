@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,9 @@ class ModelSettings(Section):
     """Which model, and how it runs."""
 
     checkpoint: Text = Field(description="the trained model, a best_model.pt")
+    level: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        description="share of new instances that a number's interval, low to high, shall hold; null: no intervals"
+    )
     batch_size: Count = Field(description="instances read and predicted at once")
     device: Literal["cuda", "cpu"] = Field(description="where to predict")
     plugins: list[Text] = Field(description="modules to import that register backbones")

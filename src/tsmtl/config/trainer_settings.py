@@ -66,6 +66,9 @@ class TrainerSettings(Section):
     conflict: Annotated[Literal["off", "epoch"], BeforeValidator(_off)] = Field(
         description="measure the tasks' gradients on the backbone against each other, over the epochs"
     )
+    calibrate: bool = Field(
+        description="fit a temperature of the classes and intervals of the numbers on val, at the end"
+    )
     class_weights: Literal["none", "balanced"] | list[Positive] = Field(
         description="weights of the classes in the loss"
     )

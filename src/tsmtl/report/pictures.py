@@ -1,15 +1,17 @@
-"""Pictures of a run: learning curves, confusion matrix, predicted against true."""
+"""Pictures of a run: learning curves, confusion matrix, reliability, predicted against true."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsmtl.report.drawing import BLUE, DPI, GREY, ORANGE, dress, plain
 from tsmtl.report.run_panels import MOST_NAMED, confusion_panel, confusion_side, curve_panel
-from tsmtl.tasks.task import Task
+from tsmtl.tasks.metrics import ECE_BINS, expected_calibration_error, reliability
+from tsmtl.tasks.task import NumberPrediction, Task
 
 MOST_PANELS, PANELS_A_ROW = 12, 4  # numbers of a regression that get a panel
 
@@ -62,10 +64,65 @@ def draw_labels(path: Path, rows: list[dict[str, float]], task: Task) -> None:
     figure.savefig(path, dpi=DPI)
 
 
-def draw_predicted_against_true(
-    path: Path, values: npt.NDArray[Any], predicted: npt.NDArray[Any], task: Task, metrics: list[dict[str, float]]
+def draw_reliability(
+    path: Path, ids: npt.NDArray[np.int64], before: npt.NDArray[Any], after: npt.NDArray[Any], task: Task
 ) -> None:
-    """Draw (N, D) predictions over the truth, a panel for each of the first 12 numbers, and where the two agree."""
+    """Draw accuracy over confidence before and after the temperature, bins of confidence, and how many are in each.
+
+    Args:
+        path: The picture.
+        ids: (N,) true class ids, -1 where missing.
+        before: (N, K) probabilities as the model has learnt them.
+        after: (N, K) calibrated ones; where they are the same, they are drawn once.
+        task: The classification.
+    """
+    figure = Figure(figsize=(4.8, 5.6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    upper.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+    known = ids >= 0
+    shown = {"before": (before, GREY, "s"), "calibrated": (after, BLUE, "o")}
+    if np.array_equal(before, after):
+        shown = {"as learnt": (after, BLUE, "o")}
+    edges = np.arange(ECE_BINS + 1) / ECE_BINS
+    for name, (probabilities, colour, marker) in shown.items():
+        counts, confidence, accuracy = reliability(ids[known], probabilities[known])
+        error = expected_calibration_error(ids[known], probabilities[known]) if known.any() else float("nan")
+        there = counts > 0
+        sizes = 14 + 160 * counts[there] / counts.sum()  # a bin of few instances says little
+        upper.plot(confidence[there], accuracy[there], color=colour, linewidth=1, alpha=0.6)
+        label = f"{name}, ECE {error:.3f}"
+        upper.scatter(confidence[there], accuracy[there], s=sizes, color=colour, marker=marker, label=label, zorder=3)
+        lower.stairs(counts, edges, color=colour, fill=False, linewidth=1.5)
+    dress(upper, f"{task.name}: {task.key}, test", "", "accuracy")
+    dress(lower, "", "confidence", "instances")
+    upper.set_xlim(0, 1)
+    upper.set_ylim(-0.03, 1.03)
+    upper.legend(loc="best", framealpha=0.8, markerscale=0.8)
+    figure.savefig(path, dpi=DPI)
+
+
+def draw_predicted_against_true(
+    path: Path,
+    values: npt.NDArray[Any],
+    prediction: NumberPrediction,
+    task: Task,
+    metrics: list[dict[str, float]],
+    level: float,
+) -> None:
+    """Draw (N, D) predictions over the truth, a panel for each of the first 12 numbers, and where the two agree.
+
+    Where there are intervals, they are a band: from left to right of it go, at the height of a prediction, the true
+    numbers within its interval. What lies outside has another colour.
+
+    Args:
+        path: The picture.
+        values: (N, D) true numbers, NaN where missing.
+        prediction: Of the same instances.
+        task: The numbers.
+        metrics: ``rmse`` and ``r2`` of each number.
+        level: Of the intervals.
+    """
+    predicted = prediction.values
     shown = min(task.size, MOST_PANELS)
     columns = min(shown, PANELS_A_ROW)
     rows = -(-shown // columns)
@@ -79,8 +136,24 @@ def draw_predicted_against_true(
         true, guess = values[known, d], predicted[known, d]
         ends = [min(true.min(), guess.min()), max(true.max(), guess.max())]
         ax.plot(ends, ends, color=GREY, linewidth=1)
-        ax.scatter(true, guess, s=14, alpha=0.5, color=BLUE, linewidths=0)
+        within = np.ones(len(true), dtype=bool)
+        if prediction.low is not None and prediction.high is not None:
+            low, high = prediction.low[known, d], prediction.high[known, d]
+            within = (low <= true) & (true <= high)
+            _draw_band(ax, guess, low, high, f"{100 * level:g} % interval: holds {100 * within.mean():.1f} %")
+        ax.scatter(true[within], guess[within], s=14, alpha=0.5, color=BLUE, linewidths=0)
+        ax.scatter(true[~within], guess[~within], s=14, alpha=0.6, color=ORANGE, linewidths=0)
         name = task.key + (f" {d + 1}" if task.size > 1 else "")
         title = f"{name}, test: RMSE {metrics[d]['rmse']:.3g}{unit}, R2 {metrics[d]['r2']:.3f}"
         dress(ax, title, f"true{in_unit}", f"predicted{in_unit}")
     figure.savefig(path, dpi=DPI)
+
+
+def _draw_band(ax: Axes, guess: npt.NDArray[Any], low: npt.NDArray[Any], high: npt.NDArray[Any], label: str) -> None:
+    """Shade the true numbers between the ends of the intervals, at the height of each prediction."""
+    ends = ax.get_xlim()  # an interval may reach far beyond what there is, or have no end
+    order = np.argsort(guess)
+    left, right = (np.clip(side[order], *ends) for side in (low, high))
+    ax.fill_betweenx(guess[order], left, right, color=BLUE, alpha=0.12, linewidth=0, label=label)
+    ax.legend(frameon=False, fontsize=8, loc="upper left")
+    ax.set_xlim(*ends)

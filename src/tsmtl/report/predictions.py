@@ -36,8 +36,8 @@ def columns_of(
 
     Returns:
         The places, then for each task ``<task>_true``, ``<task>_predicted`` (``..._1`` to ``..._D`` of several
-        numbers, ``..._<label>`` of labels, 1 or 0) and of classes and labels ``<task>_p_<class>``; a class is its name,
-        "" where it is missing.
+        numbers, ``..._<label>`` of labels, 1 or 0), of numbers with intervals ``<task>_low`` and ``<task>_high``, and
+        of classes and labels ``<task>_p_<class>``; a class is its name, "" where it is missing.
     """
     columns = dict(places)
     for name, task in tasks.items():
@@ -59,8 +59,17 @@ def columns_of(
                 suffix = f"_{d + 1}" if task.size > 1 else ""
                 if truth is not None:
                     columns[f"{name}_true{suffix}"] = truth[name][:, d]
-                columns[f"{name}_predicted{suffix}"] = prediction.values[:, d]
+                for what, values in _numbers_of(prediction).items():
+                    columns[f"{name}_{what}{suffix}"] = values[:, d]
     return columns
+
+
+def _numbers_of(prediction: NumberPrediction) -> dict[str, npt.NDArray[np.float32]]:
+    """Give what is written of predicted numbers, (N, D) each, by the end of its columns' names."""
+    found = {"predicted": prediction.values}
+    if prediction.low is not None and prediction.high is not None:
+        found |= {"low": prediction.low, "high": prediction.high}
+    return found
 
 
 def write_predictions(
@@ -140,6 +149,8 @@ class _Collected:
 class _Npz(_Collected):
     """Arrays: ``instance`` (N,), ``<task>_predicted`` (N,), (N, D) or (N, L), ``<task>_p`` (N, K) or (N, L) and
     ``<task>_classes`` (K,) or (L,).
+
+    With intervals ``<task>_low`` and ``<task>_high`` too, of the shape of ``<task>_predicted``.
     """
 
     def finish(self) -> None:
@@ -147,7 +158,8 @@ class _Npz(_Collected):
         for name, prediction in self.predictions.items():
             if isinstance(prediction, NumberPrediction):
                 one = self._tasks[name].size == 1
-                arrays[f"{name}_predicted"] = prediction.values[:, 0] if one else prediction.values
+                for what, values in _numbers_of(prediction).items():
+                    arrays[f"{name}_{what}"] = values[:, 0] if one else values
                 continue
             found = prediction.labels if isinstance(prediction, ClassPrediction) else prediction.present.astype(np.int8)
             arrays[f"{name}_predicted"] = found

@@ -141,11 +141,33 @@ def label_metrics_per_label(labels: Array, probabilities: Array) -> list[dict[st
 
 def expected_calibration_error(ids: IdArray, probabilities: Array) -> float:
     """Mean gap of confidence and accuracy over 15 equal bins of confidence (Guo et al. 2017, arXiv:1706.04599)."""
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == ids
-    bins = np.minimum((np.ceil(confidence * ECE_BINS) - 1).astype(np.int64), ECE_BINS - 1)
+    bins, confidence, correct = _binned(ids, probabilities)
     gaps = np.bincount(bins, weights=correct.astype(float) - confidence, minlength=ECE_BINS)
     return float(np.abs(gaps).sum() / len(ids))
+
+
+def reliability(ids: IdArray, probabilities: Array) -> tuple[IdArray, Array, Array]:
+    """Give what the calibration error is made of, each (15,): count, mean confidence and accuracy of the bins.
+
+    Args:
+        ids: (N,) true class ids, -1 where missing; these rows are left out.
+        probabilities: (N, K).
+
+    Returns:
+        Confidence and accuracy are NaN in a bin without instances.
+    """
+    bins, confidence, correct = _binned(*_labelled(ids, probabilities))
+    counts = np.bincount(bins, minlength=ECE_BINS)
+    sums = (np.bincount(bins, weights=values, minlength=ECE_BINS) for values in (confidence, correct))
+    mean_confidence, accuracy = (np.where(counts > 0, values / np.maximum(counts, 1), np.nan) for values in sums)
+    return counts, mean_confidence, accuracy
+
+
+def _binned(ids: IdArray, probabilities: Array) -> tuple[IdArray, Array, npt.NDArray[np.bool_]]:
+    """Give each instance's bin of confidence, its confidence, and whether its most probable class is the true one."""
+    confidence = probabilities.max(axis=1)
+    bins = np.clip((np.ceil(confidence * ECE_BINS) - 1).astype(np.int64), 0, ECE_BINS - 1)
+    return bins, confidence, probabilities.argmax(axis=1) == ids
 
 
 def regression_metrics(

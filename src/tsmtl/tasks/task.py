@@ -1,14 +1,18 @@
 """A task: what its target is, how big its output, and how outputs become predictions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from tsmtl.tasks.conformal import Errors
+from tsmtl.tasks.temperature import Temperature
+
 FloatArray = npt.NDArray[np.float32]
+Calibration = Temperature | Errors  # of a classification, of numbers
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,13 @@ class NumberPrediction:
 
     Attributes:
         values: (N, D) in the target's own units.
+        low: (N, D) lower ends of intervals around them, and ``high`` (N, D) the upper ends; None without a level.
+        high: See ``low``.
     """
 
     values: FloatArray
+    low: FloatArray | None = None
+    high: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -60,15 +68,10 @@ Prediction = ClassPrediction | NumberPrediction | LabelPrediction
 
 def joined(parts: Sequence[Prediction]) -> Prediction:
     """Give the predictions of consecutive blocks of one task as one."""
-    labels = [part.probabilities for part in parts if isinstance(part, LabelPrediction)]
-    if labels:
-        return LabelPrediction.of(np.concatenate(labels))
-    classes = [part for part in parts if isinstance(part, ClassPrediction)]
-    if not classes:
-        return NumberPrediction(np.concatenate([part.values for part in parts if isinstance(part, NumberPrediction)]))
-    return ClassPrediction(
-        *(np.concatenate([getattr(p, name) for p in classes]) for name in ("ids", "labels", "probabilities"))
-    )
+    kind = type(parts[0])
+    columns: dict[str, list[Any]] = {f.name: [getattr(part, f.name) for part in parts] for f in fields(kind)}
+    whole: dict[str, Any] = {name: None if c[0] is None else np.concatenate(c) for name, c in columns.items()}
+    return kind(**whole)
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,12 @@ class Task:
 
     def scaled(self, values: FloatArray) -> FloatArray:
         """Give numbers (N, D) as they are trained on."""
-        scaled = (self.transformed(values) - np.array(self.shift)) / np.array(self.scale)
-        return np.asarray(scaled, dtype=np.float32)
+        return self.scaled_exactly(values).astype(np.float32)
+
+    def scaled_exactly(self, values: FloatArray) -> npt.NDArray[np.float64]:
+        """Give numbers (N, D) as :meth:`scaled` does, in double precision."""
+        exact: npt.NDArray[np.float64] = (self.transformed(values) - np.array(self.shift)) / np.array(self.scale)
+        return exact
 
     def scaled_tensor(self, values: Tensor) -> Tensor:
         """Give numbers (N, D) as :meth:`scaled` does, on the device where they are."""
@@ -127,24 +134,71 @@ class Task:
         shift, scale = (exact.new_tensor(numbers) for numbers in (self.shift, self.scale))
         return ((exact - shift) / scale).float()
 
-    def decode(self, output: FloatArray) -> Prediction:
-        """Turn outputs, (N, K) or (N, L) logits or (N, D) scaled numbers, into predictions."""
+    def within_range(self, output: FloatArray) -> npt.NDArray[np.float64]:
+        """Give outputs (N, D), scaled numbers, cut to the range as the predictions made of them are."""
+        scaled: npt.NDArray[np.float64] = output.astype(np.float64)
+        for end, beyond in zip(self.clip or (), (np.less, np.greater), strict=False):
+            if end is not None:
+                limit = self.scaled_exactly(np.full((1, self.size), end))
+                scaled = np.where(beyond(scaled, limit), limit, scaled)
+        return scaled
+
+    def decode(
+        self, output: FloatArray, calibration: Calibration | None = None, level: float | None = None
+    ) -> Prediction:
+        """Turn outputs, (N, K) or (N, L) logits or (N, D) scaled numbers, into predictions.
+
+        Args:
+            output: Of the model.
+            calibration: What was fitted on val for this task; None gives probabilities as the model has learnt them.
+            level: Share of new instances that the intervals of numbers shall hold; None: no intervals.
+        """
         if self.kind == "reg":
-            values = output.astype(np.float64) * np.array(self.scale) + np.array(self.shift)
+            exact = output.astype(np.float64)
             with np.errstate(over="ignore"):  # what is beyond single precision is infinite
-                if self.transform == "log1p":
-                    values = np.expm1(values)
-                if self.clip is not None:  # a model that has learnt numbers of a range says no others
-                    values = np.clip(values, *self.clip)
-                return NumberPrediction(values.astype(np.float32))
+                values = self._in_own_units(exact).astype(np.float32)
+            if level is None or not isinstance(calibration, Errors):
+                return NumberPrediction(values)
+            return NumberPrediction(values, *self._around(self.within_range(output), calibration.half_widths(level)))
         logits = output.astype(np.float64)
         if self.kind == "multilabel":
             tail = np.exp(-np.abs(logits))  # the sigmoid without overflow
             return LabelPrediction.of((np.where(logits < 0, tail, 1.0) / (1.0 + tail)).astype(np.float32))
+        if isinstance(calibration, Temperature):
+            logits /= calibration.value
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
         ids = output.argmax(axis=1).astype(np.int64)
+        _put_first(probabilities, ids)
         return ClassPrediction(ids, np.array(self.class_names)[ids], probabilities)
+
+    def _in_own_units(self, scaled: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Give (N, D) scaled numbers in their own units, within the range."""
+        values: npt.NDArray[np.float64] = scaled * np.array(self.scale) + np.array(self.shift)
+        if self.transform == "log1p":
+            with np.errstate(over="ignore"):
+                values = np.expm1(values)
+        if self.clip is not None:  # a model that has learnt numbers of a range says no others
+            values = np.clip(values, *self.clip)
+        return values
+
+    def _around(self, centre: npt.NDArray[np.float64], half: npt.NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
+        """Give the ends of intervals in own units, within the range.
+
+        They are rounded away from each other, so that none loses the number that it was fitted to end at.
+
+        Args:
+            centre: (N, D) scaled.
+            half: (D,) scaled half-widths.
+        """
+        size = np.abs(centre) + half + np.abs(np.array(self.shift) / np.array(self.scale))
+        half = half + 8 * np.finfo(np.float64).eps * size  # of the few operations here and in scaling
+        with np.errstate(over="ignore", invalid="ignore"):  # around an output that is infinite there is no interval
+            low = np.nextafter(self._in_own_units(centre - half).astype(np.float32), np.float32(-np.inf))
+            high = np.nextafter(self._in_own_units(centre + half).astype(np.float32), np.float32(np.inf))
+        if self.clip is not None:
+            low, high = np.clip(low, *self.clip), np.clip(high, *self.clip)
+        return low.astype(np.float32), high.astype(np.float32)
 
     def state(self) -> dict[str, Any]:
         """Give plain values for a checkpoint."""
@@ -167,6 +221,12 @@ class Task:
         """Make the task that :meth:`state` described."""
         as_tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state.items()}
         return cls(**as_tuples)
+
+
+def _put_first(probabilities: FloatArray, ids: npt.NDArray[np.int64]) -> None:
+    """Make the predicted class the most probable one also where rounding made another, before it, equal to it."""
+    rows = np.flatnonzero(probabilities.argmax(axis=1) != ids)
+    probabilities[rows, ids[rows]] = np.nextafter(probabilities[rows].max(axis=1), np.float32(1))
 
 
 BLOCK = 2**20  # numbers worked on at a time
