@@ -36,10 +36,13 @@ def test_every_command_and_program_of_the_readme_runs_as_printed(command, tmp_pa
                     continue  # the known sets are tested, and skipped with their reason, in tests of their own
                 if known == "hydraulic":
                     arguments.append("num_epochs=1")
+                if name == "tsmtl-compare":
+                    arguments += ["compare.seeds=2", "compare.lr_factors=[1]", "compare.variants=[multi]"]
+                    arguments += ["compare.alphas=[]", "compare.weightings=[]", "device=cpu"]
                 answer = command(name, *arguments)
                 assert answer.code == 0, f"{line}\n{answer.err}"
                 ran.append(name)
-    others = {"tsmtl-predict", "tsmtl-evaluate", "tsmtl-export", "tsmtl-check-data", "tsmtl-report"}
+    others = {"tsmtl-compare", "tsmtl-predict", "tsmtl-evaluate", "tsmtl-export", "tsmtl-check-data", "tsmtl-report"}
     assert set(ran) == {"tsmtl-train", *others}
     assert len(ran) >= 14
 

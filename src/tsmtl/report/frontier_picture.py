@@ -94,6 +94,7 @@ def _panel(ax: Axes, points: Sequence[Point], across: str, up: str, joined: bool
         at = (point.values[across], point.values[up])
         ax.annotate(plain(short(point.label, LONGEST)), at, (4, 4), textcoords="offset points", fontsize=8)
     ax.margins(0.16, 0.12)
+    ax.locator_params(axis="x", nbins=5)  # more numbers of four digits would touch
     ax.legend(frameon=False, fontsize=8)
 
 
