@@ -190,7 +190,11 @@ def test_a_best_model_path_that_cannot_be_written_is_refused_before_training(tsm
 
 
 @pytest.mark.parametrize(
-    "name", ["a=b.npz", "Prüfstand (1).npz", "x,y.npz", "it's.npz", "#1.npz", "[old].npz", "a b.npz", "100%.npz"]
+    "name",
+    [
+        *("a=b.npz", "Prüfstand (1).npz", "x,y.npz", "it's.npz", "#1.npz", "[old].npz", "a b.npz", "100%.npz"),
+        "a name of many words, as people like to give to what they measured last summer.npz",
+    ],
 )
 def test_a_path_needs_no_quotes_of_hydras_own(compose, name):
     assert compose("data=npz", f"data.path=/tmp/{name}").data.path == f"/tmp/{name}"

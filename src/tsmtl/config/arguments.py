@@ -16,8 +16,8 @@ _FREE_TEXT = re.compile(  # keys whose value is any text
     r"|^data\.(entity|time|time_format|separator|name))$"
 )
 _NAMES = re.compile(r"^data\.(channels|columns|condition|class_bin_names)$")  # keys whose value is a list of any texts
-_PLAIN = r"[\w/\\.:+%*@?$ |-]*"  # what Hydra's grammar takes without quotes
-_PLAIN_VALUE = re.compile(rf"({_PLAIN}|\$\{{{_PLAIN}\}})*", re.ASCII)
+_PLAIN = r"[\w/\\.:+%*@?$ |-]"  # what Hydra's grammar takes without quotes
+_PLAIN_VALUE = re.compile(rf"({_PLAIN}|\$\{{{_PLAIN}*\}})*", re.ASCII)  # sign by sign: no text is tried in many ways
 _OPEN = ("hydra.launcher.sbatch", "hydra.sweeper.params")  # mappings that take any key, which Hydra refuses
 
 
