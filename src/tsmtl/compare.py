@@ -34,7 +34,6 @@ def compare(asked: "Asked") -> None:
     from tsmtl.comparison.tuning import candidates
     from tsmtl.comparison.variants import variants_of
     from tsmtl.config.compare_command import NAME
-    from tsmtl.config.identity import sha256_of_values, without_places
     from tsmtl.config.logs import set_up_logs
     from tsmtl.data.loading import load_bundle
     from tsmtl.storage.alone import alone_in
@@ -46,9 +45,7 @@ def compare(asked: "Asked") -> None:
     variants = variants_of(own, training)
     _check(variants, candidates(own, training), training)
     bundle = load_bundle(training.data, training.tasks, training.typed)
-    plain = own.model_dump(exclude={"folder"})
-    folder = Path(own.folder or f"outputs/compare/{sha256_of_values(without_places(training.flat), plain)[:12]}")
-    folder = folder.expanduser()
+    folder = Path(own.folder or f"outputs/compare/{_hash(training)}").expanduser()
     make_runner = runner_maker(asked.launcher, folder)
     if asked.launcher.dry_run:
         Stages(own, training, asked.launcher, folder, make_runner).show(variants)
@@ -62,6 +59,14 @@ def compare(asked: "Asked") -> None:
         seconds = time.perf_counter() - began
         conclude(folder, Comparison(own, training, bundle, variants, stages, command, seconds))
     fail_for(stages.failures, len(variants) * len(stages.seeds), "runs")
+
+
+def _hash(training: "Settings") -> str:
+    """Name the folder of a comparison by its training: with more seeds or variants it is the same one."""
+    from tsmtl.config.identity import sha256_of_values, without_places
+
+    places = {key: training.flat["data"].get(key) for key in ("path", "root")}
+    return sha256_of_values(without_places(training.flat), places)[:12]
 
 
 def _check(variants: "Sequence[Variant]", tried: "Sequence[Candidate]", training: "Settings") -> None:

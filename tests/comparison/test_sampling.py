@@ -1,12 +1,13 @@
 """The bootstrap over test instances against metrics of scikit-learn and what must hold of any bootstrap."""
 
 import csv
+import math
 
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, root_mean_squared_error
 
-from tsmtl.comparison.sampling import Predicted, _score, read_predicted, sample_interval
+from tsmtl.comparison.sampling import Predicted, SampleSpread, _score, read_predicted, sample_spread
 from tsmtl.tasks.metrics import label_metrics
 
 CLASSES = {"name": "fault", "kind": "cls", "size": 3, "class_names": ["a", "b", "c"], "clip": None}
@@ -70,21 +71,22 @@ def test_the_interval_is_about_that_of_a_normal_mean():
     truth = np.zeros((n, 1))
     ours, theirs = (rng.random((1, n, 1)) < p for p in (0.2, 0.3))
     task = {"name": "x", "kind": "reg", "size": 1, "class_names": [], "clip": None}
-    low, high = sample_interval(
+    found = sample_spread(
         Predicted(truth, ours.astype(float)), Predicted(truth, theirs.astype(float)), task, "mae", False, None
     )
     mean = theirs.mean() - ours.mean()
     half = 1.96 * np.std(theirs.astype(float) - ours) / np.sqrt(n)
-    assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.15 * half)
+    assert (found.low, found.high) == pytest.approx((mean - half, mean + half), abs=0.15 * half)
+    assert (found.units, found.sd) == (n, pytest.approx(half / 1.96, rel=0.1))
 
 
 def test_equal_predictions_differ_by_nothing_and_better_ones_are_positive():
     rng = np.random.default_rng(1)
     own = classes(rng)
-    assert sample_interval(own, own, CLASSES, "macro_f1", True, None) == (0.0, 0.0)
+    assert sample_spread(own, own, CLASSES, "macro_f1", True, None) == SampleSpread(60, 0.0, 0.0, 0.0)
     perfect = Predicted(own.truth, np.stack([own.truth.clip(0)] * 2))
-    low, high = sample_interval(perfect, own, CLASSES, "macro_f1", True, None)
-    assert 0 < low < high
+    found = sample_spread(perfect, own, CLASSES, "macro_f1", True, None)
+    assert 0 < found.low < found.high
 
 
 def test_groups_are_drawn_whole_and_give_a_wider_interval_where_their_instances_are_alike():
@@ -93,9 +95,27 @@ def test_groups_are_drawn_whole_and_give_a_wider_interval_where_their_instances_
     wrong = np.repeat(rng.random(20) < 0.5, 50)
     truth = np.zeros(1000, dtype=int)
     ours, theirs = Predicted(truth, np.where(wrong, 1, 0)[None]), Predicted(truth, np.zeros((1, 1000), dtype=int))
-    by_instance = sample_interval(ours, theirs, CLASSES, "accuracy", True, None)
-    by_group = sample_interval(ours, theirs, CLASSES, "accuracy", True, groups)
-    assert by_group[1] - by_group[0] > 5 * (by_instance[1] - by_instance[0])  # sqrt(50) = 7 times
+    by_instance = sample_spread(ours, theirs, CLASSES, "accuracy", True, None)
+    by_group = sample_spread(ours, theirs, CLASSES, "accuracy", True, groups)
+    assert by_group.sd > 5 * by_instance.sd  # sqrt(50) = 7 times
+    assert (by_group.units, by_instance.units) == (20, 1000)
+
+
+def test_a_handful_of_groups_or_labels_says_nothing_of_chance():
+    truth = np.zeros(100, dtype=int)
+    ours, theirs = Predicted(truth, np.ones((1, 100), dtype=int)), Predicted(truth, np.zeros((1, 100), dtype=int))
+    few = sample_spread(ours, theirs, CLASSES, "accuracy", True, np.arange(100) % 4)
+    assert few.units == 4
+    assert math.isnan(few.sd)
+    unlabelled = np.where(np.arange(100) == 0, 0, -1)  # a draw misses the one label in 37 % of all cases
+    ours, theirs = Predicted(unlabelled, ours.predicted), Predicted(unlabelled, theirs.predicted)
+    assert math.isnan(sample_spread(ours, theirs, CLASSES, "accuracy", True, None).sd)
+
+
+def test_other_instances_are_not_compared():
+    ours, theirs = (Predicted(truth, np.zeros((1, 10), dtype=int)) for truth in (np.arange(10) % 2, np.arange(10) % 3))
+    with pytest.raises(AssertionError, match="the same instances"):
+        sample_spread(ours, theirs, CLASSES, "accuracy", True, None)
 
 
 def test_predictions_are_read_by_the_names_of_the_classes(tmp_path):

@@ -37,23 +37,21 @@ class Pretending:
             follower.ended(job, 0, outcome)
 
     def write(self, job):
+        own = job.settings().tasks
         score = next((value for part, value in self.scores.items() if part in job.name), 0.5)
-        tasks = {"cls": {"macro_f1": score, "accuracy": score}, "reg": {"rmse": 2 - score}}
-        (job.folder / "summary.json").write_text(
-            json.dumps(
-                {
-                    "best": {"score": score, "epoch": 1},
-                    "test": {name: tasks[name] for name in job.settings().tasks},
-                    "tasks": {
-                        "cls": {"name": "cls", "kind": "cls", "size": 2, "key": "c", "unit": None, "clip": None}
-                        | {"class_names": ["a", "b"]},
-                        "reg": {"name": "reg", "kind": "reg", "size": 1, "key": "r", "unit": "%", "clip": None}
-                        | {"class_names": []},
-                    },
-                    "seconds": {"training": 1.0, "all": 2.0},
-                }
-            )
-        )
+        test = {"cls": {"macro_f1": score, "accuracy": score}, "reg": {"rmse": 2 - score}}
+        about = {"cls": ("cls", 2, ["a", "b"], None), "reg": ("reg", 1, [], "%")}
+        tasks = {
+            name: {"name": name, "kind": kind, "size": size, "key": name, "unit": unit, "clip": None, "class_names": k}
+            for name, (kind, size, k, unit) in about.items()
+        }
+        summary = {
+            "best": {"score": score, "epoch": job.flat["num_epochs"] if score > 0.55 else 1},
+            "test": {name: test[name] for name in own},
+            "tasks": {name: tasks[name] for name in own},
+            "seconds": {"training": 1.0, "all": 2.0},
+        }
+        (job.folder / "summary.json").write_text(json.dumps(summary))
         lines = ["instance,cls_true,cls_predicted,reg_true,reg_predicted"]
         lines += [f"{i},{'ab'[i % 2]},{'ab'[i % 3 % 2]},{i},{i + 1}" for i in range(12)]
         (job.folder / "predictions_test.csv").write_text("\n".join(lines) + "\n")
@@ -97,6 +95,7 @@ def test_a_best_lr_at_the_edge_and_an_epoch_at_the_end_are_warned_of(staged, cap
         staged({"lr=0.0003": 0.6}, lr_factors=[0.3, 1.0, 3.0], variants=["multi"])
     said = [r.getMessage() for r in caplog.records]
     assert "multi: the greatest lr that was tried is its best; widen compare.lr_factors" in said
+    assert "multi: still got better in epoch 1000 of 1000; raise compare.epoch_factors or num_epochs" in said
 
 
 def test_a_run_of_a_search_that_fails_leaves_the_others(staged):
@@ -125,6 +124,13 @@ def test_without_a_twins_repetition_its_transfer_and_its_differences_are_left_ou
     assert by_task["multi", "cls"]["against"] == "single_cls"
     assert set(record["verdicts"]) == {"cls"}
     assert record["delta_m"] == []
+
+
+def test_a_task_is_described_by_its_twin_where_all_else_failed(staged):
+    _, _, comparison = staged(failing=["multi", "cls_to_multi", "reg_to_multi"])
+    record = comparison.record()
+    assert {name: about["metric"] for name, about in record["tasks"].items()} == {"cls": "macro_f1", "reg": "rmse"}
+    assert [(f["variant"], f["verdict"]) for f in record["figures"]] == [("single_cls", None), ("single_reg", None)]
 
 
 def test_failed_runs_stay_failed_unless_they_are_asked_for_again(staged, tmp_path, compose):

@@ -10,7 +10,7 @@ from scipy import stats
 
 from tests.sweep.records import write_job
 from tsmtl.sweep.results import results_of
-from tsmtl.sweep.statistics import holm, p_of_mean, spread
+from tsmtl.sweep.statistics import holm, spread, with_both
 from tsmtl.sweep.tables import write_tables
 
 
@@ -134,11 +134,22 @@ def test_a_damaged_summary_is_no_result(tmp_path):
     assert (job.status, job.record.done) == ("cut", False)
 
 
-def test_the_p_of_a_mean_is_that_of_scipy():
+def test_without_chance_of_instances_the_test_is_students_and_without_seeds_the_normal_one():
     for values in ([0.3, 0.1, 0.4], [-2.0, 1.0, 0.5, 3.0, -0.1]):
-        assert p_of_mean(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
-    assert (p_of_mean([0.0, 0.0]), p_of_mean([0.5, 0.5])) == (1.0, 0.0)
-    assert math.isnan(p_of_mean([1.0]))
+        found, student = with_both(values, 1e-12, 100), stats.ttest_1samp(values, 0)
+        assert (found.p, found.df) == pytest.approx((student.pvalue, len(values) - 1))
+        low, high = student.confidence_interval(0.95)
+        assert found.half == pytest.approx((high - low) / 2)
+    found = with_both([0.5, 0.5 + 1e-12], 0.2, 10**6)
+    assert found.p == pytest.approx(2 * stats.norm.sf(2.5), rel=1e-4)
+    assert with_both([0.0, 0.0], 0.0, 10).p == 1.0
+    assert all(math.isnan(with_both(*given).p) for given in (([0.5, 0.5], 0.0, 10), ([1.0], 0.1, 10)))
+
+
+def test_what_a_test_would_detect_is_detected_four_times_of_five():
+    known = with_both([0.0, 1e-9], 1.0, 10**6)
+    assert known.detectable(1) == pytest.approx(stats.norm.ppf(0.975) + stats.norm.ppf(0.8), rel=1e-4)
+    assert known.detectable(6) == pytest.approx(stats.norm.ppf(1 - 0.025 / 6) + stats.norm.ppf(0.8), rel=1e-4)
 
 
 def test_holm_by_hand():

@@ -33,7 +33,8 @@ def conclude(folder: Path, comparison: Comparison) -> None:
     lines = ["", *lines_of([_row(figure, record) for figure in record["figures"]], width=terminal_width()), ""]
     lines += [f"{task}: {said['sentence']}" for task, said in record["verdicts"].items()]
     for gain in record["delta_m"]:
-        lines.append(f"Delta-m of {gain['variant']}: {gain['mean']:+.3g} % [{_ends(gain)}]")
+        if gain["mean"] is not None:
+            lines.append(f"Delta-m of {gain['variant']}: {gain['mean']:+.3g} % [{_ends(gain)}]")
     lines += ["", *(str(folder / name) for name in (NAME, RUNS, FIGURES, *pictures)), ""]
     sys.stdout.write("\n".join(lines))
     sys.stdout.flush()
@@ -48,6 +49,8 @@ def _draw(folder: Path, record: Mapping[str, Any]) -> list[str]:
         "budget.png": (draw.draw_budget, record["budget"]),
     }
     names = [name for name, (_, there) in shown.items() if there]
+    for name in shown.keys() - names:
+        (folder / name).unlink(missing_ok=True)  # of an earlier comparison in the folder
     with style():
         for name in names:
             shown[name][0](record).savefig(folder / name, dpi=DPI)
@@ -61,10 +64,18 @@ def _row(figure: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, str]
         "task": figure["task"],
         figure_name(record): f"{_number(figure['mean'])} ± {_number(figure['sd'])}",
         "95 % interval": f"[{_ends(figure)}]",
-        "better than alone by": "" if difference is None else f"{difference['mean']:+.3g} [{_ends(difference, '+')}]",
+        "better than alone by": "" if difference is None else _gain(difference),
         "p": "" if difference is None else _number(difference["p_corrected"], 2),
         "": figure["verdict"] or "",
     }
+
+
+def _gain(difference: Mapping[str, Any]) -> str:
+    """Write a difference with its interval over seeds and instances together."""
+    if difference["mean"] is None:
+        return "not defined"
+    ends = {"low": difference["total_low"], "high": difference["total_high"]}
+    return f"{difference['mean']:+.3g} [{_ends(ends, '+')}]"
 
 
 def figure_name(record: Mapping[str, Any]) -> str:
@@ -82,6 +93,7 @@ def _ends(spread: Mapping[str, Any], sign: str = "") -> str:
 
 def _flat(figure: Mapping[str, Any]) -> dict[str, Any]:
     row = {key: value for key, value in figure.items() if key not in ("difference", "verdict")}
-    empty = ("against", "mean", "sd", "low", "high", "relative", "sample_low", "sample_high", "p", "p_corrected")
-    difference = figure["difference"] or dict.fromkeys(empty)
-    return {**row, **{f"difference {key}": difference[key] for key in empty}, "verdict": figure["verdict"]}
+    names = [*("against", "mean", "sd", "low", "high", "relative", "sample_low", "sample_high")]
+    names += ["total_low", "total_high", "p", "p_corrected"]
+    difference = figure["difference"] or dict.fromkeys(names)
+    return {**row, **{f"difference {key}": difference[key] for key in names}, "verdict": figure["verdict"]}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from tsmtl.comparison.differences import BETTER, Compared, Difference, Differences, Figure, corrected
 from tsmtl.comparison.stages import Run, Stages
 from tsmtl.comparison.variants import Variant
-from tsmtl.comparison.verdicts import by_task, verdict_of
+from tsmtl.comparison.verdicts import Verdict, by_task, verdict_of
 from tsmtl.config.compare_settings import CompareSettings
 from tsmtl.config.schema import Settings
 from tsmtl.data.instances import Bundle
@@ -54,13 +54,13 @@ class Comparison:
             if stages.complete(v.name)
         }
         compared = self._compared(done)
-        differences = Differences(done, compared, self._test_groups())
         trained = [variant for variant in self.variants if variant.name in done]
+        differences = Differences(trained, done, compared, self._test_groups())
         families = {kind: self._family(differences, trained, kind) for kind in dict.fromkeys(v.kind for v in trained)}
         main = corrected([f for kind in MAIN for f in families.get(kind, [])])
         others = {kind: corrected(found) for kind, found in families.items() if kind not in MAIN}
         figures = [*others.pop("twin", []), *main, *(f for found in others.values() for f in found)]
-        control = self._against_control(differences, done)
+        control = self._against_control(differences)
         n = len(stages.seeds)
         verdicts = {t: verdict_of(t, main, compared[t], control.get(t), n) for t in compared}
         gains = {v.name: differences.delta_m(v) for v in trained if set(v.twins) == set(compared)}
@@ -70,6 +70,7 @@ class Comparison:
                 "command": self.command,
                 "version": version("tsmtl"),
                 "seconds": self.seconds,
+                "training_seconds": sum(s["seconds"]["training"] for s in stages.summaries),
                 "data": {
                     "where": self.bundle.instances.where,
                     "instances": {name: len(rows) for name, rows in self.bundle.splits.items()},
@@ -86,7 +87,7 @@ class Comparison:
                 "level": LEVEL,
                 "tasks": {t: self._about(c) for t, c in compared.items()},
                 "variants": [self._variant(v) for v in self.variants],
-                "figures": [_figure(f, compared[f.task].metric) for f in figures],
+                "figures": [_figure(f, compared[f.task].metric, _verdict(f, verdicts)) for f in figures],
                 "delta_m": [{"variant": name, **asdict(s)} for name, s in gains.items() if s is not None],
                 "frontier": self._frontier(differences, trained, compared),
                 "budget": self._budget(others.get("budget", [])),
@@ -99,42 +100,28 @@ class Comparison:
         return plain
 
     def _compared(self, done: Mapping[str, Sequence[Run]]) -> dict[str, Compared]:
-        """Give the metric of each task; a task whose twin is not done is described by any other run."""
+        """Give the metric of each task that any variant was judged on."""
         found = {}
-        for task, kind in self.training.tasks.items():
-            runs = next((runs for name, runs in done.items() if name != f"single_{task}" and _has(runs, task)), None)
-            summary = None if runs is None else runs[0].summary
-            if summary is not None:
-                metric = str(getattr(self.training.trainer.joint_metrics, kind))
-                found[task] = Compared(summary["tasks"][task], metric, BETTER[metric])
-        return found
+        for variant in self.variants:
+            for task, name in variant.tasks.items():
+                if variant.name in done and task not in found:
+                    summary = done[variant.name][0].summary
+                    assert summary is not None, "a complete variant's runs are done"
+                    metric = str(getattr(self.training.trainer.joint_metrics, self.training.tasks[task]))
+                    found[task] = Compared({**summary["tasks"][name], "name": task}, metric, BETTER[metric])
+        return {task: found[task] for task in self.training.tasks if task in found}
 
     def _family(self, differences: Differences, trained: Sequence[Variant], kind: str) -> list[Figure]:
-        figures: list[Figure] = []
-        for variant in trained:
-            if variant.kind == kind:
-                figures += differences.figures(variant, self._judged(variant))
-        return figures
+        return [figure for variant in trained if variant.kind == kind for figure in differences.figures(variant)]
 
-    def _judged(self, variant: Variant) -> list[str]:
-        if variant.twins:
-            return list(variant.twins)
-        return [task for task in self.training.tasks if variant.name.endswith(f"single_{task}")]
-
-    def _against_control(self, differences: Differences, done: Mapping[str, Sequence[Run]]) -> dict[str, Difference]:
-        tasks = [t for t in self.training.tasks if f"control_{t}" in done and "multi" in done]
-        variant = next((v for v in self.variants if v.name == "multi"), None)
-        if variant is None:
-            return {}
-        figures = [
-            Figure(
-                variant,
-                task,
-                spread(differences.values("multi", task)),
-                differences.difference("multi", f"control_{task}", task),
-            )
-            for task in tasks
-        ]
+    def _against_control(self, differences: Differences) -> dict[str, Difference]:
+        """Compare all tasks with the negative control of each."""
+        multi, figures = differences.variants.get("multi"), []
+        for task in self.training.tasks:
+            control = differences.variants.get(f"control_{task}")
+            if multi is not None and control is not None:
+                figure = Figure(multi, task, spread(differences.values(multi, task)), None)
+                figures.append(replace(figure, difference=differences.difference(multi, control, task)))
         return {f.task: f.difference for f in corrected(figures) if f.difference is not None}
 
     def _frontier(
@@ -143,7 +130,7 @@ class Comparison:
         shown = [v for v in trained if v.kind in FRONTIER]
         if all(v.kind == "multi" for v in shown):
             return []
-        values = [{t: spread(differences.values(v.name, t)).mean for t in compared} for v in shown]
+        values = [{t: spread(differences.values(v, t)).mean for t in compared} for v in shown]
         front = non_dominated(values, {t: c.higher for t, c in compared.items()})
         return [
             {
@@ -172,8 +159,11 @@ class Comparison:
         ]
 
     def _test_groups(self) -> Any:
-        groups = self.bundle.instances.groups
-        return None if groups is None else groups[self.bundle.splits["test"]]
+        """Give what test instances have in common: their group, or the entity of a table that they are windows of."""
+        instances = self.bundle.instances
+        if instances.groups is None:
+            return instances.places.get("entity")
+        return instances.groups[self.bundle.splits["test"]]
 
     def _about(self, compared: Compared) -> dict[str, Any]:
         task = compared.task
@@ -192,8 +182,7 @@ class Comparison:
             "label": variant.label,
             "kind": variant.kind,
             "settings": None if chosen is None else {"lr": chosen.lr, "num_epochs": chosen.num_epochs},
-            "tasks": self._judged(variant),
-            "twin": next(iter(variant.twins.values()), None),
+            "tasks": list(variant.tasks),
             "x": variant.x,
         }
 
@@ -248,15 +237,19 @@ def metrics_of(summary: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _has(runs: Sequence[Run], task: str) -> bool:
-    return runs[0].summary is not None and task in runs[0].summary["tasks"]
-
-
 def _relative(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
-def _figure(figure: Figure, metric: str) -> dict[str, Any]:
+def _verdict(figure: Figure, verdicts: Mapping[str, Verdict | None]) -> str | None:
+    """Give what a row of the table says: of all tasks the verdict itself; a control is not judged."""
+    said = verdicts.get(figure.task)
+    if figure.difference is None or figure.variant.kind == "control":
+        return None
+    return said.verdict if figure.variant.kind == "multi" and said is not None else figure.difference.verdict
+
+
+def _figure(figure: Figure, metric: str, verdict: str | None) -> dict[str, Any]:
     difference = figure.difference
     return {
         "variant": figure.variant.name,
@@ -264,7 +257,7 @@ def _figure(figure: Figure, metric: str) -> dict[str, Any]:
         "metric": metric,
         **asdict(figure.spread),
         "difference": None if difference is None else _difference(difference),
-        "verdict": None if difference is None else difference.verdict,
+        "verdict": verdict,
     }
 
 
@@ -273,9 +266,11 @@ def _difference(difference: Difference) -> dict[str, Any]:
         "against": difference.against,
         **asdict(difference.spread),
         "relative": difference.relative,
-        "sample_low": difference.sample[0],
-        "sample_high": difference.sample[1],
-        "p": difference.p,
+        "sample_low": difference.sample.low,
+        "sample_high": difference.sample.high,
+        "total_low": difference.spread.mean - difference.both.half,
+        "total_high": difference.spread.mean + difference.both.half,
+        "p": difference.both.p,
         "p_corrected": difference.corrected,
     }
 

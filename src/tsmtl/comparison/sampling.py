@@ -1,6 +1,7 @@
 """How much a difference depends on which instances happened to be tested: a paired bootstrap over them."""
 
 import csv
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ Ids = npt.NDArray[np.int64]
 Score = Callable[[Array], Array]  # from the times (N,) that each instance counts to the metric of each run, (S,)
 DRAWS, MOST_WORK = 1000, 2e9  # resamples, fewer where instances and runs are very many
 LEAST_DRAWS = 200
+LEAST_UNITS = 5  # of fewer a bootstrap says nothing
+MOST_KNOWN = 0.9  # of the draws must have a value
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,31 @@ def read_predicted(folders: Sequence[Path], task: Mapping[str, Any]) -> Predicte
     return Predicted(truth, predicted) if numbers else Predicted(truth[:, 0], predicted[:, :, 0])
 
 
-def sample_interval(
+@dataclass(frozen=True)
+class SampleSpread:
+    """How far the mean difference of two variants goes where other instances are tested.
+
+    Attributes:
+        units: Instances, or groups of them, that were drawn from.
+        sd: Standard deviation over the draws; NaN of fewer than :data:`LEAST_UNITS` units, or where too many draws have
+            no value.
+        low: Lower end of the interval of percentiles at :data:`LEVEL`; NaN likewise.
+        high: Upper end.
+    """
+
+    units: int
+    sd: float
+    low: float
+    high: float
+
+
+def sample_spread(
     own: Predicted, twin: Predicted, task: Mapping[str, Any], metric: str, higher: bool, groups: npt.NDArray[Any] | None
-) -> tuple[float, float]:
-    """Give the interval at :data:`LEVEL` of the mean difference of two variants, positive where the first is better.
+) -> SampleSpread:
+    """Give the spread of the mean difference of two variants over test instances, positive where the first is better.
 
     Test instances are drawn anew, with replacement, the same for both variants (Efron & Tibshirani 1993, ch. 16; whole
-    groups where there are groups, since instances of one are alike); the interval is that of the percentiles.
+    groups where there are groups, since instances of one are alike).
 
     Args:
         own: The variant.
@@ -73,22 +94,25 @@ def sample_interval(
         higher: Whether higher is better.
         groups: (N,) group of each test instance, or None.
     """
+    assert np.array_equal(own.truth, twin.truth, equal_nan=True), "variants are compared on the same instances"
     scores = [_score(some, task, metric) for some in (own, twin)]
     n, runs = len(own.truth), len(own.predicted) + len(twin.predicted)
-    draws = int(np.clip(MOST_WORK / (n * runs * max(1, own.truth.ndim)), LEAST_DRAWS, DRAWS))
+    outputs = own.truth.shape[1] if own.truth.ndim == 2 else 1
+    draws = int(np.clip(MOST_WORK / (n * runs * outputs), LEAST_DRAWS, DRAWS))
     rng = np.random.default_rng(0)
     of_row = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
     units = int(of_row.max()) + 1
     found = []
-    for _ in range(draws):
-        times = np.bincount(rng.integers(units, size=units), minlength=units)[of_row].astype(np.float64)
-        first, second = (score(times).mean() for score in scores)
-        found.append(first - second if higher else second - first)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a draw without any labelled instance has no value
+        for _ in range(draws):
+            times = np.bincount(rng.integers(units, size=units), minlength=units)[of_row].astype(np.float64)
+            first, second = (score(times).mean() for score in scores)
+            found.append(first - second if higher else second - first)
     known = np.array(found)[np.isfinite(found)]
-    if not len(known):
-        return float("nan"), float("nan")
+    if units < LEAST_UNITS or len(known) < MOST_KNOWN * draws:
+        return SampleSpread(units, math.nan, math.nan, math.nan)
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return SampleSpread(units, float(known.std(ddof=1)), float(low), float(high))
 
 
 def _score(own: Predicted, task: Mapping[str, Any], metric: str) -> Score:

@@ -99,6 +99,13 @@ class Stages:
         done = [run for run in self.repeated.get(name, {}).values() if run.summary is not None]
         return len(done) == len(self.seeds)
 
+    @property
+    def summaries(self) -> list[Mapping[str, Any]]:
+        """What every run that is done reported, those of searches too, each once."""
+        runs = [run for found in self.searched.values() for run in found]
+        runs += [run for found in self.repeated.values() for run in found.values()]
+        return list({run.folder: run.summary for run in runs if run.summary is not None}.values())
+
     def show(self, variants: Sequence[Variant]) -> None:
         """Say how much is left to do, as far as that is known before the search."""
         by_name = {variant.name: variant for variant in variants}

@@ -68,11 +68,16 @@ def chosen(variant: Variant, tried: Sequence[Tried]) -> Candidate | None:
     if best.summary is None or best.score == -math.inf:
         return None
     lrs = sorted({one.candidate.lr for one in tried})
-    if len(lrs) > 2 and best.candidate.lr in (lrs[0], lrs[-1]):
+    if len(lrs) > 1 and best.candidate.lr in (lrs[0], lrs[-1]):
         way = "smallest" if best.candidate.lr == lrs[0] else "greatest"
         log.warning("%s: the %s lr that was tried is its best; widen compare.lr_factors", variant.name, way)
     longest = max(one.candidate.num_epochs for one in tried)
-    if best.candidate.num_epochs == longest and best.summary["best"]["epoch"] >= AT_THE_END * longest:
+    chosen_by_score = variant.flat["trainer"]["keep"] == "best"  # else the last epoch is always taken
+    if (
+        chosen_by_score
+        and best.candidate.num_epochs == longest
+        and best.summary["best"]["epoch"] >= AT_THE_END * longest
+    ):
         log.warning(
             "%s: still got better in epoch %d of %d; raise compare.epoch_factors or num_epochs",
             *(variant.name, best.summary["best"]["epoch"], longest),

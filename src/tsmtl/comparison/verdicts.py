@@ -1,5 +1,6 @@
 """A comparison in plain words: for each task whether the others help."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,12 +46,15 @@ def verdict_of(
     if main is None or main.difference is None:
         return None
     difference, verdict = main.difference, main.difference.verdict
-    said = f"{main.variant.label}: {_said(difference, compared)}"
+    best_of = (
+        f" (the best of {len(transfers)} on test)" if main.variant.kind == "transfer" and len(transfers) > 1 else ""
+    )
+    said = f"{main.variant.label}{best_of}: {_said(difference, compared)}"
     if verdict == HELPS and against_control is not None and against_control.verdict != HELPS:
         verdict = CANNOT_TELL
         said += (
-            f"; but against all tasks with the others' labels shuffled it is {_said(against_control, compared)}: the "
-            "gain may be regularisation and no transfer"
+            f"; but with the others' labels shuffled instead: {_said(against_control, compared)}, so that the gain "
+            "may be regularisation and no transfer"
         )
     elif verdict == CANNOT_TELL:
         said += f"; {_why(difference, seeds)}"
@@ -60,31 +64,40 @@ def verdict_of(
     for other in others:
         assert other.difference is not None, "chosen above"
         said += f"; {other.variant.label} {other.difference.verdict}: {_said(other.difference, compared)}"
-    words = {HELPS: "the other task helps", HURTS: "the other task hurts", CANNOT_TELL: "cannot tell"}
-    return Verdict(verdict, f"{words[verdict]} at {seeds} seeds. {said}.")
+    helper = "the other task" if len(main.variant.tasks) == 2 else "other tasks"
+    plural = "" if len(main.variant.tasks) == 2 else "s"
+    verbs = {HELPS: f"{helper} help{'s' if not plural else ''}", HURTS: f"{helper} hurt{'s' if not plural else ''}"}
+    return Verdict(verdict, f"{verbs.get(verdict, CANNOT_TELL)} at {seeds} seeds. {said}.")
 
 
 def _mean(difference: Difference | None) -> float:
-    return float("-inf") if difference is None else difference.spread.mean
+    return float("-inf") if difference is None or math.isnan(difference.spread.mean) else difference.spread.mean
 
 
 def _said(difference: Difference, compared: Compared) -> str:
-    s = difference.spread
+    s, half = difference.spread, difference.both.half
     unit = f" in {compared.task['unit']}" if compared.task.get("unit") else ""
+    if math.isnan(s.mean):
+        return f"{compared.metric} is not defined in every run"
+    if s.mean == 0:
+        return f"{compared.metric}{unit} the same as {difference.against}"
+    ends = "" if math.isnan(half) else f" [{s.mean - half:+.3g}, {s.mean + half:+.3g}]"
+    p = "" if math.isnan(difference.corrected) else f", p {difference.corrected:.2g}"
     better = "better" if s.mean > 0 else "worse"
-    low, high = s.low, s.high
-    return (
-        f"{compared.metric}{unit} {abs(s.mean):.3g} {better} than {difference.against} "
-        f"[{low:+.3g}, {high:+.3g}], p {difference.corrected:.2g}"
-    )
+    return f"{compared.metric}{unit} {abs(s.mean):.3g} {better} than {difference.against}{ends}{p}"
 
 
 def _why(difference: Difference, seeds: int) -> str:
-    s = difference.spread
-    if not difference.corrected < 0.05:
-        return f"{seeds} seeds differ by as much as the variants; a gain of about {s.high - s.mean:.2g} would show"
-    low, high = difference.sample
-    return f"the seeds agree, but other test instances might not [{low:+.3g}, {high:+.3g}]"
+    if math.isnan(difference.sample.sd):
+        return f"the test split has {difference.sample.units} groups or too few labels to say how much chance there is"
+    if math.isnan(difference.both.error):
+        return "nothing varies, so that chance cannot be judged"
+    if difference.both.error == 0:
+        return "the models predict the same throughout"
+    by_seeds = difference.spread.sd / math.sqrt(seeds)
+    source = "the seeds" if by_seeds > difference.sample.sd else "the choice of test instances"
+    gain = difference.both.detectable(difference.family)
+    return f"most of the chance is in {source}; a gain of {gain:.2g} would show four times of five"
 
 
 def by_task(verdicts: Mapping[str, Verdict | None]) -> dict[str, dict[str, str]]:

@@ -69,6 +69,10 @@ def comparison_problems(own: CompareSettings, training: Settings) -> list[str]:
         problems.append(
             "trainer.monitor: a comparison chooses each variant's best epoch by its joint score; leave it out"
         )
+    if training.trainer.sampler == "both_tasks":
+        problems.append("trainer.sampler: both_tasks draws by all tasks, which a single-task twin cannot; leave it out")
+    if own.budget_task is not None and not own.label_shares:
+        problems.append("compare.label_shares: the curve over labels needs some")
     if "control" in own.variants and "multi" not in own.variants:
         problems.append("compare.variants: control is compared with multi; name that too")
     known = [name for name in WEIGHTINGS if name != "fixed"]

@@ -37,6 +37,13 @@ class TargetPlace:
         return ", ".join(self.keys)
 
 
+class SplitTarget(Section):
+    """A target that a split is drawn by."""
+
+    kind: Literal["cls", "reg", "multilabel"] = Field(description="a class, numbers, or labels")
+    target: list[Text] = Field(description="its arrays or columns; [] where the source has one of the kind")
+
+
 class DataSettings(Section):
     """Settings that every source has."""
 
@@ -46,6 +53,9 @@ class DataSettings(Section):
     test_fraction: Fraction = Field(description="share of all instances to test on, where no split is given")
     val_fraction: Fraction = Field(description="share of the rest to validate on, where no split is given")
     seed: Annotated[int, Field(ge=0)] = Field(description="of random splits and simulations; not the run's seed")
+    split_targets: list[SplitTarget] | None = Field(
+        description="targets that random splits are drawn by, where they are those of a run with more tasks"
+    )
     signed_log: Annotated[float, Field(ge=1e-12)] | None = Field(
         description="the input becomes sign(x) * log(1 + |x| / this) before gaps are filled and it is scaled"
     )
@@ -88,8 +98,15 @@ class DataSettings(Section):
         copy._places = dict(places)
         return copy
 
+    @property
+    def drawn_by(self) -> dict[str, str]:
+        """Kind of each of ``split_targets``, by a name that is no task's."""
+        return {f"split {i}": target.kind for i, target in enumerate(self.split_targets or [])}
+
     def place_of(self, task: str) -> TargetPlace:
-        """Say where the target of a task stands."""
+        """Say where the target of a task, or one of ``split_targets``, stands."""
+        if task in self.drawn_by and self.split_targets is not None:
+            return TargetPlace("data.split_targets", tuple(self.split_targets[int(task.split()[1])].target))
         return self._places[task] if task in self._places else self._own_place(task)
 
     def _own_place(self, task: str) -> TargetPlace:

@@ -17,6 +17,7 @@ SHARED = frozenset(
     {*_OWN, "pretrain", "device", "devices", "plugins", "model"}
 )  # a pretraining has no own value of these
 DROPOUTS = frozenset({"dropout", "lstm_drop_out", "fc_drop_out"})  # how a backbone is trained, not what it is
+DRAWN = frozenset({"npz", "table", "cmapss", "synthetic"})  # sources with several targets
 _KINDS = {"cls": {"cls": "cls"}, "reg": {"reg": "reg"}, "multi": {"cls": "cls", "reg": "reg", "cls_2": "cls"}}
 
 
@@ -50,6 +51,8 @@ def settings_for_task(flat: Mapping[str, Any], task: str) -> dict[str, Any]:
         trainer |= _fitting(trainer, kinds)
         trainer["joint_weights"] = trainer.get("joint_weights") if len(kinds) > 1 else {}
     if isinstance(data, dict):
+        if data.get("split_targets") is None and data.get("source") in DRAWN:
+            data["split_targets"] = split_targets_of(flat)  # what one stage learns from, the other must not test on
         _keep_names(data, "label_share", kinds)
         _keep_names(data, "shuffled_labels", kinds)
     if len(kinds) == 1:
@@ -66,6 +69,22 @@ def _task_of(flat: Mapping[str, Any], task: str) -> dict[str, Any]:
     if chosen or task == "custom":
         return {"task": "custom", "tasks": chosen or deepcopy(tasks)}
     return dict(yaml.safe_load((config_dir() / "task" / f"{task}.yaml").read_text(encoding="utf-8")))
+
+
+def split_targets_of(flat: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give ``data.split_targets`` by which any of a run's tasks alone gets the splits of the run."""
+    data, task = flat["data"], flat["task"]
+    if task == "custom":
+        named = [(one["kind"], one.get("target")) for one in flat["tasks"]]
+    else:
+        keys = {"cls": "class_target", "cls_2": "class_target_2", "reg": "regression_target"}
+        second = "cls_2" if data.get("class_target_2") is not None else "reg"
+        names = ["cls", second] if task == "multi" else [task]
+        named = [(_KINDS["multi"][name], data.get(keys[name])) for name in names]
+    return [
+        {"kind": kind, "target": target if isinstance(target, list) else [] if target is None else [target]}
+        for kind, target in named
+    ]
 
 
 def _keep_names(section: dict[str, Any], key: str, kinds: Mapping[str, str]) -> None:

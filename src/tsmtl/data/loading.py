@@ -46,7 +46,7 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str], typed: frozenset[
     Raises:
         UserError: If the data cannot be used, with file, place and mend, or a typed setting turns out not to be read.
     """
-    instances = SOURCES[settings.source](settings, tasks)
+    instances = SOURCES[settings.source](settings, settings.drawn_by | tasks)
     if not len(instances.x) or 0 in instances.x.shape:
         raise UserError(f"{instances.where}: no data in the input, its shape is {instances.x.shape}")
     if instances.x.ndim == 2 and settings.scale == "per_instance":
@@ -64,6 +64,7 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str], typed: frozenset[
             + ("; if the NaN at their ends are missing values, data.nan_padding=false" if instances.nan_padding else "")
         )
     splits = split(instances, settings)
+    instances = replace(instances, targets={name: instances.targets[name] for name in tasks})
     changes = (settings.label_share, settings.shuffled_labels, settings.seed)
     instances, changed = with_changed_labels(instances, splits["train"], *changes)
     missing = settings.missing if isinstance(settings, RecordedSettings) else "error"
