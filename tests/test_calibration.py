@@ -177,6 +177,18 @@ def test_a_run_that_was_cut_after_its_training_is_calibrated_when_it_goes_on(vec
     assert CALIBRATION in read_checkpoint(tmp_path / "a/best_model.pt")
 
 
+def test_each_checkpoint_beside_the_best_one_is_calibrated_by_itself(vectors, tsmtl_train, tsmtl_evaluate, tmp_path):
+    data = ["data=npz", f"data.path={vectors}", "data.val_fraction=0.4", "hydra.run.dir=a"]
+    assert tsmtl_train(*TINY, *data, "trainer.best_per_task=true").code == 0
+    for found in summary_of(tmp_path / "a")["best_per_task"].values():
+        path = tmp_path / "a" / found["checkpoint"]
+        assert set(tsmtl.load_model(path).calibration) == {"cls", "reg"}
+        assert tsmtl_evaluate(f"checkpoint={path}", "output=m.json").code == 0
+        measured = json.loads((tmp_path / "m.json").read_text())["metrics"]
+        for task, metrics in found["test"].items():
+            assert {name: measured[task][name] for name in metrics} == pytest.approx(metrics, rel=1e-6)
+
+
 @pytest.mark.slow
 def test_runs_on_exchangeable_data_hold_the_level_within_2_points(tsmtl_train, tmp_path):
     """Averaged over simulations, each with a training and splits of its own; the best epoch was chosen on val too."""
