@@ -20,6 +20,7 @@ from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone
 from tsmtl.pretrained import Pretrained
+from tsmtl.report.predictions import check_columns
 from tsmtl.splits import make_splits, with_features
 from tsmtl.tasks.losses import (
     Criterion,
@@ -82,6 +83,7 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
             model.freeze_backbone()
     model = model.to(device)
     tasks = make_tasks(settings, bundle)
+    check_columns(tasks)
     preparation = fit_preparation(settings, bundle) if pretrained is None else pretrained.preparation
     splits = make_splits(settings.data, bundle, preparation, tasks, device)
     criterion = make_criterion(settings, bundle, tasks, splits)
