@@ -21,7 +21,7 @@ def test_no_name_of_a_head_can_hide_what_holds_the_heads():
     assert {name for name in dir(nn.ModuleDict()) if not name.startswith("_")} - {"T_destination"} <= TAKEN
 
 
-@pytest.mark.parametrize("name", ["model", "joint", "x"])  # best_model.pt, best_joint.pt, and the input of an export
+@pytest.mark.parametrize("name", ["model", "joint", "Joint", "x"])  # best_model.pt, best_joint.pt, an export's input
 def test_a_name_that_stands_for_something_else_in_files_is_refused(compose, name):
     said = f"tasks.{name}.name: {name} has a meaning of its own in tsmtl's files; take another, such as {name}_task"
     assert refused(compose, "task=custom", f"tasks=[{{name: {name}, kind: reg, target: wear}}]") == [said]
@@ -67,6 +67,13 @@ def test_the_places_of_other_tasks_are_those_of_the_data(compose):
             ["tasks.type.name: type has a meaning of its own in tsmtl's files; take another, such as type_task"],
         ),
         (f"[{WEAR},{WEAR}]", ["tasks: 2 tasks are named wear; each needs a name of its own"]),
+        (
+            f"[{WEAR},{{name: Wear, kind: reg, target: severity}}]",
+            [
+                "tasks: wear, Wear differ in case only, and so would the names of their files; each needs a name of "
+                "its own"
+            ],
+        ),
         (
             "[{name: a, kind: reg, target: wear, loss: bce, names: [q]}]",
             [
