@@ -173,6 +173,26 @@ def test_what_does_not_go_with_the_tasks_is_refused(compose, arguments, line):
     assert refused(compose, "task=custom", *arguments) == [line]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            [f"tasks=[{FAULT},{WEAR}]", "tasks.2.weight=2"],
+            "tasks.2: there are 2 tasks, counted from 0 (tasks.0, tasks.1)",
+        ),
+        ([f"tasks=[{WEAR}]", "tasks.1.weight=2"], "tasks.1: there is 1 task, counted from 0 (tasks.0)"),
+        (["tasks=[]", "tasks.0.weight=2"], "tasks.0: the list is empty"),
+        (
+            [f"tasks=[{FAULT}]", "data.augment=[{flip: 0.1},{flip: 0.1},{flip: 0.1}]", "data.augment.7.flip=1"],
+            "data.augment.7: there are 3 entries, counted from 0 (data.augment.0 to data.augment.2)",
+        ),
+    ],
+)
+def test_a_place_beyond_a_list_is_refused_with_those_there_are(tsmtl_train, arguments, line):
+    answer = tsmtl_train("task=custom", *arguments)
+    assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {line}"])
+
+
 def test_a_list_of_tasks_belongs_to_custom_alone(compose):
     assert refused(compose, f"tasks=[{FAULT}]") == ["tasks: not a setting of task=multi, but of task=custom"]
 
