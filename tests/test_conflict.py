@@ -128,7 +128,9 @@ def test_a_run_too_short_for_a_look_is_told_so(tsmtl_train, tmp_path):
 def test_one_task_is_refused_in_a_line_and_an_off_without_quotes_is_one(compose, tmp_path):
     with pytest.raises(UserError) as refusal:
         compose("model=gru", "task=cls", ON)
-    assert refusal.value.lines == ["trainer.conflict: compares the gradients of tasks; task=cls has one, take off"]
+    assert refusal.value.lines == [
+        "trainer.conflict: compares the gradients of tasks; task=cls has one; trainer.conflict=off goes with it"
+    ]
     with pytest.raises(UserError) as refusal:
         compose("trainer.conflict=step")
     assert refusal.value.lines == ["trainer.conflict: must be one of off, epoch (got 'step')"]

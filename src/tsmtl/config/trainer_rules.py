@@ -48,7 +48,10 @@ def several_to_compare(task: TaskSettings, data: DataSettings, trainer: TrainerS
     """Check that what sets tasks side by side has several."""
     kinds, problems = task_kinds(task, data), []
     if len(kinds) < 2 and trainer.conflict != "off":
-        problems.append(f"trainer.conflict: compares the gradients of tasks; task={task.task} has one, take off")
+        problems.append(
+            f"trainer.conflict: compares the gradients of tasks; task={task.task} has one; trainer.conflict=off goes "
+            "with it"
+        )
     if len(kinds) < 2 and trainer.best_per_task:
         problems.append(f"trainer.best_per_task: task={task.task} has one, whose best epoch trainer.monitor chooses")
     return problems

@@ -65,7 +65,7 @@ def reading(source: str, target: str, looks: History) -> str:
     """
     gains = _values(looks, affinity_column(source, target))
     if len(gains) < LEAST_LOOKS:
-        return f"{source} for {target}: cannot tell from {len(gains)} looks"
+        return f"{source} for {target}: cannot tell from {len(gains)} look{'' if len(gains) == 1 else 's'}"
     mean, error = fmean(gains), stdev(gains) / sqrt(len(gains))
     clear = abs(mean) > 2 * error and abs(mean) >= NOTABLE * AHEAD
     verdict = f"{'helps' if mean > 0 else 'hurts'} {target}" if clear else f"for {target}: not clear"
