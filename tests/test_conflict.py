@@ -121,7 +121,8 @@ def test_a_run_too_short_for_a_look_is_told_so(tsmtl_train, tmp_path):
     assert (
         "trainer.conflict: a look takes as long as 94 epochs have time for, and there are 3: not measured" in answer.err
     )
-    assert summary_of(tmp_path / "a")["conflict"]["probe"]["looks"] == 0
+    assert summary_of(tmp_path / "a")["conflict"] is None
+    assert not any(column.startswith("conflict/") for column in rows_of(tmp_path / "a/metrics.csv")[0])
     assert not (tmp_path / "a/conflict.png").exists()
 
 

@@ -240,7 +240,7 @@ def make_balance(settings: Settings, model: MultiTaskModel, device: torch.device
 
 
 def make_conflict(settings: Settings, parts: Parts, steps: int) -> Conflict | None:
-    """Make what compares the tasks' gradients after epochs; None where that is not asked for, or nothing is shared.
+    """Make what compares the tasks' gradients after epochs; None where that is not asked for or not possible.
 
     Args:
         settings: Checked settings.
@@ -260,4 +260,5 @@ def make_conflict(settings: Settings, parts: Parts, steps: int) -> Conflict | No
             "trainer.conflict: a look takes as long as %d epochs have time for, and there are %d: not measured",
             *(conflict.plan.every, model.num_epochs),
         )
+        return None
     return conflict
