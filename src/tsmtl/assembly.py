@@ -254,11 +254,12 @@ def make_conflict(settings: Settings, parts: Parts, steps: int) -> Conflict | No
         log.warning("trainer.conflict: the backbone has nothing that learns, so that no gradients meet; not measured")
         return None
     train = parts.splits["train"]
-    conflict = Conflict(parts.model, parts.criterion, train, model.batch_size, steps, settings.run.seed)
-    if conflict.plan.every > model.num_epochs:
+    epochs = range(trainer.unfreeze_at or 1, model.num_epochs + 1)
+    conflict = Conflict(parts.model, parts.criterion, train, model.batch_size, steps, epochs, settings.run.seed)
+    if not conflict.plan.epochs:
         log.warning(
             "trainer.conflict: a look takes as long as %d epochs have time for, and there are %d: not measured",
-            *(conflict.plan.every, model.num_epochs),
+            *(conflict.plan.time_of_one, len(epochs)),
         )
         return None
     return conflict
