@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks.conflict [--repeats 9] [--steps 10 60] [--models cnn1d lstm lstm_fcn]
 
 An epoch of so many steps and a look take turns in one process and thread. A ratio is that of one round: the look's time
-over that of the epochs until the next one, as :func:`tsmtl.training.probe.plan` spaces them. Validation, which a run
-has besides, is left out. Times are those of the processor, which other work on the machine disturbs less.
+over that of the epochs that have time for one (``every``), as :func:`tsmtl.training.probe.plan` counts them.
+Validation, which a run has besides, is left out. Times are those of the processor, which other work on the machine
+disturbs less.
 """
 
 import argparse
@@ -44,13 +45,13 @@ def main() -> None:
             split = TensorSplit(torch.randn(n, *shape), targets)
             model = MultiTaskModel(build_backbone(name, dict(backbone), shape[0], shape[1]), {"cls": CLASSES, "reg": 1})
             epoch = tsmtl_loop(copy.deepcopy(model), split, batch_size)
-            conflict = Conflict(model, Criterion(losses, WEIGHTS), split, batch_size, steps, seed=0)
-            every, epochs, looks = conflict.plan.every, [], []
+            conflict = Conflict(model, Criterion(losses, WEIGHTS), split, batch_size, steps, range(1, 10**4), seed=0)
+            every, epochs, looks = conflict.plan.time_of_one, [], []
             for repeat in range(arguments.repeats + 1):
                 times = [time.process_time()]
                 epoch()
                 times.append(time.process_time())
-                conflict.after_epoch(every, WEIGHTS)
+                conflict.after_epoch(1, WEIGHTS)
                 times.append(time.process_time())
                 if repeat:  # the first is a warm-up
                     epochs.append(times[1] - times[0])

@@ -10,7 +10,6 @@ from tests.test_resume import assert_same, assert_same_run
 from tests.test_train import TINY_MODEL, rows_of, summary_of
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.config.errors import UserError
-from tsmtl.config.trainer_rules import several_to_compare
 
 # Steps so large that the epochs go up and down, and no score agrees with another.
 CNN = ["model=cnn1d", *TINY_MODEL["cnn1d"], "device=cpu", "data.n_instances=60", "data.test_fraction=0.3", "lr=0.1"]
@@ -125,14 +124,6 @@ def test_settings_that_do_not_fit_are_one_line(compose, tsmtl_train, tmp_path):
     assert answer.code == 2
     assert "a/best_joint.pt is a name that the run folder has for other things" in answer.lines[0]
     assert not (tmp_path / "a/best_joint.pt").exists()
-
-
-def test_a_task_may_not_be_called_like_another_file(compose, monkeypatch):
-    settings = compose("trainer.best_per_task=true")
-    monkeypatch.setattr("tsmtl.config.trainer_rules.task_kinds", lambda *given: {"joint": "cls", "wear": "reg"})
-    assert several_to_compare(settings.task, settings.data, settings.trainer) == [
-        "trainer.best_per_task: best_joint.pt is another file; give task joint another name"
-    ]
 
 
 def test_a_score_that_val_does_not_define_is_refused_before_training(tsmtl_train, tmp_path):

@@ -121,14 +121,17 @@ def test_a_run_too_short_for_a_look_is_told_so(tsmtl_train, tmp_path):
     assert (
         "trainer.conflict: a look takes as long as 94 epochs have time for, and there are 3: not measured" in answer.err
     )
-    assert summary_of(tmp_path / "a")["conflict"]["probe"]["looks"] == 0
+    assert summary_of(tmp_path / "a")["conflict"] is None
+    assert not any(column.startswith("conflict/") for column in rows_of(tmp_path / "a/metrics.csv")[0])
     assert not (tmp_path / "a/conflict.png").exists()
 
 
 def test_one_task_is_refused_in_a_line_and_an_off_without_quotes_is_one(compose, tmp_path):
     with pytest.raises(UserError) as refusal:
         compose("model=gru", "task=cls", ON)
-    assert refusal.value.lines == ["trainer.conflict: compares the gradients of tasks; task=cls has one, take off"]
+    assert refusal.value.lines == [
+        "trainer.conflict: compares the gradients of tasks; task=cls has one; trainer.conflict=off goes with it"
+    ]
     with pytest.raises(UserError) as refusal:
         compose("trainer.conflict=step")
     assert refusal.value.lines == ["trainer.conflict: must be one of off, epoch (got 'step')"]

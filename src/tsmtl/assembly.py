@@ -20,6 +20,7 @@ from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone
 from tsmtl.pretrained import Pretrained
+from tsmtl.report.predictions import check_columns
 from tsmtl.splits import make_splits, with_features
 from tsmtl.tasks.losses import (
     Criterion,
@@ -82,6 +83,7 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
             model.freeze_backbone()
     model = model.to(device)
     tasks = make_tasks(settings, bundle)
+    check_columns(tasks)
     preparation = fit_preparation(settings, bundle) if pretrained is None else pretrained.preparation
     splits = make_splits(settings.data, bundle, preparation, tasks, device)
     criterion = make_criterion(settings, bundle, tasks, splits)
@@ -238,7 +240,7 @@ def make_balance(settings: Settings, model: MultiTaskModel, device: torch.device
 
 
 def make_conflict(settings: Settings, parts: Parts, steps: int) -> Conflict | None:
-    """Make what compares the tasks' gradients after epochs; None where that is not asked for, or nothing is shared.
+    """Make what compares the tasks' gradients after epochs; None where that is not asked for or not possible.
 
     Args:
         settings: Checked settings.
@@ -252,10 +254,12 @@ def make_conflict(settings: Settings, parts: Parts, steps: int) -> Conflict | No
         log.warning("trainer.conflict: the backbone has nothing that learns, so that no gradients meet; not measured")
         return None
     train = parts.splits["train"]
-    conflict = Conflict(parts.model, parts.criterion, train, model.batch_size, steps, settings.run.seed)
-    if conflict.plan.every > model.num_epochs:
+    epochs = range(trainer.unfreeze_at or 1, model.num_epochs + 1)
+    conflict = Conflict(parts.model, parts.criterion, train, model.batch_size, steps, epochs, settings.run.seed)
+    if not conflict.plan.epochs:
         log.warning(
             "trainer.conflict: a look takes as long as %d epochs have time for, and there are %d: not measured",
-            *(conflict.plan.every, model.num_epochs),
+            *(conflict.plan.time_of_one, len(epochs)),
         )
+        return None
     return conflict

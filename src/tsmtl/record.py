@@ -121,7 +121,9 @@ def about_conflict(result: Fit, conflict: Conflict | None) -> dict[str, Any] | N
     """Give what the epochs say of the tasks' gradients, and say its reading; None where nothing was measured."""
     if conflict is None:
         return None
-    summary = summary_of(conflict, result.history)
+    summary, n_epochs, first = summary_of(conflict, result.history), len(result.history), conflict.plan.epochs[0]
+    if n_epochs < first:
+        log.warning("conflict: the training ended after %d epochs, before the first look at epoch %d", n_epochs, first)
     for line in summary["reading"]:
         log.info("conflict: %s", line)
     return summary

@@ -21,7 +21,7 @@ def test_no_name_of_a_head_can_hide_what_holds_the_heads():
     assert {name for name in dir(nn.ModuleDict()) if not name.startswith("_")} - {"T_destination"} <= TAKEN
 
 
-@pytest.mark.parametrize("name", ["model", "joint", "x"])  # best_model.pt, best_joint.pt, and the input of an export
+@pytest.mark.parametrize("name", ["model", "joint", "Joint", "x"])  # best_model.pt, best_joint.pt, an export's input
 def test_a_name_that_stands_for_something_else_in_files_is_refused(compose, name):
     said = f"tasks.{name}.name: {name} has a meaning of its own in tsmtl's files; take another, such as {name}_task"
     assert refused(compose, "task=custom", f"tasks=[{{name: {name}, kind: reg, target: wear}}]") == [said]
@@ -67,6 +67,13 @@ def test_the_places_of_other_tasks_are_those_of_the_data(compose):
             ["tasks.type.name: type has a meaning of its own in tsmtl's files; take another, such as type_task"],
         ),
         (f"[{WEAR},{WEAR}]", ["tasks: 2 tasks are named wear; each needs a name of its own"]),
+        (
+            f"[{WEAR},{{name: Wear, kind: reg, target: severity}}]",
+            [
+                "tasks: wear, Wear differ in case only, and so would the names of their files; each needs a name of "
+                "its own"
+            ],
+        ),
         (
             "[{name: a, kind: reg, target: wear, loss: bce, names: [q]}]",
             [
@@ -164,6 +171,26 @@ def test_a_wrong_list_of_tasks_is_refused(compose, tasks, lines):
 )
 def test_what_does_not_go_with_the_tasks_is_refused(compose, arguments, line):
     assert refused(compose, "task=custom", *arguments) == [line]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            [f"tasks=[{FAULT},{WEAR}]", "tasks.2.weight=2"],
+            "tasks.2: there are 2 tasks, counted from 0 (tasks.0, tasks.1)",
+        ),
+        ([f"tasks=[{WEAR}]", "tasks.1.weight=2"], "tasks.1: there is 1 task, counted from 0 (tasks.0)"),
+        (["tasks=[]", "tasks.0.weight=2"], "tasks.0: the list is empty"),
+        (
+            [f"tasks=[{FAULT}]", "data.augment=[{flip: 0.1},{flip: 0.1},{flip: 0.1}]", "data.augment.7.flip=1"],
+            "data.augment.7: there are 3 entries, counted from 0 (data.augment.0 to data.augment.2)",
+        ),
+    ],
+)
+def test_a_place_beyond_a_list_is_refused_with_those_there_are(tsmtl_train, arguments, line):
+    answer = tsmtl_train("task=custom", *arguments)
+    assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {line}"])
 
 
 def test_a_list_of_tasks_belongs_to_custom_alone(compose):

@@ -14,14 +14,18 @@ from tsmtl.models.fc import FC
 from tsmtl.models.lstm import LSTM
 from tsmtl.models.lstm_fcn import LSTMFCN
 from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.record import about_conflict
 from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
 from tsmtl.training.batches import TensorSplit
+from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.conflict import AHEAD, Conflict, affinity_column, blocks_of, column, share_column
 from tsmtl.training.conflict_summary import reading, summary_of
+from tsmtl.training.loop import Fit
 from tsmtl.training.probe import SHARE, plan, probe_rows
 from tsmtl.training.seeding import random_numbers
 
 MSE = regression_loss("mse", 1.0, masked=True)
+EPOCHS = range(1, 25)
 RECURRENT = {"num_layers": 2, "dropout": 0.5, "bidirectional": True, "readout": "last"}
 
 
@@ -47,12 +51,12 @@ def numbers() -> TensorSplit:
     return TensorSplit(x, {"a": x[:, :1] + x[:, 1:], "b": 2 * x[:, 1:] - x[:, :1], "c": c})
 
 
-def of_lines(split: TensorSplit, tasks: str, batch_size: int) -> Conflict:
+def of_lines(split: TensorSplit, tasks: str, batch_size: int, epochs: range = EPOCHS) -> Conflict:
     torch.manual_seed(0)
     model = MultiTaskModel(Line(), dict.fromkeys(tasks, 1))
     targets = {task: split.targets[task] for task in tasks}
     criterion = Criterion(dict.fromkeys(tasks, MSE), dict.fromkeys(tasks, 1.0))
-    return Conflict(model, criterion, TensorSplit(split.x, targets), batch_size, steps=10**4, seed=0)
+    return Conflict(model, criterion, TensorSplit(split.x, targets), batch_size, steps=10**4, epochs=epochs, seed=0)
 
 
 def by_hand(conflict: Conflict, split: TensorSplit, task: str, rows: Tensor, w: np.ndarray | None = None):
@@ -68,7 +72,7 @@ def by_hand(conflict: Conflict, split: TensorSplit, task: str, rows: Tensor, w: 
 
 def test_of_one_batch_all_numbers_are_those_of_a_hand_count(numbers):
     conflict, weights = of_lines(numbers, "ab", 20), {"a": 0.2, "b": 0.8}
-    found = conflict.after_epoch(conflict.plan.every, weights)
+    found = conflict.after_epoch(1, weights)
     rows = torch.arange(20)
     losses, gradients = zip(*(by_hand(conflict, numbers, task, rows) for task in "ab"), strict=True)
     norms = [np.linalg.norm(g) for g in gradients]
@@ -99,7 +103,7 @@ def test_of_three_tasks_and_batches_of_few_labels_means_and_shares_are_those_of_
         task: [by_hand(conflict, numbers, task, part)[1] for part in batches if known["abc".index(task)][part].any()]
         for task in "abc"
     }
-    found = conflict.after_epoch(conflict.plan.every, dict.fromkeys("abc", 1.0))
+    found = conflict.after_epoch(1, dict.fromkeys("abc", 1.0))
     means = {task: np.mean(parts, axis=0) for task, parts in own.items()}
     total = sum(np.linalg.norm(mean) for mean in means.values())
     for one, other in combinations("abc", 2):
@@ -119,7 +123,7 @@ def test_of_three_tasks_and_batches_of_few_labels_means_and_shares_are_those_of_
 def test_a_gradient_of_nothing_has_no_direction_and_a_weight_that_is_not_known_pulls_nothing(numbers):
     split = TensorSplit(numbers.x, {**numbers.targets, "b": torch.full((20, 1), torch.nan)})
     conflict = of_lines(split, "ab", 20)
-    found = conflict.after_epoch(conflict.plan.every, {"a": 0.5, "b": math.nan})
+    found = conflict.after_epoch(1, {"a": 0.5, "b": math.nan})
     for name in (column("a", "b", "cosine"), column("a", "b", "norm_ratio"), affinity_column("b", "a")):
         assert math.isnan(found[name]), name
     assert (found[share_column("a")], found[share_column("b")]) == (1, 0)
@@ -138,29 +142,25 @@ def test_measuring_leaves_weights_statistics_gradients_modes_and_random_numbers_
     losses = {"cls": cross_entropy(None, 0.0, masked=False), "reg": regression_loss("mse", 1.0, masked=False)}
     criterion = Criterion(losses, {"cls": 0.5, "reg": 0.5})
     state = random_numbers()["cpu"]
-    conflict = Conflict(model, criterion, split, 8, steps=10**4, seed=0)
+    conflict = Conflict(model, criterion, split, 8, steps=10**4, epochs=EPOCHS, seed=0)
     criterion(model(split.x), split.targets)[0].backward()
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     before = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     gradients = {name: p.grad.clone() for name, p in model.named_parameters()}
     state, modes = random_numbers()["cpu"], [module.training for module in model.modules()]
-    first = conflict.after_epoch(conflict.plan.every, {"cls": 0.5, "reg": 0.5})
+    first = conflict.after_epoch(1, {"cls": 0.5, "reg": 0.5})
     assert all(torch.equal(tensor, before[name]) for name, tensor in tensors.items())
     assert all(torch.equal(p.grad, gradients[name]) for name, p in model.named_parameters())
     assert torch.equal(random_numbers()["cpu"], state)
     assert [module.training for module in model.modules()] == modes
-    assert conflict.after_epoch(2 * conflict.plan.every, {"cls": 0.5, "reg": 0.5}) == first
+    assert conflict.after_epoch(2, {"cls": 0.5, "reg": 0.5}) == first
     assert all(math.isfinite(value) for value in first.values()), first
 
 
-def test_a_frozen_backbone_has_the_columns_and_no_numbers(numbers):
-    conflict = of_lines(numbers, "ab", 20)
-    conflict.model.freeze_backbone()
-    found = conflict.after_epoch(conflict.plan.every, {"a": 1.0, "b": 1.0})
-    assert list(found) == conflict.columns()
+def test_an_epoch_without_a_look_has_the_columns_and_no_numbers(numbers):
+    found = of_lines(numbers, "ab", 20).after_epoch(len(EPOCHS) + 1, {"a": 1.0, "b": 1.0})
+    assert list(found) == of_lines(numbers, "ab", 20).columns()
     assert all(math.isnan(value) for value in found.values())
-    conflict.model.freeze_backbone(False)
-    assert math.isfinite(conflict.after_epoch(conflict.plan.every, {"a": 1.0, "b": 1.0})[column("a", "b", "cosine")])
 
 
 def test_blocks_are_children_or_what_is_in_the_only_child_and_no_more_than_eight():
@@ -184,12 +184,42 @@ def test_blocks_are_children_or_what_is_in_the_only_child_and_no_more_than_eight
 @pytest.mark.parametrize("n_tasks", [2, 3, 5])
 @pytest.mark.parametrize("batch_size", [1, 16, 64])
 @pytest.mark.parametrize("steps", [1, 7, 88, 500, 20_000])
-def test_a_probe_costs_no_more_than_its_share_of_the_steps(steps, batch_size, n_tasks):
-    planned = plan(steps, batch_size, n_tasks)
+@pytest.mark.parametrize("epochs", [range(1, 61), range(7, 8), range(20, 1001)], ids=str)
+def test_a_probe_costs_no_more_than_its_share_of_the_steps(steps, epochs, batch_size, n_tasks):
+    planned = plan(steps, epochs, batch_size, n_tasks)
     cost = planned.batches * (1 + 3 * n_tasks) / 3  # in steps
-    assert cost <= SHARE * steps * planned.every * (1 + 1e-9)
-    assert planned.every == 1 or cost > SHARE * steps * (planned.every - 1)
+    looks, allowed = len(planned.epochs), SHARE * steps * len(epochs)
+    assert cost * looks <= allowed * (1 + 1e-9)
+    assert looks == len(epochs) or cost * (looks + 1) > allowed
+    assert (looks > 0) == (len(epochs) >= planned.time_of_one)
     assert planned.batches * batch_size >= 32
+    assert set(planned.epochs) <= set(epochs)
+    assert list(planned.epochs) == sorted(set(planned.epochs))
+
+
+def test_looks_come_first_after_the_first_epochs_and_then_evenly_to_the_last():
+    def found(steps: int, last: int) -> tuple[list[int], int]:
+        planned = plan(steps, range(1, last + 1), 16, 2)  # a probe of two batches, 4.67 steps
+        return list(planned.epochs), planned.early
+
+    assert found(10, 23) == ([], 0)
+    assert found(10, 24) == ([1], 1)
+    assert found(10, 60) == ([1, 2], 2)
+    assert found(10, 100) == ([1, 2, 3, 100], 3)
+    assert found(60, 60) == ([*range(1, 9), 15, 22, 30, 37, 45, 52, 60], 8)
+    assert found(300, 60) == (list(range(1, 61)), 10)
+    planned = plan(60, range(21, 81), 16, 2)
+    assert list(planned.epochs) == [epoch + 20 for epoch in found(60, 60)[0]]
+
+
+def test_a_training_that_ends_before_the_first_look_says_so(numbers, caplog):
+    conflict = of_lines(numbers, "ab", 20, range(39, 61))
+    rows = [{"epoch": e, **conflict.after_epoch(e, {"a": 1.0, "b": 1.0})} for e in range(1, 14)]
+    summary = about_conflict(Fit(BestEpoch(False, None, False), history=rows), conflict)
+    assert summary["probe"]["looks"] == 0
+    assert [record.getMessage() for record in caplog.records] == [
+        "conflict: the training ended after 13 epochs, before the first look at epoch 39"
+    ]
 
 
 def test_the_probe_prefers_instances_of_all_labels_fills_up_with_each_task_and_draws_by_itself():
@@ -216,10 +246,12 @@ def test_the_probe_prefers_instances_of_all_labels_fills_up_with_each_task_and_d
         ([0.01, -0.01, 0.005], "reg for cls: not clear; a step"),
         ([0.0004, 0.0005, 0.0006], "reg for cls: not clear; a step"),  # sure, and little beside the 0.01 of its own
         ([0.004, 0.005, math.nan], "reg for cls: cannot tell from 2 looks"),
+        ([0.004], "reg for cls: cannot tell from 1 look"),
     ],
 )  # fmt: skip
 def test_a_reading_says_helps_or_hurts_only_where_that_is_sure_and_not_little(gains, verdict):
-    assert reading("reg", "cls", [{"conflict/reg-to-cls/affinity": gain} for gain in gains]).startswith(verdict)
+    said = reading("reg", "cls", [{"conflict/reg-to-cls/affinity": gain} for gain in gains])
+    assert f"{said} ".startswith(f"{verdict} ")
 
 
 def test_the_summary_leaves_epochs_out_that_were_not_looked_at_and_counts_early_looks_for_the_affinity(numbers):

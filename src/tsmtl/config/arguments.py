@@ -8,6 +8,7 @@ from tsmtl.config.errors import UserError, first_line
 
 if TYPE_CHECKING:  # hydra takes longer to import than some answers may take
     from omegaconf import DictConfig
+    from omegaconf.errors import ConfigIndexError
 
 GROUPS = ("task", "data", "model", "trainer", "weighting", "experiment")
 _SETTING = re.compile(r"^(?P<key>[A-Za-z_]\w*(\.\w+)*)=")
@@ -143,6 +144,7 @@ def typed_keys(overrides: list[str]) -> frozenset[str]:
 def hydra_line(error: Exception) -> str:
     """Say in one line why Hydra cannot compose the arguments."""
     from hydra.errors import MissingConfigException
+    from omegaconf.errors import ConfigIndexError
 
     from tsmtl.config.words import did_you_mean
 
@@ -157,6 +159,8 @@ def hydra_line(error: Exception) -> str:
         return unknown_setting(match[1])
     if match := re.search(r"Could not override '(hydra\.sweeper\.\w+)'", str(error)):
         return f"{match[1]}: unknown setting; tsmtl-train --help lists those of hydra.sweeper"
+    if isinstance(error.__cause__, ConfigIndexError):
+        return _beyond_the_list(error.__cause__)
     if match := re.search(r"^invalid literal for int\(\) with base 10: '(.*)'$", str(error)):
         return f"settings: '{match[1]}' is no place in a list; its entries count from 0, as in tasks.0.weight=2"
     if "does not support sweep type" in str(error):
@@ -164,3 +168,14 @@ def hydra_line(error: Exception) -> str:
     if "HydraConfig was not set" in str(error):
         return "settings: ${hydra:...} is for Hydra's own settings; without best_model_path the run folder is taken"
     return first_line(error)
+
+
+def _beyond_the_list(error: "ConfigIndexError") -> str:
+    place = re.sub(r"\[(\d+)\]", r".\1", str(error.full_key))  # omegaconf writes tasks[2]
+    key, n = place.rpartition(".")[0], len(error.parent_node or ())
+    if not n:
+        return f"{place}: the list is empty"
+    what = "task" if key == "tasks" else "entry"
+    counted = f"is 1 {what}" if n == 1 else f"are {n} {'tasks' if what == 'task' else 'entries'}"
+    places = f"{key}.0" + {1: "", 2: f", {key}.1"}.get(n, f" to {key}.{n - 1}")
+    return f"{place}: there {counted}, counted from 0 ({places})"

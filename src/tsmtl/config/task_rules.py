@@ -41,7 +41,7 @@ TAKEN = _COLUMNS | _OF_MODULES
 
 
 def names_of_tasks(task: TaskSettings) -> list[str]:
-    """Check that names can stand in metrics, columns and files, each for one task."""
+    """Check that names can stand in metrics, columns and files, each for one task; not all file systems know case."""
     names = [named.name for named in named_tasks(task)]
     problems = [
         f"tasks.{name}.name: must be of letters, digits and _, a letter first (got {name!r})"
@@ -51,13 +51,21 @@ def names_of_tasks(task: TaskSettings) -> list[str]:
     problems += [
         f"tasks.{name}.name: {name} has a meaning of its own in tsmtl's files; take another, such as {name}_task"
         for name in dict.fromkeys(names)
-        if name in TAKEN
+        if name.casefold() in TAKEN
     ]
-    return problems + [
-        f"tasks: {names.count(name)} tasks are named {name}; each needs a name of its own"
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
-    ]
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(name.casefold(), []).append(name)
+    for same in alike.values():
+        spelled = list(dict.fromkeys(same))
+        if len(spelled) > 1:
+            problems.append(
+                f"tasks: {', '.join(spelled)} differ in case only, and so would the names of their files; each needs a "
+                "name of its own"
+            )
+        elif len(same) > 1:
+            problems.append(f"tasks: {len(same)} tasks are named {same[0]}; each needs a name of its own")
+    return problems
 
 
 def kinds_of_tasks(task: TaskSettings) -> list[str]:

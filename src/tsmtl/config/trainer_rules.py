@@ -45,15 +45,15 @@ def joint_score(task: TaskSettings, data: DataSettings, trainer: TrainerSettings
 
 
 def several_to_compare(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
-    """Check that what sets tasks side by side has several, with names that its files can have."""
+    """Check that what sets tasks side by side has several."""
     kinds, problems = task_kinds(task, data), []
     if len(kinds) < 2 and trainer.conflict != "off":
-        problems.append(f"trainer.conflict: compares the gradients of tasks; task={task.task} has one, take off")
+        problems.append(
+            f"trainer.conflict: compares the gradients of tasks; task={task.task} has one; trainer.conflict=off goes "
+            "with it"
+        )
     if len(kinds) < 2 and trainer.best_per_task:
         problems.append(f"trainer.best_per_task: task={task.task} has one, whose best epoch trainer.monitor chooses")
-    taken = [name for name in ("joint", "model") if name in kinds]
-    if taken and trainer.best_per_task:
-        problems.append(f"trainer.best_per_task: best_{taken[0]}.pt is another file; give task {taken[0]} another name")
     return problems
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +16,49 @@ from tsmtl.storage.whole import whole_file
 from tsmtl.tasks.task import ClassPrediction, LabelPrediction, NumberPrediction, Prediction, Task, joined
 
 ROWS = 2**14  # turned into text at a time
-Columns = Mapping[str, npt.NDArray[Any] | list[Any]]
+Column = npt.NDArray[Any] | list[Any]
+Columns = Mapping[str, Column]
+
+
+def column_names(task: Task) -> dict[str, list[str]]:
+    """Name the columns of a task, by what they hold: ``true``, ``predicted``, ``p``, ``low`` and ``high``.
+
+    All that the task can have: ``true`` is left out where the truth is not known, and ends where there are no
+    intervals. Of each kind of content there are one or ``task.size``.
+    """
+    each = [f"_{name}" for name in task.class_names]
+    if task.kind == "cls":
+        ends = {"true": [""], "predicted": [""], "p": each}
+    elif task.kind == "multilabel":
+        ends = dict.fromkeys(("true", "predicted", "p"), each)
+    else:
+        numbers = [f"_{d + 1}" for d in range(task.size)] if task.size > 1 else [""]
+        ends = dict.fromkeys(("true", "predicted", "low", "high"), numbers)
+    return {what: [f"{task.name}_{what}{end}" for end in of] for what, of in ends.items()}
+
+
+def check_columns(tasks: dict[str, Task]) -> None:
+    """Check that no two tasks claim the same column; names of classes and labels are part of them.
+
+    Arrays (:class:`_Npz`) need no check: what follows a task's name there has no ``_``, so that the names of the
+    arrays differ as those of the tasks do.
+
+    Raises:
+        UserError: With a line for each column that two tasks would share.
+    """
+    owners: dict[str, str] = {}
+    problems = []
+    for name, task in tasks.items():
+        for what, columns in column_names(task).items():
+            for k, column in enumerate(columns):
+                owner = name
+                if task.kind == "multilabel" or what == "p":
+                    owner += f" ({'class' if task.kind == 'cls' else 'label'} {task.class_names[k]})"
+                if column in owners:
+                    problems.append(f"tasks: {owners[column]} and {owner} would share the column {column}; rename one")
+                owners[column] = owner
+    if problems:
+        raise UserError(problems)
 
 
 def columns_of(
@@ -29,7 +71,7 @@ def columns_of(
 
     Args:
         places: What each instance is called: ``instance``, and for rows of tables ``entity`` and ``time``.
-        tasks: The tasks.
+        tasks: The tasks, which passed :func:`check_columns`.
         predictions: By task.
         truth: By task (N,) class ids, -1 missing, or (N, D) numbers or (N, L) labels, NaN missing; None leaves its
             columns out.
@@ -41,27 +83,28 @@ def columns_of(
     """
     columns = dict(places)
     for name, task in tasks.items():
-        prediction = predictions[name]
-        if isinstance(prediction, ClassPrediction):
-            if truth is not None:
-                columns[f"{name}_true"] = ["" if i < 0 else task.class_names[i] for i in truth[name]]
-            columns[f"{name}_predicted"] = prediction.labels.tolist()
-            for k, label in enumerate(task.class_names):
-                columns[f"{name}_p_{label}"] = prediction.probabilities[:, k]
-        elif isinstance(prediction, LabelPrediction):
-            for k, label in enumerate(task.class_names):
-                if truth is not None:
-                    columns[f"{name}_true_{label}"] = truth[name][:, k]
-                columns[f"{name}_predicted_{label}"] = prediction.present[:, k].astype(np.int8)
-                columns[f"{name}_p_{label}"] = prediction.probabilities[:, k]
-        else:
-            for d in range(task.size):
-                suffix = f"_{d + 1}" if task.size > 1 else ""
-                if truth is not None:
-                    columns[f"{name}_true{suffix}"] = truth[name][:, d]
-                for what, values in _numbers_of(prediction).items():
-                    columns[f"{name}_{what}{suffix}"] = values[:, d]
+        names, contents = column_names(task), _contents_of(predictions[name])
+        if truth is not None:
+            contents = {"true": _true(task, truth[name]), **contents}
+        for k in range(task.size):  # of several numbers or labels all of one stands together
+            columns |= {names[what][k]: content[k] for what, content in contents.items() if k < len(content)}
     return columns
+
+
+def _contents_of(prediction: Prediction) -> dict[str, Sequence[Column]]:
+    """Give the columns of a prediction, as :func:`column_names` names them."""
+    if isinstance(prediction, ClassPrediction):
+        return {"predicted": [prediction.labels.tolist()], "p": list(prediction.probabilities.T)}
+    if isinstance(prediction, LabelPrediction):
+        present = prediction.present.T.astype(np.int8)
+        return {"predicted": list(present), "p": list(prediction.probabilities.T)}
+    return {what: list(values.T) for what, values in _numbers_of(prediction).items()}
+
+
+def _true(task: Task, truth: npt.NDArray[Any]) -> Sequence[Column]:
+    if task.kind == "cls":
+        return [["" if i < 0 else task.class_names[i] for i in truth]]
+    return list(truth.T)
 
 
 def _numbers_of(prediction: NumberPrediction) -> dict[str, npt.NDArray[np.float32]]:
@@ -99,7 +142,7 @@ class _CsvTable:
             self._writer.writerows(zip(*(_cells(c[at : at + ROWS]) for c in columns.values()), strict=True))
 
 
-def _cells(column: npt.NDArray[Any] | list[Any]) -> list[Any]:
+def _cells(column: Column) -> list[Any]:
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
         return list(np.datetime_as_string(column, unit="auto"))
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":

@@ -75,12 +75,13 @@ class Conflict:
         train: The train split, not augmented; the probe is read from it once.
         batch_size: Instances of a training step.
         steps: Training steps of an epoch.
+        epochs: The epochs in which the backbone learns.
         seed: Of the choice of the probe.
 
     Attributes:
         tasks: Names of the tasks.
         blocks: Names of the blocks; none where the backbone has only one.
-        plan: Size of the probe and how often it is looked at.
+        plan: Size of the probe and when it is looked at.
         instances: Instances in it.
     """
 
@@ -91,11 +92,12 @@ class Conflict:
         train: Split,
         batch_size: int,
         steps: int,
+        epochs: range,
         seed: int,
     ) -> None:
         self.model, self.criterion = model, criterion
         self.tasks = list(criterion.losses)
-        self.plan = plan(steps, batch_size, len(self.tasks))
+        self.plan = plan(steps, epochs, batch_size, len(self.tasks))
         labelled = [labelled_rows(target) for target in train.targets.values()]
         rows = probe_rows(labelled, self.plan.batches * batch_size, seed)
         self.instances = len(rows)
@@ -112,7 +114,7 @@ class Conflict:
             epoch: Counted from 1.
             weights: Weights of the tasks in force.
         """
-        if epoch % self.plan.every or self.model.frozen:
+        if epoch not in self.plan.epochs:
             return dict.fromkeys(self.columns(), nan)
         with _undisturbed(self.model):
             return self._measured(weights)

@@ -7,9 +7,8 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from tsmtl.training.conflict import AHEAD, WHOLE, Conflict, affinity_column, column, share_column
+from tsmtl.training.probe import LEAST_LOOKS
 
-EARLY = 10  # looks that count for the affinity
-LEAST_LOOKS = 3  # fewer give no reading
 NOTABLE = 0.1  # of what a step for a task gains for itself: less is not called help or harm
 History = Sequence[Mapping[str, float]]
 
@@ -31,7 +30,7 @@ def summary_of(conflict: Conflict, history: History) -> dict[str, Any]:
         }
         for one, other in combinations(tasks, 2)
     }
-    early = looks[:EARLY]
+    early = looks[: conflict.plan.early]
     affinity: dict[str, dict[str, float]] = {task: {} for task in tasks}
     for source, target in product(tasks, repeat=2):
         affinity[source][target] = _mean(early, affinity_column(source, target))
@@ -39,7 +38,7 @@ def summary_of(conflict: Conflict, history: History) -> dict[str, Any]:
         "probe": {
             "instances": conflict.instances,
             "batches": conflict.plan.batches,
-            "every": conflict.plan.every,
+            "planned": len(conflict.plan.epochs),
             "looks": len(looks),
         },
         "pairs": pairs,
@@ -65,7 +64,7 @@ def reading(source: str, target: str, looks: History) -> str:
     """
     gains = _values(looks, affinity_column(source, target))
     if len(gains) < LEAST_LOOKS:
-        return f"{source} for {target}: cannot tell from {len(gains)} looks"
+        return f"{source} for {target}: cannot tell from {len(gains)} look{'' if len(gains) == 1 else 's'}"
     mean, error = fmean(gains), stdev(gains) / sqrt(len(gains))
     clear = abs(mean) > 2 * error and abs(mean) >= NOTABLE * AHEAD
     verdict = f"{'helps' if mean > 0 else 'hurts'} {target}" if clear else f"for {target}: not clear"
