@@ -25,14 +25,16 @@ def curve_panel(
     ax: Axes, epochs: Sequence[float], curves: Mapping[str, Sequence[float]], best_epoch: int | None, title: str, y: str
 ) -> None:
     """Draw curves by name over the epochs, with the best epoch marked; the first :data:`MOST_LINES` of them."""
-    alone = "o" if len(epochs) == 1 else None
     splits = {"train": SERIES[0], "val": SERIES[1]}  # the same everywhere, also where there is one of them
     for (name, values), own in zip(list(curves.items())[:MOST_LINES], SERIES, strict=False):
         colour, line = splits.get(name, own)
         known = [(e, v) for e, v in zip(epochs, values, strict=True) if np.isfinite(v)]
         if known:
             x, y_values = zip(*known, strict=True)
-            ax.plot(x, y_values, color=colour, linestyle=line, marker=alone, label=plain(short(name, 28)))
+            # A single value is no line, and a line over a gap would pass for values of every epoch.
+            marker = "o" if len(known) == 1 or len(known) < len(values) else None
+            style: dict[str, Any] = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4}
+            ax.plot(x, y_values, **style, label=plain(short(name, 28)))
     if best_epoch is not None:
         ax.axvline(best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
