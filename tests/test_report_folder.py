@@ -121,14 +121,20 @@ def test_a_sweep_has_every_job_and_the_frontier_of_its_tasks(tsmtl_report, tmp_p
     assert "alpha=0.5 cls 0.675 and reg 5.5" in test
 
 
-def test_settings_that_another_beats_in_all_tasks_are_not_on_the_frontier(tsmtl_report, tmp_path):
+@pytest.mark.parametrize(
+    ("key", "settings"),
+    [
+        ("weighting.name", [{"weighting": {"name": n}} for n in range(3)]),
+        ("tasks.1.weight", [{"tasks": [{"weight": 1}, {"weight": n}]} for n in range(3)]),
+    ],
+)
+def test_settings_that_another_beats_in_all_tasks_are_not_on_the_frontier(tsmtl_report, tmp_path, key, settings):
     for n, (f1, rmse) in enumerate([(0.9, 5.0), (0.8, 6.0), (0.95, 9.0)]):
-        settings = {"weighting": {"name": f"w{n}"}}
         test = {"cls": {"macro_f1": f1}, "reg": {"rmse": rmse}}
-        write_job(tmp_path / "sweep", f"j{n}", settings, 1.0, test, typed=["weighting.name"])
+        write_job(tmp_path / "sweep", f"j{n}", settings[n], 1.0, test, typed=[key])
     assert tsmtl_report("sweep").code == 0
     said = read_page(tmp_path / "sweep" / "report.html").says[-1]
-    assert "3 settings, 2 not dominated: weighting.name=w0 cls 0.9 and reg 5; weighting.name=w2 " in said
+    assert f"3 settings, 2 not dominated: {key}=0 cls 0.9 and reg 5; {key}=2 " in said
 
 
 def test_a_comparison_is_told_by_its_file(tsmtl_report, tmp_path):

@@ -1,6 +1,7 @@
 """A sweep as a page: the best settings, the score against each, the frontier of the tasks, every job."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -23,6 +24,7 @@ from tsmtl.sweep.tables import job_rows, rows_over_seeds
 MOST_PAIRS = 6  # of tasks
 MOST_SAID = 12  # points of a frontier that are said in words
 _HIGHER = CLASSIFICATION | REGRESSION | CAPPED | ON_REQUEST
+_WEIGHTS = re.compile(r"alpha|weighting(\..+)?|tasks\.\d+\.weight")  # settings of what the tasks weigh
 
 
 def write_sweep_page(path: Path, folder: Path, results: Results) -> None:
@@ -108,7 +110,7 @@ def _scores(results: Results, svg: Pictures) -> list[str]:
 
 def _frontiers(results: Results, svg: Pictures) -> list[str]:
     """Draw the tasks' metrics against each other, where the sweep varies what the tasks weigh."""
-    if not any(key == "alpha" or key.split(".")[0] == "weighting" for key in results.keys):
+    if not any(_WEIGHTS.fullmatch(key) for key in results.keys):
         return []
     drawn = []
     for split in ("val", "test"):
