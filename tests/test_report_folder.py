@@ -137,6 +137,27 @@ def test_settings_that_another_beats_in_all_tasks_are_not_on_the_frontier(tsmtl_
     assert f"3 settings, 2 not dominated: {key}=0 cls 0.9 and reg 5; {key}=2 " in said
 
 
+@pytest.mark.parametrize(
+    ("monitor", "kind", "said"),
+    [
+        (
+            "val/loss",
+            "open",
+            "val/loss does not compare the jobs: alpha changes the loss itself; trainer.monitor=joint does",
+        ),
+        ("val/reg/rmse", "good", "Best: alpha=0.2, val/reg/rmse 0.2."),
+    ],
+)
+def test_a_best_is_named_only_where_the_score_compares_the_jobs(tsmtl_report, compose, tmp_path, monitor, kind, said):
+    for alpha in (0.2, 0.8):
+        flat = dict(compose(f"alpha={alpha}", f"trainer.monitor={monitor}").flat)
+        write_job(tmp_path / "sweep", f"a{alpha}", flat, alpha, swept=("alpha",), monitor=monitor)
+    assert tsmtl_report("sweep").code == 0
+    text = (tmp_path / "sweep" / "report.html").read_text()
+    assert f'<p class="{kind}">{said}</p>' in text
+    assert ("The score against each setting" in text) == (kind == "good")
+
+
 def test_a_comparison_is_told_by_its_file(tsmtl_report, tmp_path):
     (tmp_path / "comparison.json").write_text(json.dumps(example()))
     write_sweep(tmp_path / "runs")

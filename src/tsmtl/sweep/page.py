@@ -8,7 +8,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tsmtl.config.comparability import why_not_comparable
+from tsmtl.config.errors import UserError
 from tsmtl.config.metric_names import CAPPED, CLASSIFICATION, ON_REQUEST, REGRESSION
+from tsmtl.config.schema import check
 from tsmtl.report.data_card import data_card
 from tsmtl.report.drawing import style
 from tsmtl.report.frontier_picture import Objective, Point, draw_fronts, non_dominated
@@ -38,10 +41,10 @@ def write_sweep_page(path: Path, folder: Path, results: Results) -> None:
     Raises:
         OSError: If it cannot be written; an old file stays.
     """
-    svg = Pictures()
+    svg, objection = Pictures(), _objection(results)
     with style():
         drawn = [
-            *section("The score against each setting", pictures(*_scores(results, svg))),
+            *section("The score against each setting", "" if objection else pictures(*_scores(results, svg))),
             *section("What one task costs the other", *_frontiers(results, svg)),
         ]
     first = results.best or results.jobs[0]
@@ -54,9 +57,12 @@ def write_sweep_page(path: Path, folder: Path, results: Results) -> None:
         made = flat(summary.get("versions", {}))
     blocks = [
         paragraph(_counts(results)),
-        paragraph(_best(results), "good" if results.best else "open"),
+        paragraph(objection or _best(results), "open" if objection or results.best is None else "good"),
         *drawn,
-        *section("Jobs, the best settings first", table(_table(job_rows(results)), sortable=True)),
+        *section(
+            f"Jobs, {'by score' if objection else 'the best settings first'}",
+            table(_table(job_rows(results)), sortable=True),
+        ),
         *section("Over seeds", *([table(_table(seeds), sortable=True)] if (seeds := rows_over_seeds(results)) else [])),
         *facts,
         *section(f"Settings of {first.name}", pairs(flat(first.record.settings))),
@@ -71,6 +77,14 @@ def _counts(results: Results) -> str:
         counts[job.status] = counts.get(job.status, 0) + 1
     ended = ", ".join(f"{n} {status}" for status, n in counts.items())
     return f"{len(results.jobs)} jobs: {ended}. They differ in {', '.join(results.keys) or 'nothing'}."
+
+
+def _objection(results: Results) -> str | None:
+    """Say why the score does not compare the jobs; None where it does, or another version made settings of its own."""
+    try:
+        return why_not_comparable([check(job.record.settings) for job in results.jobs])
+    except UserError:
+        return None
 
 
 def _best(results: Results) -> str:
