@@ -56,7 +56,7 @@ def test_a_run_of_any_names_has_all_its_parts(tsmtl_report, tmp_path):
 def test_the_pictures_of_a_run_say_their_numbers(tsmtl_report, tmp_path):
     tsmtl_report(str(write_run(tmp_path / "run")))
     said = read_page(tmp_path / "run" / "report.html").says
-    assert len(said) == 13  # 5 curves, 2 pictures of each task, 4 of the conflict
+    assert len(said) == 15  # 5 curves, 2 pictures of each task, 6 of the conflict
     assert said[0] == "all tasks, loss over 3 epochs: train from 1 to 0.3333; val from 1 to 0.3333; best epoch 3"
     # Of 60 instances the first has no class; of the odd ones the third is taken for the even ones' class.
     assert f"58 of 59 right: {NASTY} 29 of 29, ok 29 of 30; most often mistaken: ok for {NASTY}, 1 times" in said[5]
@@ -65,7 +65,11 @@ def test_the_pictures_of_a_run_say_their_numbers(tsmtl_report, tmp_path):
     assert "intervals hold 9" in said[7]
     assert said[9] == "agreement of the tasks' gradients, cosine, mean over the epochs: state-wear +0.5; best epoch 3"
     assert "a -0.5" in said[10]
-    assert "state +0.6; wear +0.4" in said[12]
+    batches, ratio, share, affinity = said[11:]
+    assert batches == "batches whose gradients conflict, share, mean over the epochs: state-wear +0.375; best epoch 3"
+    assert "ratio of the norms, median over the epochs: state-wear +2.5" in ratio
+    assert "state +0.6; wear +0.4" in share
+    assert "state-to-wear +0.0005; wear-to-state -0.004" in affinity
 
 
 def test_labels_best_epochs_and_readings_have_their_parts(tsmtl_report, tmp_path):
@@ -97,7 +101,7 @@ def test_a_run_that_is_not_finished_has_its_curves(tsmtl_report, tmp_path):
         file.write("4,0.2")  # a process is at it
     answer = tsmtl_report(str(folder))
     assert (answer.code, answer.err) == (0, "")
-    assert len(read_page(folder / "report.html").says) == 9
+    assert len(read_page(folder / "report.html").says) == 11
     assert "This run is not finished: 3 epochs are on disk." in (folder / "report.html").read_text()
 
 

@@ -12,6 +12,18 @@ from tests.report.comparisons import NASTY
 
 CLASSES = [NASTY, "ok"]
 EPOCHS = 3
+CONFLICT = {  # what was measured after the first and the third epoch
+    "state-wear/cosine": (0.5, 0.5),
+    "state-wear/a/cosine": (-0.5, -0.5),
+    "state-wear/norm_ratio": (1.0, 4.0),
+    "state-wear/conflicting": (0.25, 0.5),
+    "share/state": (0.6, 0.6),
+    "share/wear": (0.4, 0.4),
+    "state-to-state/affinity": (0.01, 0.01),
+    "state-to-wear/affinity": (0.002, -0.001),
+    "wear-to-state/affinity": (-0.004, -0.004),
+    "wear-to-wear/affinity": (0.01, 0.01),
+}
 
 
 def _task(name: str, kind: str, key: str, classes: list[str], unit: str | None) -> dict[str, Any]:
@@ -31,10 +43,10 @@ def write_run(folder: Path, n: int = 60, finished: bool = True) -> Path:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     losses = ["loss", "state/loss", "wear/loss"]
     header = ["epoch", *(f"{split}/{name}" for split in ("train", "val") for name in losses)]
-    header += ["val/state/macro_f1", "val/wear/rmse", "conflict/state-wear/cosine", "conflict/state-wear/a/cosine"]
-    header += ["conflict/state-wear/norm_ratio", "conflict/share/state", "conflict/share/wear"]
+    header += ["val/state/macro_f1", "val/wear/rmse"]
+    header += [f"conflict/{name}" for name in CONFLICT]
     rows = [
-        [e, *([1 / e] * 6), 0.5, 8 / e, *(("", "", "", "", "") if e == 2 else (0.5, -0.5, 2.0, 0.6, 0.4))]
+        [e, *([1 / e] * 6), 0.5, 8 / e, *("" if e == 2 else values[e > 2] for values in CONFLICT.values())]
         for e in (1, 2, 3)
     ]
     _write(folder / "metrics.csv", [header, *rows])

@@ -5,7 +5,7 @@ import math
 import pytest
 from matplotlib.figure import Figure
 
-from tsmtl.report.run_panels import curve_panel
+from tsmtl.report.run_panels import conflict_scale, curve_panel
 
 GAP = math.nan
 
@@ -31,3 +31,17 @@ def test_a_curve_of_one_epoch_is_a_dot():
     ax = Figure().subplots()
     curve_panel(ax, [1], {"train": [0.5]}, 1, "title", "loss")
     assert ax.get_lines()[0].get_marker() == "o"
+
+
+@pytest.mark.parametrize(
+    ("measure", "even", "scale", "ends"),
+    [("cosine", 0, "linear", (-1.05, 1.05)), ("norm_ratio", 1, "log", None), ("share", None, "linear", (-0.02, 1.02))],
+)
+def test_a_conflict_measure_has_the_same_scale_in_every_run(measure, even, scale, ends):
+    ax = Figure().subplots()
+    ax.plot([1, 2], [0.2, 0.3])
+    conflict_scale(ax, measure)
+    assert [line.get_ydata()[0] for line in ax.get_lines()[1:]] == ([] if even is None else [even])
+    assert ax.get_yscale() == scale
+    low, high = ax.get_ylim()
+    assert (low, high) == ends or (ends is None and low < 0.2 and high > 1)

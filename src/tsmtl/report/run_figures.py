@@ -14,6 +14,7 @@ from tsmtl.report.run_panels import (
     MOST_NAMED,
     MOST_POINTS,
     agreement_panel,
+    conflict_scale,
     confusion_panel,
     confusion_side,
     curve_panel,
@@ -49,7 +50,7 @@ def curves(run: RunContents, svg: Pictures) -> list[str]:
     for key, title, y in wanted:
         shown = {split: values for split in ("train", "val") if (values := history(run, f"{split}/{key}"))}
         if shown:
-            ends = [f"{split} from {values[0]:.4g} to {values[-1]:.4g}" for split, values in shown.items()]
+            ends = "; ".join(f"{split} from {v[0]:.4g} to {v[-1]:.4g}" for split, v in shown.items())
             drawn.append(_curve(run, svg, shown, title, y, f"{title}, {y} over {len(run.history)} epochs: {ends}"))
     return drawn
 
@@ -70,13 +71,21 @@ def history(run: RunContents, column: str) -> list[float]:
     return values if any(map(math.isfinite, values)) else []
 
 
-def _curve(run: RunContents, svg: Pictures, shown: Mapping[str, Any], title: str, y: str, says: str) -> str:
+def _curve(
+    run: RunContents, svg: Pictures, shown: Curves, title: str, y: str, says: str, measure: str | None = None
+) -> str:
+    """Draw curves over the epochs; a measure of conflict has a scale of its own."""
     epochs = [row["epoch"] for row in run.history]
-    says = says.replace("['", "").replace("']", "").replace("', '", "; ")
     if run.best_epoch is not None:
         says += f"; best epoch {run.best_epoch}"
     note = f"the first {MOST_LINES} of {len(shown)}" if len(shown) > MOST_LINES else ""
-    return svg.add(panel(lambda ax: curve_panel(ax, epochs, shown, run.best_epoch, title, y)), says, note)
+
+    def draw(ax: Axes) -> None:
+        curve_panel(ax, epochs, shown, run.best_epoch, title, y)
+        if measure is not None:
+            conflict_scale(ax, measure)
+
+    return svg.add(panel(draw), says, note)
 
 
 def predicted(run: RunContents, svg: Pictures) -> list[str]:
@@ -205,19 +214,12 @@ def conflict(run: RunContents, svg: Pictures) -> list[str]:
             panels.setdefault((measure, ""), {})[who] = values
         elif measure == "cosine":
             panels.setdefault((measure, who), {})["/".join(block)] = values
-    wanted = [
-        (panels[measure, who], f"{title}{', ' + who + ' by block' if who else ''}", y)
-        for measure, (title, y) in _CONFLICT.items()
-        for m, who in panels
-        if m == measure
-    ]
     drawn = []
-    for shown, title, y in wanted:
-        if shown:
-            ends = "; ".join(f"{name} {_mean(values):+.3g}" for name, values in list(shown.items())[:MOST_SAID])
-            drawn.append(_curve(run, svg, shown, title, y, f"{title}, {y}, mean over the epochs: {ends}"))
+    for measure, (title, y) in _CONFLICT.items():
+        for shown, who in [(shown, who) for (m, who), shown in panels.items() if m == measure]:
+            about = f"{title}{', ' + who + ' by block' if who else ''}"
+            middle, called = (np.nanmedian, "median") if measure == "norm_ratio" else (np.nanmean, "mean")
+            ends = "; ".join(f"{name} {middle(values):+.3g}" for name, values in list(shown.items())[:MOST_SAID])
+            says = f"{about}, {y}, {called} over the epochs: {ends}"
+            drawn.append(_curve(run, svg, shown, about, y, says, measure))
     return drawn
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.nanmean(values))

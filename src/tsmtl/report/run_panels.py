@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from tsmtl.report.drawing import BLUE, GREY, ORANGE, SERIES, dress, plain, short
 
@@ -40,6 +40,21 @@ def curve_panel(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     dress(ax, title, "epoch", y)
     ax.legend(frameon=False, fontsize=8 if len(curves) > 3 else None)
+
+
+def conflict_scale(ax: Axes, measure: str) -> None:
+    """Give a panel of a conflict measure its scale, the same in all runs, and a line where two tasks are even."""
+    if measure == "cosine":
+        ax.set_ylim(-1.05, 1.05)
+        ax.axhline(0, color=GREY, linewidth=1)
+    elif measure == "norm_ratio":
+        ax.axhline(1, color=GREY, linewidth=1)
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    elif measure in ("conflicting", "share"):
+        ax.set_ylim(-0.02, 1.02)
 
 
 def confusion_side(k: int) -> float:
