@@ -77,20 +77,26 @@ def test_labels_best_epochs_and_readings_have_their_parts(tsmtl_report, tmp_path
     summary = json.loads((folder / "summary.json").read_text())
     summary["tasks"]["alarms"] = {"name": "alarms", "kind": "multilabel", "key": "alarms", "size": 2, "unit": None}
     per_label = {NASTY: {"f1": 0.5, "precision": 0.4, "recall": 1.0}, "hot": {"f1": None, "precision": None}}
-    summary["test"]["alarms"] = {"macro_f1": 0.5, "per_label": per_label}
+    summary["test"]["alarms"] = {"macro_f1": 0.5, "auroc": None, "per_label": per_label}
     summary["conflict"] = {"probe": {"instances": 64}, "reading": [f"state helps {NASTY}"]}
     best = {"epoch": 2, "score": 0.6, "test": summary["test"]}
     summary["best_per_task"] = {
-        "state": {**best, "monitor": "val/state/macro_f1"},
-        "joint": {**best, "monitor": "val/joint"},
+        "state": {**best, "monitor": "val/state/macro_f1", "checkpoint": "best_state.pt"},
+        "wear": {**best, "monitor": "val/wear/rmse", "checkpoint": "best_wear.pt"},
+        "alarms": {**best, "monitor": "val/alarms/auroc", "checkpoint": "best_alarms.pt"},
     }
     (folder / "summary.json").write_text(json.dumps(summary))
     answer = tsmtl_report(str(folder))
     assert (answer.code, answer.err) == (0, "")
     page = read_page(folder / "report.html")
     assert [["", "f1", "precision", "recall"], [NASTY, "0.5", "0.4", "1"], ["hot", "", "", ""]] in page.tables
-    epochs = [["val/loss", "3", "0.8"], ["val/state/macro_f1", "2", "0.8"], ["val/joint", "2", "0.8"]]
-    assert [["best epoch by", "epoch", "state macro_f1"], *epochs] in page.tables
+    assert [
+        ["best epoch by", "epoch", "state macro_f1", "wear rmse (<mm>)", "alarms auroc", "checkpoint"],
+        ["val/loss", "3", "0.8", "1", "not defined", "best_model.pt"],
+        ["val/state/macro_f1", "2", "0.8", "1", "not defined", "best_state.pt"],
+        ["val/wear/rmse", "2", "0.8", "1", "not defined", "best_wear.pt"],
+        ["val/alarms/auroc", "2", "0.8", "1", "not defined", "best_alarms.pt"],
+    ] in page.tables
     assert f"alarms (alarms), F1 of each label on test: {NASTY} 0.5" in page.says
     assert "<li>state helps &lt;b&gt;" in (folder / "report.html").read_text()
 

@@ -73,6 +73,7 @@ def write_run(folder: Path, n: int = 60, finished: bool = True) -> Path:
         },
         "best": {"epoch": 3, "monitor": "val/loss", "score": 0.33},
         "val": {"epoch": 3, "val/loss": 0.33, "val/state/macro_f1": 0.5, "val/wear/rmse": 8 / 3},
+        "best_model_path": str(folder / "best_model.pt"),
         "epochs": EPOCHS,
         "labelled": {task: dict.fromkeys(splits, 0.5) for task in ("state", "wear")},
         "data": {
