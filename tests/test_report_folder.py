@@ -60,7 +60,8 @@ def test_the_pictures_of_a_run_say_their_numbers(tsmtl_report, tmp_path):
     assert said[0] == "all tasks, loss over 3 epochs: train from 1 to 0.3333; val from 1 to 0.3333; best epoch 3"
     # Of 60 instances the first has no class; of the odd ones the third is taken for the even ones' class.
     assert f"58 of 59 right: {NASTY} 29 of 29, ok 29 of 30; most often mistaken: ok for {NASTY}, 1 times" in said[5]
-    assert "mean confidence 0.749, right 0.983 of 59 instances" in said[6]
+    # Of 30 with a confidence of 0.8 one is wrong, of 29 with 0.7 none: (30 |29/30 - 0.8| + 29 |1 - 0.7|) / 59.
+    assert "mean confidence 0.751, right 0.983 of 59 instances, calibration error 0.232" in said[6]
     assert said[7].startswith("predicted against true: wear (wear), 59 test instances: RMSE ")
     assert "intervals hold 9" in said[7]
     assert said[9] == "agreement of the tasks' gradients, cosine, mean over the epochs: state-wear +0.5; best epoch 3"
@@ -76,7 +77,8 @@ def test_labels_best_epochs_and_readings_have_their_parts(tsmtl_report, tmp_path
     folder = write_run(tmp_path / "run")
     summary = json.loads((folder / "summary.json").read_text())
     summary["tasks"]["alarms"] = {"name": "alarms", "kind": "multilabel", "key": "alarms", "size": 2, "unit": None}
-    per_label = {NASTY: {"f1": 0.5, "precision": 0.4, "recall": 1.0}, "hot": {"f1": None, "precision": None}}
+    per_label = {NASTY: {"f1": 0.5, "precision": 0.4, "recall": 1.0, "support": 3}}
+    per_label["hot"] = {"f1": None, "precision": None, "recall": 0.0, "support": 1}
     summary["test"]["alarms"] = {"macro_f1": 0.5, "auroc": None, "per_label": per_label}
     summary["conflict"] = {"probe": {"instances": 64}, "reading": [f"state helps {NASTY}"]}
     best = {"epoch": 2, "score": 0.6, "test": summary["test"]}
@@ -89,7 +91,8 @@ def test_labels_best_epochs_and_readings_have_their_parts(tsmtl_report, tmp_path
     answer = tsmtl_report(str(folder))
     assert (answer.code, answer.err) == (0, "")
     page = read_page(folder / "report.html")
-    assert [["", "f1", "precision", "recall"], [NASTY, "0.5", "0.4", "1"], ["hot", "", "", ""]] in page.tables
+    labels = [[NASTY, "0.5", "0.4", "1", "3"], ["hot", "", "", "0", "1"]]
+    assert [["", "f1", "precision", "recall", "support"], *labels] in page.tables
     assert [
         ["best epoch by", "epoch", "state macro_f1", "wear rmse (<mm>)", "alarms auroc", "checkpoint"],
         ["val/loss", "3", "0.8", "1", "not defined", "best_model.pt"],

@@ -60,9 +60,9 @@ def write_run(folder: Path, n: int = 60, finished: bool = True) -> Path:
     lines: list[list[Any]] = [header]
     for i in range(n):
         truth = "" if i == 0 else CLASSES[i % 2]
-        p = 0.3 if i % 2 else 0.8
+        p = 0.3 if i % 2 and i != 3 else 0.8
         number = "" if i == 1 else f"{true[i]:.9g}"
-        lines.append([i, truth, CLASSES[i % 2 and i != 3], p, 1 - p, number, guess[i], guess[i] - 2, guess[i] + 2])
+        lines.append([i, truth, CLASSES[p < 0.5], p, 1 - p, number, guess[i], guess[i] - 2, guess[i] + 2])
     _write(folder / "predictions_test.csv", lines)
     splits = {name: {"instances": n, "groups": None} for name in ("train", "val", "test")}
     overlap = {"instances": 0, "groups": None, "identical": 0}

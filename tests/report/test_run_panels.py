@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tsmtl.report.run_panels import conflict_scale, curve_panel
+from tsmtl.report.run_panels import agreement_panel, conflict_scale, curve_panel, reliability_panel
+from tsmtl.tasks.metrics import expected_calibration_error
 
 GAP = math.nan
 
@@ -31,6 +33,7 @@ def test_a_curve_of_one_epoch_is_a_dot():
     ax = Figure().subplots()
     curve_panel(ax, [1], {"train": [0.5]}, 1, "title", "loss")
     assert ax.get_lines()[0].get_marker() == "o"
+    assert [tick for tick in ax.get_xticks() if 0.5 < tick < 1.5] == [1]  # no fractions of an epoch
 
 
 @pytest.mark.parametrize(
@@ -45,3 +48,28 @@ def test_a_conflict_measure_has_the_same_scale_in_every_run(measure, even, scale
     assert ax.get_yscale() == scale
     low, high = ax.get_ylim()
     assert (low, high) == ends or (ends is None and low < 0.2 and high > 1)
+
+
+def test_reliability_is_that_of_the_calibration_error():
+    ids, first = np.array([0, 0, 1, 1]), np.array([0.9, 0.6, 0.6, 0.2], dtype=np.float32)  # 0.6 is an edge of the bins
+    probabilities = np.stack([first, 1 - first], axis=1)
+    ax = Figure().subplots()
+    reliability_panel(ax, ids, {"before": probabilities**2, "calibrated": probabilities}, "title")
+    diagonal, _, calibrated = ax.get_lines()
+    assert list(diagonal.get_xdata()) == [0, 1]
+    np.testing.assert_allclose(calibrated.get_xydata(), [[0.6, 0.5], [0.8, 1], [0.9, 1]], rtol=1e-6)
+    error = expected_calibration_error(ids, probabilities)
+    assert error == pytest.approx((2 * 0.1 + 0.2 + 0.1) / 4)
+    assert ax.get_legend_handles_labels()[1][2] == f"calibrated, ECE {error:.3f}"
+
+
+@pytest.mark.parametrize("unit", ["mm", None])
+def test_agreement_counts_what_the_intervals_hold_and_clips_those_without_end(unit):
+    true, guess = np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.5, 1.0, 4.0, 3.0])
+    ax = Figure().subplots()
+    agreement_panel(ax, true, guess, (guess - 1, np.array([2.0, np.inf, 4.5, np.inf])), "title", unit, "90 % interval")
+    assert ax.get_legend_handles_labels()[1] == ["90 % interval: holds 75.0 %", "within", "outside"]
+    assert ax.get_xlabel() == ("true (mm)" if unit else "true")
+    low, high = ax.get_xlim()
+    assert -0.5 < low < 0
+    assert 4 < high < 4.5

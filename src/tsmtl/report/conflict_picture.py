@@ -45,13 +45,13 @@ def draw_conflict(path: Path, curves: Mapping[str, Any]) -> None:
     dress(shares, "share in the update, weights included", "epoch", "share")
     shares.legend(frameon=False)
     for ax in axes.ravel():
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     figure.savefig(path, dpi=DPI)
 
 
 def _draw_blocks(ax: Axes, epochs: Sequence[float], by_block: Mapping[str, Sequence[float]]) -> None:
     for number, (block, values) in enumerate((name, v) for name, v in by_block.items() if name):
-        style: dict[str, Any] = {"linewidth": 0.9, "alpha": 0.8, "marker": ".", "markersize": 3}
+        style: dict[str, Any] = {"linewidth": 0.9, "alpha": 0.8, "marker": ".", "markersize": 5}
         ax.plot(epochs, values, color=SOFT[number % len(SOFT)], label=plain(block), **style)
     ax.plot(epochs, by_block[""], color=BLUE, linewidth=2, marker=".", label="whole backbone")
 

@@ -18,12 +18,14 @@ from tsmtl.report.run_panels import (
     confusion_panel,
     confusion_side,
     curve_panel,
+    labels_height,
     labels_panel,
     reliability_panel,
     residual_panel,
 )
 from tsmtl.report.svg import Pictures
 from tsmtl.report.sweep_table import MAIN
+from tsmtl.tasks.metrics import expected_calibration_error
 
 MOST_NUMBERS = 6  # of a regression of several numbers that are drawn
 Curves = dict[str, list[float]]  # by name, over the epochs
@@ -105,9 +107,9 @@ def _classes(run: RunContents, name: str, task: Mapping[str, Any], svg: Pictures
     if f"{name}_true" not in run.predictions:
         return []
     names = list(task["class_names"])
-    ids = {label: i for i, label in enumerate(names)}
+    places = {label: i for i, label in enumerate(names)}
     told = [run.predictions[f"{name}_{what}"] for what in ("true", "predicted")]
-    pairs = [(ids.get(true, -1), ids[guess]) for true, guess in zip(*told, strict=True)]
+    pairs = [(places.get(true, -1), places[guess]) for true, guess in zip(*told, strict=True)]
     true, guess = (np.array(values) for values in zip(*pairs, strict=True))
     known = true >= 0
     if not known.any():
@@ -120,13 +122,17 @@ def _classes(run: RunContents, name: str, task: Mapping[str, Any], svg: Pictures
     drawn = [svg.add(figure, _confusion_said(f"{name} ({task['key']})", matrix, names))]
     columns = [run.column(f"{name}_p_{label}") for label in names]
     if all(column is not None for column in columns):
-        probabilities = np.stack([column for column in columns if column is not None], axis=1)[known]
-        confidence, correct = probabilities.max(axis=1), guess[known] == true[known]
+        # As they were predicted: in double precision one may fall into another bin.
+        stacked = np.stack([column for column in columns if column is not None], axis=1).astype(np.float32)
+        probabilities, ids = stacked[known], true[known]
         says = (
-            f"{name}: reliability on test: mean confidence {confidence.mean():.3f}, right {correct.mean():.3f} of "
-            f"{len(correct)} instances"
+            f"{name}: reliability on test: mean confidence {probabilities.max(axis=1).mean():.3f}, right "
+            f"{(guess[known] == ids).mean():.3f} of {len(ids)} instances, calibration error "
+            f"{expected_calibration_error(ids, probabilities):.3f}"
         )
-        draw = panel(lambda ax: reliability_panel(ax, confidence, correct, f"{name}: reliability, test"), height=3.9)
+        calibration = (run.summary.get("calibration") or {}).get(name, {})
+        shown = {"calibrated" if "temperature" in calibration else "as learnt": probabilities}
+        draw = panel(lambda ax: reliability_panel(ax, ids, shown, f"{name}: reliability, test"), height=3.9)
         drawn.append(svg.add(draw, says))
     return drawn
 
@@ -148,9 +154,9 @@ def _labels(run: RunContents, name: str, task: Mapping[str, Any], svg: Pictures)
         return []
     says = ", ".join(f"{label} {row['f1']:.3g}" for label, row in scores.items() if row.get("f1") is not None)
     title = f"{name}: {task['key']}, test"
-    height = 1.4 + 0.3 * min(len(scores), MOST_NAMED)
+    height = labels_height(len(scores))
     note = f"the first {MOST_NAMED} of {len(scores)} labels" if len(scores) > MOST_NAMED else ""
-    figure = panel(lambda ax: labels_panel(ax, scores, title), height=height)
+    figure = panel(lambda ax: labels_panel(ax, scores, title), 6.4, height)
     return [svg.add(figure, f"{name} ({task['key']}), F1 of each label on test: {says}", note)]
 
 
@@ -175,14 +181,16 @@ def _number(what: str, task: Mapping[str, Any], both: tuple[Any, Any], ends: Any
     rmse, bias = float(np.sqrt(np.mean((guess - true) ** 2))), float(np.mean(guess - true))
     said = f"{what} ({task['key']}), {len(true)} test instances: RMSE {rmse:.4g}{unit}"
     note = f"all {len(true):,} instances, as one image" if len(true) > MOST_POINTS else ""
-    title = f"{what}: {task['key']}, test{', in' + unit if unit else ''}"
+    title = f"{what}: {task['key']}, test"
     held = ""
     if ends is not None:
         held = f"intervals hold {100 * np.mean((ends[0] <= true) & (true <= ends[1])):.1f} % of the true numbers"
-    agreement = panel(lambda ax: agreement_panel(ax, true, guess, ends, title), height=4.3)
+    agreement = panel(
+        lambda ax: agreement_panel(ax, true, guess, ends, title, task.get("unit"), "interval"), height=4.3
+    )
     residual = panel(lambda ax: residual_panel(ax, true, guess, f"{what}: residuals, test"), height=4.3)
     return [
-        svg.add(agreement, "; ".join(filter(None, [f"predicted against true: {said}", held])), _joined(held, note)),
+        svg.add(agreement, _joined(f"predicted against true: {said}", held), note),
         svg.add(residual, f"residuals: {said}, mean residual {bias:+.3g}{unit}", note),
     ]
 
