@@ -333,7 +333,7 @@ def test_every_task_has_its_picture(tmp_path):
     train(tmp_path / "run", "data.n_instances=60", "task=custom", f"tasks={named}", "num_epochs=1")
     found = {file.name for file in (tmp_path / "run").glob("*.png")}
     of_classes = {f"{what}_{name}.png" for what in ("confusion", "reliability") for name in ("state", "level")}
-    assert found == {"curves.png", "predicted_sizes.png", "labels_flags.png", *of_classes}
+    assert found == {"curves.png", *of_classes, "predicted_sizes.png", "labels_flags.png"}
 
 
 def test_a_sweep_over_lists_of_tasks_says_how_they_differ(tsmtl_train, tmp_path):

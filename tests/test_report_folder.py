@@ -56,37 +56,50 @@ def test_a_run_of_any_names_has_all_its_parts(tsmtl_report, tmp_path):
 def test_the_pictures_of_a_run_say_their_numbers(tsmtl_report, tmp_path):
     tsmtl_report(str(write_run(tmp_path / "run")))
     said = read_page(tmp_path / "run" / "report.html").says
-    assert len(said) == 13  # 5 curves, 2 pictures of each task, 4 of the conflict
+    assert len(said) == 15  # 5 curves, 2 pictures of each task, 6 of the conflict
     assert said[0] == "all tasks, loss over 3 epochs: train from 1 to 0.3333; val from 1 to 0.3333; best epoch 3"
     # Of 60 instances the first has no class; of the odd ones the third is taken for the even ones' class.
     assert f"58 of 59 right: {NASTY} 29 of 29, ok 29 of 30; most often mistaken: ok for {NASTY}, 1 times" in said[5]
-    assert "mean confidence 0.749, right 0.983 of 59 instances" in said[6]
+    # Of 30 with a confidence of 0.8 one is wrong, of 29 with 0.7 none: (30 |29/30 - 0.8| + 29 |1 - 0.7|) / 59.
+    assert "mean confidence 0.751, right 0.983 of 59 instances, calibration error 0.232" in said[6]
     assert said[7].startswith("predicted against true: wear (wear), 59 test instances: RMSE ")
     assert "intervals hold 9" in said[7]
     assert said[9] == "agreement of the tasks' gradients, cosine, mean over the epochs: state-wear +0.5; best epoch 3"
     assert "a -0.5" in said[10]
-    assert "state +0.6; wear +0.4" in said[12]
+    batches, ratio, share, affinity = said[11:]
+    assert batches == "batches whose gradients conflict, share, mean over the epochs: state-wear +0.375; best epoch 3"
+    assert "ratio of the norms, median over the epochs: state-wear +2.5" in ratio
+    assert "state +0.6; wear +0.4" in share
+    assert "state-to-wear +0.0005; wear-to-state -0.004" in affinity
 
 
 def test_labels_best_epochs_and_readings_have_their_parts(tsmtl_report, tmp_path):
     folder = write_run(tmp_path / "run")
     summary = json.loads((folder / "summary.json").read_text())
     summary["tasks"]["alarms"] = {"name": "alarms", "kind": "multilabel", "key": "alarms", "size": 2, "unit": None}
-    per_label = {NASTY: {"f1": 0.5, "precision": 0.4, "recall": 1.0}, "hot": {"f1": None, "precision": None}}
-    summary["test"]["alarms"] = {"macro_f1": 0.5, "per_label": per_label}
+    per_label = {NASTY: {"f1": 0.5, "precision": 0.4, "recall": 1.0, "support": 3}}
+    per_label["hot"] = {"f1": None, "precision": None, "recall": 0.0, "support": 1}
+    summary["test"]["alarms"] = {"macro_f1": 0.5, "auroc": None, "per_label": per_label}
     summary["conflict"] = {"probe": {"instances": 64}, "reading": [f"state helps {NASTY}"]}
     best = {"epoch": 2, "score": 0.6, "test": summary["test"]}
     summary["best_per_task"] = {
-        "state": {**best, "monitor": "val/state/macro_f1"},
-        "joint": {**best, "monitor": "val/joint"},
+        "state": {**best, "monitor": "val/state/macro_f1", "checkpoint": "best_state.pt"},
+        "wear": {**best, "monitor": "val/wear/rmse", "checkpoint": "best_wear.pt"},
+        "alarms": {**best, "monitor": "val/alarms/auroc", "checkpoint": "best_alarms.pt"},
     }
     (folder / "summary.json").write_text(json.dumps(summary))
     answer = tsmtl_report(str(folder))
     assert (answer.code, answer.err) == (0, "")
     page = read_page(folder / "report.html")
-    assert [["", "f1", "precision", "recall"], [NASTY, "0.5", "0.4", "1"], ["hot", "", "", ""]] in page.tables
-    epochs = [["val/loss", "3", "0.8"], ["val/state/macro_f1", "2", "0.8"], ["val/joint", "2", "0.8"]]
-    assert [["best epoch by", "epoch", "state macro_f1"], *epochs] in page.tables
+    labels = [[NASTY, "0.5", "0.4", "1", "3"], ["hot", "", "", "0", "1"]]
+    assert [["", "f1", "precision", "recall", "support"], *labels] in page.tables
+    assert [
+        ["best epoch by", "epoch", "state macro_f1", "wear rmse (<mm>)", "alarms auroc", "checkpoint"],
+        ["val/loss", "3", "0.8", "1", "not defined", "best_model.pt"],
+        ["val/state/macro_f1", "2", "0.8", "1", "not defined", "best_state.pt"],
+        ["val/wear/rmse", "2", "0.8", "1", "not defined", "best_wear.pt"],
+        ["val/alarms/auroc", "2", "0.8", "1", "not defined", "best_alarms.pt"],
+    ] in page.tables
     assert f"alarms (alarms), F1 of each label on test: {NASTY} 0.5" in page.says
     assert "<li>state helps &lt;b&gt;" in (folder / "report.html").read_text()
 
@@ -97,7 +110,7 @@ def test_a_run_that_is_not_finished_has_its_curves(tsmtl_report, tmp_path):
         file.write("4,0.2")  # a process is at it
     answer = tsmtl_report(str(folder))
     assert (answer.code, answer.err) == (0, "")
-    assert len(read_page(folder / "report.html").says) == 9
+    assert len(read_page(folder / "report.html").says) == 11
     assert "This run is not finished: 3 epochs are on disk." in (folder / "report.html").read_text()
 
 
@@ -121,14 +134,41 @@ def test_a_sweep_has_every_job_and_the_frontier_of_its_tasks(tsmtl_report, tmp_p
     assert "alpha=0.5 cls 0.675 and reg 5.5" in test
 
 
-def test_settings_that_another_beats_in_all_tasks_are_not_on_the_frontier(tsmtl_report, tmp_path):
+@pytest.mark.parametrize(
+    ("key", "settings"),
+    [
+        ("weighting.name", [{"weighting": {"name": n}} for n in range(3)]),
+        ("tasks.1.weight", [{"tasks": [{"weight": 1}, {"weight": n}]} for n in range(3)]),
+    ],
+)
+def test_settings_that_another_beats_in_all_tasks_are_not_on_the_frontier(tsmtl_report, tmp_path, key, settings):
     for n, (f1, rmse) in enumerate([(0.9, 5.0), (0.8, 6.0), (0.95, 9.0)]):
-        settings = {"weighting": {"name": f"w{n}"}}
         test = {"cls": {"macro_f1": f1}, "reg": {"rmse": rmse}}
-        write_job(tmp_path / "sweep", f"j{n}", settings, 1.0, test, typed=["weighting.name"])
+        write_job(tmp_path / "sweep", f"j{n}", settings[n], 1.0, test, typed=[key])
     assert tsmtl_report("sweep").code == 0
     said = read_page(tmp_path / "sweep" / "report.html").says[-1]
-    assert "3 settings, 2 not dominated: weighting.name=w0 cls 0.9 and reg 5; weighting.name=w2 " in said
+    assert f"3 settings, 2 not dominated: {key}=0 cls 0.9 and reg 5; {key}=2 " in said
+
+
+@pytest.mark.parametrize(
+    ("monitor", "kind", "said"),
+    [
+        (
+            "val/loss",
+            "open",
+            "val/loss does not compare the jobs: alpha changes the loss itself; trainer.monitor=joint does",
+        ),
+        ("val/reg/rmse", "good", "Best: alpha=0.2, val/reg/rmse 0.2."),
+    ],
+)
+def test_a_best_is_named_only_where_the_score_compares_the_jobs(tsmtl_report, compose, tmp_path, monitor, kind, said):
+    for alpha in (0.2, 0.8):
+        flat = dict(compose(f"alpha={alpha}", f"trainer.monitor={monitor}").flat)
+        write_job(tmp_path / "sweep", f"a{alpha}", flat, alpha, swept=("alpha",), monitor=monitor)
+    assert tsmtl_report("sweep").code == 0
+    text = (tmp_path / "sweep" / "report.html").read_text()
+    assert f'<p class="{kind}">{said}</p>' in text
+    assert ("The score against each setting" in text) == (kind == "good")
 
 
 def test_a_comparison_is_told_by_its_file(tsmtl_report, tmp_path):

@@ -12,6 +12,18 @@ from tests.report.comparisons import NASTY
 
 CLASSES = [NASTY, "ok"]
 EPOCHS = 3
+CONFLICT = {  # what was measured after the first and the third epoch
+    "state-wear/cosine": (0.5, 0.5),
+    "state-wear/a/cosine": (-0.5, -0.5),
+    "state-wear/norm_ratio": (1.0, 4.0),
+    "state-wear/conflicting": (0.25, 0.5),
+    "share/state": (0.6, 0.6),
+    "share/wear": (0.4, 0.4),
+    "state-to-state/affinity": (0.01, 0.01),
+    "state-to-wear/affinity": (0.002, -0.001),
+    "wear-to-state/affinity": (-0.004, -0.004),
+    "wear-to-wear/affinity": (0.01, 0.01),
+}
 
 
 def _task(name: str, kind: str, key: str, classes: list[str], unit: str | None) -> dict[str, Any]:
@@ -31,10 +43,10 @@ def write_run(folder: Path, n: int = 60, finished: bool = True) -> Path:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     losses = ["loss", "state/loss", "wear/loss"]
     header = ["epoch", *(f"{split}/{name}" for split in ("train", "val") for name in losses)]
-    header += ["val/state/macro_f1", "val/wear/rmse", "conflict/state-wear/cosine", "conflict/state-wear/a/cosine"]
-    header += ["conflict/state-wear/norm_ratio", "conflict/share/state", "conflict/share/wear"]
+    header += ["val/state/macro_f1", "val/wear/rmse"]
+    header += [f"conflict/{name}" for name in CONFLICT]
     rows = [
-        [e, *([1 / e] * 6), 0.5, 8 / e, *(("", "", "", "", "") if e == 2 else (0.5, -0.5, 2.0, 0.6, 0.4))]
+        [e, *([1 / e] * 6), 0.5, 8 / e, *("" if e == 2 else values[e > 2] for values in CONFLICT.values())]
         for e in (1, 2, 3)
     ]
     _write(folder / "metrics.csv", [header, *rows])
@@ -48,9 +60,9 @@ def write_run(folder: Path, n: int = 60, finished: bool = True) -> Path:
     lines: list[list[Any]] = [header]
     for i in range(n):
         truth = "" if i == 0 else CLASSES[i % 2]
-        p = 0.3 if i % 2 else 0.8
+        p = 0.3 if i % 2 and i != 3 else 0.8
         number = "" if i == 1 else f"{true[i]:.9g}"
-        lines.append([i, truth, CLASSES[i % 2 and i != 3], p, 1 - p, number, guess[i], guess[i] - 2, guess[i] + 2])
+        lines.append([i, truth, CLASSES[p < 0.5], p, 1 - p, number, guess[i], guess[i] - 2, guess[i] + 2])
     _write(folder / "predictions_test.csv", lines)
     splits = {name: {"instances": n, "groups": None} for name in ("train", "val", "test")}
     overlap = {"instances": 0, "groups": None, "identical": 0}
@@ -61,6 +73,7 @@ def write_run(folder: Path, n: int = 60, finished: bool = True) -> Path:
         },
         "best": {"epoch": 3, "monitor": "val/loss", "score": 0.33},
         "val": {"epoch": 3, "val/loss": 0.33, "val/state/macro_f1": 0.5, "val/wear/rmse": 8 / 3},
+        "best_model_path": str(folder / "best_model.pt"),
         "epochs": EPOCHS,
         "labelled": {task: dict.fromkeys(splits, 0.5) for task in ("state", "wear")},
         "data": {

@@ -6,9 +6,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
-from tsmtl.report.drawing import BLUE, DPI, GREY, ORANGE, dress, plain
+from tsmtl.report.drawing import BLUE, DPI, ORANGE, dress, plain
+from tsmtl.report.run_panels import conflict_scale
 
 MOST_PAIRS = 6  # rows that a picture has room for
 SOFT = ("#6b46c1", "#2f855a", "#b7791f", "#c53030", "#319795", "#97266d", "#4a5568", "#744210")  # of blocks
@@ -28,15 +29,10 @@ def draw_conflict(path: Path, curves: Mapping[str, Any]) -> None:
     for (cosine, ratio, last), own in zip(axes, pairs, strict=True):
         first, second = own["tasks"]
         _draw_blocks(cosine, curves["epochs"], own["cosine"])
-        cosine.axhline(0, color=GREY, linewidth=1)
-        cosine.set_ylim(-1.05, 1.05)
+        conflict_scale(cosine, "cosine")
         dress(cosine, f"cosine of the gradients: {first} and {second}", "epoch", "cosine")
         _draw_blocks(ratio, curves["epochs"], own["norm_ratio"])
-        ratio.axhline(1, color=GREY, linewidth=1)
-        ratio.set_yscale("log")
-        ratio.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ratio.yaxis.set_major_formatter("{x:g}")
-        ratio.yaxis.set_minor_formatter(NullFormatter())
+        conflict_scale(ratio, "norm_ratio")
         dress(ratio, f"norm of {first}'s gradient over {second}'s", "epoch", "ratio")
         last.set_visible(False)
         cosine.legend(frameon=False, fontsize=7, ncols=2)
@@ -45,17 +41,18 @@ def draw_conflict(path: Path, curves: Mapping[str, Any]) -> None:
     colours = (BLUE, ORANGE, *SOFT)
     for number, (task, values) in enumerate(curves["share"].items()):
         shares.plot(curves["epochs"], values, color=colours[number % len(colours)], marker=".", label=plain(task))
-    shares.set_ylim(-0.02, 1.02)
+    conflict_scale(shares, "share")
     dress(shares, "share in the update, weights included", "epoch", "share")
     shares.legend(frameon=False)
     for ax in axes.ravel():
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     figure.savefig(path, dpi=DPI)
 
 
 def _draw_blocks(ax: Axes, epochs: Sequence[float], by_block: Mapping[str, Sequence[float]]) -> None:
     for number, (block, values) in enumerate((name, v) for name, v in by_block.items() if name):
-        ax.plot(epochs, values, color=SOFT[number % len(SOFT)], linewidth=0.9, alpha=0.8, label=plain(block))
+        style: dict[str, Any] = {"linewidth": 0.9, "alpha": 0.8, "marker": ".", "markersize": 5}
+        ax.plot(epochs, values, color=SOFT[number % len(SOFT)], label=plain(block), **style)
     ax.plot(epochs, by_block[""], color=BLUE, linewidth=2, marker=".", label="whole backbone")
 
 

@@ -14,15 +14,18 @@ from tsmtl.report.run_panels import (
     MOST_NAMED,
     MOST_POINTS,
     agreement_panel,
+    conflict_scale,
     confusion_panel,
     confusion_side,
     curve_panel,
+    labels_height,
     labels_panel,
     reliability_panel,
     residual_panel,
 )
 from tsmtl.report.svg import Pictures
 from tsmtl.report.sweep_table import MAIN
+from tsmtl.tasks.metrics import expected_calibration_error
 
 MOST_NUMBERS = 6  # of a regression of several numbers that are drawn
 Curves = dict[str, list[float]]  # by name, over the epochs
@@ -49,7 +52,7 @@ def curves(run: RunContents, svg: Pictures) -> list[str]:
     for key, title, y in wanted:
         shown = {split: values for split in ("train", "val") if (values := history(run, f"{split}/{key}"))}
         if shown:
-            ends = [f"{split} from {values[0]:.4g} to {values[-1]:.4g}" for split, values in shown.items()]
+            ends = "; ".join(f"{split} from {v[0]:.4g} to {v[-1]:.4g}" for split, v in shown.items())
             drawn.append(_curve(run, svg, shown, title, y, f"{title}, {y} over {len(run.history)} epochs: {ends}"))
     return drawn
 
@@ -70,13 +73,21 @@ def history(run: RunContents, column: str) -> list[float]:
     return values if any(map(math.isfinite, values)) else []
 
 
-def _curve(run: RunContents, svg: Pictures, shown: Mapping[str, Any], title: str, y: str, says: str) -> str:
+def _curve(
+    run: RunContents, svg: Pictures, shown: Curves, title: str, y: str, says: str, measure: str | None = None
+) -> str:
+    """Draw curves over the epochs; a measure of conflict has a scale of its own."""
     epochs = [row["epoch"] for row in run.history]
-    says = says.replace("['", "").replace("']", "").replace("', '", "; ")
     if run.best_epoch is not None:
         says += f"; best epoch {run.best_epoch}"
     note = f"the first {MOST_LINES} of {len(shown)}" if len(shown) > MOST_LINES else ""
-    return svg.add(panel(lambda ax: curve_panel(ax, epochs, shown, run.best_epoch, title, y)), says, note)
+
+    def draw(ax: Axes) -> None:
+        curve_panel(ax, epochs, shown, run.best_epoch, title, y)
+        if measure is not None:
+            conflict_scale(ax, measure)
+
+    return svg.add(panel(draw), says, note)
 
 
 def predicted(run: RunContents, svg: Pictures) -> list[str]:
@@ -96,9 +107,9 @@ def _classes(run: RunContents, name: str, task: Mapping[str, Any], svg: Pictures
     if f"{name}_true" not in run.predictions:
         return []
     names = list(task["class_names"])
-    ids = {label: i for i, label in enumerate(names)}
+    places = {label: i for i, label in enumerate(names)}
     told = [run.predictions[f"{name}_{what}"] for what in ("true", "predicted")]
-    pairs = [(ids.get(true, -1), ids[guess]) for true, guess in zip(*told, strict=True)]
+    pairs = [(places.get(true, -1), places[guess]) for true, guess in zip(*told, strict=True)]
     true, guess = (np.array(values) for values in zip(*pairs, strict=True))
     known = true >= 0
     if not known.any():
@@ -111,13 +122,17 @@ def _classes(run: RunContents, name: str, task: Mapping[str, Any], svg: Pictures
     drawn = [svg.add(figure, _confusion_said(f"{name} ({task['key']})", matrix, names))]
     columns = [run.column(f"{name}_p_{label}") for label in names]
     if all(column is not None for column in columns):
-        probabilities = np.stack([column for column in columns if column is not None], axis=1)[known]
-        confidence, correct = probabilities.max(axis=1), guess[known] == true[known]
+        # As they were predicted: in double precision one may fall into another bin.
+        stacked = np.stack([column for column in columns if column is not None], axis=1).astype(np.float32)
+        probabilities, ids = stacked[known], true[known]
         says = (
-            f"{name}: reliability on test: mean confidence {confidence.mean():.3f}, right {correct.mean():.3f} of "
-            f"{len(correct)} instances"
+            f"{name}: reliability on test: mean confidence {probabilities.max(axis=1).mean():.3f}, right "
+            f"{(guess[known] == ids).mean():.3f} of {len(ids)} instances, calibration error "
+            f"{expected_calibration_error(ids, probabilities):.3f}"
         )
-        draw = panel(lambda ax: reliability_panel(ax, confidence, correct, f"{name}: reliability, test"), height=3.9)
+        calibration = (run.summary.get("calibration") or {}).get(name, {})
+        shown = {"calibrated" if "temperature" in calibration else "as learnt": probabilities}
+        draw = panel(lambda ax: reliability_panel(ax, ids, shown, f"{name}: reliability, test"), height=3.9)
         drawn.append(svg.add(draw, says))
     return drawn
 
@@ -139,9 +154,9 @@ def _labels(run: RunContents, name: str, task: Mapping[str, Any], svg: Pictures)
         return []
     says = ", ".join(f"{label} {row['f1']:.3g}" for label, row in scores.items() if row.get("f1") is not None)
     title = f"{name}: {task['key']}, test"
-    height = 1.4 + 0.3 * min(len(scores), MOST_NAMED)
+    height = labels_height(len(scores))
     note = f"the first {MOST_NAMED} of {len(scores)} labels" if len(scores) > MOST_NAMED else ""
-    figure = panel(lambda ax: labels_panel(ax, scores, title), height=height)
+    figure = panel(lambda ax: labels_panel(ax, scores, title), 6.4, height)
     return [svg.add(figure, f"{name} ({task['key']}), F1 of each label on test: {says}", note)]
 
 
@@ -166,14 +181,16 @@ def _number(what: str, task: Mapping[str, Any], both: tuple[Any, Any], ends: Any
     rmse, bias = float(np.sqrt(np.mean((guess - true) ** 2))), float(np.mean(guess - true))
     said = f"{what} ({task['key']}), {len(true)} test instances: RMSE {rmse:.4g}{unit}"
     note = f"all {len(true):,} instances, as one image" if len(true) > MOST_POINTS else ""
-    title = f"{what}: {task['key']}, test{', in' + unit if unit else ''}"
+    title = f"{what}: {task['key']}, test"
     held = ""
     if ends is not None:
         held = f"intervals hold {100 * np.mean((ends[0] <= true) & (true <= ends[1])):.1f} % of the true numbers"
-    agreement = panel(lambda ax: agreement_panel(ax, true, guess, ends, title), height=4.3)
+    agreement = panel(
+        lambda ax: agreement_panel(ax, true, guess, ends, title, task.get("unit"), "interval"), height=4.3
+    )
     residual = panel(lambda ax: residual_panel(ax, true, guess, f"{what}: residuals, test"), height=4.3)
     return [
-        svg.add(agreement, "; ".join(filter(None, [f"predicted against true: {said}", held])), _joined(held, note)),
+        svg.add(agreement, _joined(f"predicted against true: {said}", held), note),
         svg.add(residual, f"residuals: {said}, mean residual {bias:+.3g}{unit}", note),
     ]
 
@@ -205,19 +222,12 @@ def conflict(run: RunContents, svg: Pictures) -> list[str]:
             panels.setdefault((measure, ""), {})[who] = values
         elif measure == "cosine":
             panels.setdefault((measure, who), {})["/".join(block)] = values
-    wanted = [
-        (panels[measure, who], f"{title}{', ' + who + ' by block' if who else ''}", y)
-        for measure, (title, y) in _CONFLICT.items()
-        for m, who in panels
-        if m == measure
-    ]
     drawn = []
-    for shown, title, y in wanted:
-        if shown:
-            ends = "; ".join(f"{name} {_mean(values):+.3g}" for name, values in list(shown.items())[:MOST_SAID])
-            drawn.append(_curve(run, svg, shown, title, y, f"{title}, {y}, mean over the epochs: {ends}"))
+    for measure, (title, y) in _CONFLICT.items():
+        for shown, who in [(shown, who) for (m, who), shown in panels.items() if m == measure]:
+            about = f"{title}{', ' + who + ' by block' if who else ''}"
+            middle, called = (np.nanmedian, "median") if measure == "norm_ratio" else (np.nanmean, "mean")
+            ends = "; ".join(f"{name} {middle(values):+.3g}" for name, values in list(shown.items())[:MOST_SAID])
+            says = f"{about}, {y}, {called} over the epochs: {ends}"
+            drawn.append(_curve(run, svg, shown, about, y, says, measure))
     return drawn
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.nanmean(values))

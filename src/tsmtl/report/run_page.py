@@ -7,7 +7,7 @@ from tsmtl.report.drawing import style
 from tsmtl.report.page import listing, pairs, paragraph, pictures, section, table, write_page
 from tsmtl.report.run_contents import RunContents
 from tsmtl.report.run_figures import conflict, curves, predicted
-from tsmtl.report.run_tables import best_per_task_table, cell, detail_tables, flat, metrics_table
+from tsmtl.report.run_tables import best_epochs_table, cell, detail_tables, flat, metrics_table
 from tsmtl.report.svg import Pictures
 
 
@@ -31,7 +31,7 @@ def write_run_page(path: Path, run: RunContents) -> None:
         ]
     summary = run.summary
     if summary:
-        best = best_per_task_table(run)
+        best = best_epochs_table(summary)
         head = [
             paragraph(_head(run)),
             *section("Metrics", table(metrics_table(run)), *(table(t, level=3) for t in detail_tables(run))),

@@ -8,14 +8,15 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from tsmtl.report.drawing import BLUE, GREY, ORANGE, SERIES, dress, plain, short
+from tsmtl.tasks.metrics import expected_calibration_error, reliability
 
 MOST_NAMED = 30  # classes whose names and counts can be read in a picture
 MOST_POINTS = 2000  # instances that are drawn one by one; more become one image
 MOST_LINES = 10  # of a panel
-BINS = 15  # of confidence, as in the expected calibration error
+RELIABILITY = {"before": (GREY, "s"), "calibrated": (BLUE, "o"), "as learnt": (BLUE, "o")}  # colours and marks
 Double = npt.NDArray[np.float64]
 # From nothing to blue: what is below shows through, paper as well as a dark page.
 _SHARES = LinearSegmentedColormap.from_list("shares", [(*to_rgb(BLUE), 0.0), (*to_rgb(BLUE), 1.0)], N=32)
@@ -25,19 +26,36 @@ def curve_panel(
     ax: Axes, epochs: Sequence[float], curves: Mapping[str, Sequence[float]], best_epoch: int | None, title: str, y: str
 ) -> None:
     """Draw curves by name over the epochs, with the best epoch marked; the first :data:`MOST_LINES` of them."""
-    alone = "o" if len(epochs) == 1 else None
     splits = {"train": SERIES[0], "val": SERIES[1]}  # the same everywhere, also where there is one of them
     for (name, values), own in zip(list(curves.items())[:MOST_LINES], SERIES, strict=False):
         colour, line = splits.get(name, own)
         known = [(e, v) for e, v in zip(epochs, values, strict=True) if np.isfinite(v)]
         if known:
             x, y_values = zip(*known, strict=True)
-            ax.plot(x, y_values, color=colour, linestyle=line, marker=alone, label=plain(short(name, 28)))
+            # A single value is no line, and a line over a gap would pass for values of every epoch.
+            marker = "o" if len(known) == 1 or len(known) < len(values) else None
+            style: dict[str, Any] = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4}
+            ax.plot(x, y_values, **style, label=plain(short(name, 28)))
     if best_epoch is not None:
         ax.axvline(best_epoch, color=GREY, linestyle=":", label=f"best epoch ({best_epoch})")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     dress(ax, title, "epoch", y)
     ax.legend(frameon=False, fontsize=8 if len(curves) > 3 else None)
+
+
+def conflict_scale(ax: Axes, measure: str) -> None:
+    """Give a panel of a conflict measure its scale, the same in all runs, and a line where two tasks are even."""
+    if measure == "cosine":
+        ax.set_ylim(-1.05, 1.05)
+        ax.axhline(0, color=GREY, linewidth=1)
+    elif measure == "norm_ratio":
+        ax.axhline(1, color=GREY, linewidth=1)
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    elif measure in ("conflicting", "share"):
+        ax.set_ylim(-0.02, 1.02)
 
 
 def confusion_side(k: int) -> float:
@@ -70,28 +88,48 @@ def confusion_panel(
     bar.outline.set_linewidth(0.5)
 
 
-def reliability_panel(ax: Axes, confidence: Double, correct: npt.NDArray[np.bool_], title: str) -> None:
-    """Draw the share that is right over the mean confidence, in bins; a dot's area is its share of (N,)."""
-    ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as confident as right")
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    used = np.unique(bins)
-    x, y = ([float(values[bins == b].mean()) for b in used] for values in (confidence, correct))
-    ax.plot(x, y, color=BLUE, linewidth=1)
-    ax.scatter(x, y, s=[12 + 240 * float((bins == b).mean()) for b in used], color=BLUE, linewidths=0)
-    ax.set(xlim=(-0.02, 1.05), ylim=(-0.02, 1.05))
-    dress(ax, title, "confidence", "share that is right")
-    ax.legend(frameon=False, loc="upper left", fontsize=8)
-
-
-def agreement_panel(ax: Axes, true: Double, guess: Double, ends: tuple[Double, Double] | None, title: str) -> None:
-    """Draw predictions (N,) over the truth, and where the two agree; with intervals, what lies outside of them.
+def reliability_panel(
+    ax: Axes, ids: npt.NDArray[np.int64], shown: Mapping[str, npt.NDArray[np.floating]], title: str
+) -> None:
+    """Draw accuracy over mean confidence in bins, with the calibration error; a dot's area is its share of instances.
 
     Args:
         ax: The panel.
-        true: (N,)
+        ids: (N,) true class ids, at least one.
+        shown: (N, K) probabilities by a name of :data:`RELIABILITY`.
+        title: What it shows.
+    """
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as confident as right")
+    for name, probabilities in shown.items():
+        colour, marker = RELIABILITY[name]
+        counts, confidence, accuracy = reliability(ids, probabilities)
+        there = counts > 0
+        label = f"{name}, ECE {expected_calibration_error(ids, probabilities):.3f}"
+        sizes = 14 + 160 * counts[there] / counts.sum()  # a bin of few instances says little
+        ax.plot(confidence[there], accuracy[there], color=colour, linewidth=1, alpha=0.6)
+        dots: dict[str, Any] = {"color": colour, "marker": marker, "linewidths": 0, "zorder": 3}
+        ax.scatter(confidence[there], accuracy[there], s=sizes, label=label, **dots)
+    ax.set(xlim=(-0.02, 1.05), ylim=(-0.02, 1.05))
+    dress(ax, title, "confidence", "accuracy")
+    ax.legend(frameon=False, fontsize=8, markerscale=0.8)
+
+
+def agreement_panel(
+    ax: Axes, true: Double, guess: Double, ends: tuple[Double, Double] | None, title: str, unit: str | None, band: str
+) -> None:
+    """Draw predictions (N,) over the truth, and where the two agree; with intervals, what lies outside of them.
+
+    The intervals are a band: from left to right of it go, at the height of a prediction, the true numbers within its
+    interval.
+
+    Args:
+        ax: The panel.
+        true: (N,), at least one.
         guess: (N,)
         ends: Lower and upper ends of intervals, (N,) each, or None.
         title: What it shows.
+        unit: Of the numbers, or None.
+        band: What the intervals are called.
     """
     span = [min(true.min(), guess.min()), max(true.max(), guess.max())]
     ax.plot(span, span, color=GREY, linewidth=1)
@@ -100,14 +138,14 @@ def agreement_panel(ax: Axes, true: Double, guess: Double, ends: tuple[Double, D
     if ends is not None:
         within = (ends[0] <= true) & (true <= ends[1])
         order = np.argsort(guess)
-        low, high = (np.clip(side[order], *span) for side in ends)
-        ax.fill_betweenx(
-            guess[order], low, high, color=BLUE, alpha=0.15, linewidth=0, rasterized=many, label="interval"
-        )
+        low, high = (np.clip(side[order], *span) for side in ends)  # one may reach far beyond, or have no end
+        label = f"{band}: holds {100 * within.mean():.1f} %"
+        ax.fill_betweenx(guess[order], low, high, color=BLUE, alpha=0.15, linewidth=0, rasterized=many, label=label)
     for chosen, colour, name in ((within, BLUE, "within"), (~within, ORANGE, "outside")):
         if chosen.any():
             _dots(ax, true[chosen], guess[chosen], colour, many, name)
-    dress(ax, title, "true", "predicted")
+    in_unit = f" ({unit})" if unit else ""
+    dress(ax, title, f"true{in_unit}", f"predicted{in_unit}")
     if ends is not None:
         ax.legend(frameon=False, loc="upper left", fontsize=8)
 
@@ -117,19 +155,28 @@ def _dots(ax: Axes, x: Double, y: Double, colour: str, many: bool, label: str | 
     ax.scatter(x, y, s=size, alpha=alpha, color=colour, linewidths=0, rasterized=many, label=label)
 
 
-def labels_panel(ax: Axes, scores: Mapping[str, Mapping[str, float]], title: str) -> None:
-    """Draw F1, precision and recall of each label, the first on top; of many labels the first :data:`MOST_NAMED`."""
+def labels_height(count: int) -> float:
+    """Give the inches of a picture of the scores of so many labels."""
+    return 1.4 + 0.62 * min(count, MOST_NAMED)
+
+
+def labels_panel(ax: Axes, scores: Mapping[str, Mapping[str, float | None]], title: str) -> None:
+    """Draw F1, precision and recall of each label as bars, with how often it is true; of many labels the first 30."""
     shown = dict(list(scores.items())[:MOST_NAMED])
-    for metric, colour, marker in (("f1", BLUE, "o"), ("precision", ORANGE, ">"), ("recall", GREY, "<")):
-        known = [(row[metric], i) for i, row in enumerate(shown.values()) if row.get(metric) is not None]
-        if known:
-            x, y = zip(*known, strict=True)
-            ax.scatter(x, y, s=30, color=colour, marker=marker, linewidths=0, label=metric)
-    ax.set_yticks(range(len(shown)), [plain(short(name, 24)) for name in shown])
-    ax.set_ylim(len(shown) - 0.5, -0.5)
-    ax.set_xlim(-0.03, 1.03)
-    dress(ax, title, "score on test", "")
-    ax.legend(frameon=False, fontsize=8)
+    places = np.arange(len(shown))[::-1]  # the first on top
+    for at, (metric, colour) in enumerate({"f1": BLUE, "precision": ORANGE, "recall": GREY}.items()):
+        values = np.array([row[metric] for row in shown.values()], dtype=float)
+        bars = places + 0.26 * (1 - at)
+        ax.barh(bars, np.nan_to_num(values), height=0.24, color=colour, label="F1" if metric == "f1" else metric)
+        for y, value in zip(bars, values, strict=True):
+            said = "not defined" if np.isnan(value) else f"{value:.2f}"
+            ax.text(0.01 + np.nan_to_num(value), y, said, va="center", fontsize=8)
+    ax.set_yticks(places, [f"{plain(short(name, 24))} ({row['support']:.0f})" for name, row in shown.items()])
+    ax.set_xlim(0, 1.1)
+    ax.set_xticks(np.linspace(0, 1, 6))
+    dress(ax, title, "", "label (true of how many)", grid=False)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.figure.legend(frameon=False, ncols=3, loc="outside lower center")
 
 
 def residual_panel(ax: Axes, true: Double, guess: Double, title: str) -> None:

@@ -1,6 +1,7 @@
 """The tables of a run's page."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from tsmtl.report.run_contents import RunContents
@@ -14,6 +15,11 @@ def cell(value: Any, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
+def in_unit(metric: str, unit: str | None) -> str:
+    """Give a metric's name, with the unit of the target where the metric is measured in it."""
+    return f"{metric} ({unit})" if unit and metric.removesuffix("_capped") in ("rmse", "mae") else metric
+
+
 def metrics_table(run: RunContents) -> Table:
     """Give each task's metrics on test, and on val at the best epoch."""
     rows = []
@@ -22,8 +28,7 @@ def metrics_table(run: RunContents) -> Table:
         for metric, value in found.items():
             if isinstance(value, dict | list):
                 continue
-            in_unit = task.get("unit") and metric.removesuffix("_capped") in ("rmse", "mae")
-            said = f"{metric} ({task['unit']})" if in_unit else metric
+            said = in_unit(metric, task["unit"])
             val = run.summary["val"].get(f"val/{name}/{metric}")
             rows.append([name, str(task["key"]), said, "not defined" if value is None else cell(value), cell(val)])
     return Table("", ["task", "target", "metric", "test", "val"], rows)
@@ -46,17 +51,24 @@ def detail_tables(run: RunContents) -> Iterator[Table]:
             yield Table(f"{name}, one by one, on test", ["", *header], rows)
 
 
-def best_per_task_table(run: RunContents) -> Table | None:
-    """Give what another choice of the epoch would have brought on test; None where it was not kept."""
-    side = run.summary.get("best_per_task")
+def best_epochs_table(summary: Mapping[str, Any]) -> Table | None:
+    """Give what another choice of the epoch would have brought on test, and its checkpoint; None where none was kept.
+
+    Args:
+        summary: What ``summary.json`` holds.
+    """
+    side = summary.get("best_per_task")
     if not side:
         return None
-    names = {task: side[task]["monitor"].rpartition("/")[2] for task in run.tasks if task in side}
+    main = {**summary["best"], "checkpoint": Path(summary["best_model_path"]).name, "test": summary["test"]}
+    metrics = {task: side[task]["monitor"].rpartition("/")[2] for task in summary["tasks"] if task in side}
     rows = []
-    for entry in (run.summary["best"] | {"test": run.summary["test"]}, *side.values()):
-        values = [entry["test"].get(task, {}).get(metric) for task, metric in names.items()]
-        rows.append([entry["monitor"], str(entry["epoch"]), *map(cell, values)])
-    header = ["best epoch by", "epoch", *(f"{task} {metric}" for task, metric in names.items())]
+    for found in (main, *side.values()):
+        values = [found["test"][task][metric] for task, metric in metrics.items()]
+        said = ["not defined" if value is None else cell(value) for value in values]
+        rows.append([found["monitor"], str(found["epoch"]), *said, found["checkpoint"]])
+    named = [f"{task} {in_unit(metric, summary['tasks'][task]['unit'])}" for task, metric in metrics.items()]
+    header = ["best epoch by", "epoch", *named, "checkpoint"]
     return Table("Test metrics at the best epoch of each score", header, rows)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tsmtl.report.run_tables import best_epochs_table
 from tsmtl.tasks.task import Task
 
 
@@ -31,26 +32,18 @@ def show_summary(
     sys.stdout.flush()
 
 
-def best_per_task_lines(tasks: Mapping[str, Task], summary: Mapping[str, Any]) -> list[str]:
+def best_epochs_lines(summary: Mapping[str, Any]) -> list[str]:
     """Say what choosing the epoch for one task costs the others: the test metrics of the best epoch by each score.
 
     Args:
-        tasks: The tasks.
         summary: What ``summary.json`` holds.
     """
-    side = summary["best_per_task"]
-    if not side:
+    found = best_epochs_table(summary)
+    if found is None:
         return []
-    main = {**summary["best"], "checkpoint": Path(summary["best_model_path"]).name, "test": summary["test"]}
-    metrics = {name: side[name]["monitor"].rpartition("/")[2] for name in tasks if name in side}
-    units = {name: f" ({tasks[name].unit})" if tasks[name].unit else "" for name in metrics}
-    table = [["best epoch by", "epoch", *(f"{n} {metric}{units[n]}" for n, metric in metrics.items()), "checkpoint"]]
-    for found in (main, *side.values()):
-        values = [found["test"][name][metric] for name, metric in metrics.items()]
-        said = ["not defined" if value is None else f"{value:.4g}" for value in values]
-        table.append([found["monitor"], str(found["epoch"]), *said, found["checkpoint"]])
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["", *("  ".join(_aligned(row, widths)).rstrip() for row in table)]
+    rows = [found.header, *found.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["", *("  ".join(_aligned(row, widths)).rstrip() for row in rows)]
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:

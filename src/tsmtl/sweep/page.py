@@ -1,13 +1,17 @@
 """A sweep as a page: the best settings, the score against each, the frontier of the tasks, every job."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tsmtl.config.comparability import why_not_comparable
+from tsmtl.config.errors import UserError
 from tsmtl.config.metric_names import CAPPED, CLASSIFICATION, ON_REQUEST, REGRESSION
+from tsmtl.config.schema import check
 from tsmtl.report.data_card import data_card
 from tsmtl.report.drawing import style
 from tsmtl.report.frontier_picture import Objective, Point, draw_fronts, non_dominated
@@ -23,6 +27,7 @@ from tsmtl.sweep.tables import job_rows, rows_over_seeds
 MOST_PAIRS = 6  # of tasks
 MOST_SAID = 12  # points of a frontier that are said in words
 _HIGHER = CLASSIFICATION | REGRESSION | CAPPED | ON_REQUEST
+_WEIGHTS = re.compile(r"alpha|weighting(\..+)?|tasks\.\d+\.weight")  # settings of what the tasks weigh
 
 
 def write_sweep_page(path: Path, folder: Path, results: Results) -> None:
@@ -36,10 +41,10 @@ def write_sweep_page(path: Path, folder: Path, results: Results) -> None:
     Raises:
         OSError: If it cannot be written; an old file stays.
     """
-    svg = Pictures()
+    svg, objection = Pictures(), _objection(results)
     with style():
         drawn = [
-            *section("The score against each setting", pictures(*_scores(results, svg))),
+            *section("The score against each setting", "" if objection else pictures(*_scores(results, svg))),
             *section("What one task costs the other", *_frontiers(results, svg)),
         ]
     first = results.best or results.jobs[0]
@@ -52,9 +57,12 @@ def write_sweep_page(path: Path, folder: Path, results: Results) -> None:
         made = flat(summary.get("versions", {}))
     blocks = [
         paragraph(_counts(results)),
-        paragraph(_best(results), "good" if results.best else "open"),
+        paragraph(objection or _best(results), "open" if objection or results.best is None else "good"),
         *drawn,
-        *section("Jobs, the best settings first", table(_table(job_rows(results)), sortable=True)),
+        *section(
+            f"Jobs, {'by score' if objection else 'the best settings first'}",
+            table(_table(job_rows(results)), sortable=True),
+        ),
         *section("Over seeds", *([table(_table(seeds), sortable=True)] if (seeds := rows_over_seeds(results)) else [])),
         *facts,
         *section(f"Settings of {first.name}", pairs(flat(first.record.settings))),
@@ -69,6 +77,14 @@ def _counts(results: Results) -> str:
         counts[job.status] = counts.get(job.status, 0) + 1
     ended = ", ".join(f"{n} {status}" for status, n in counts.items())
     return f"{len(results.jobs)} jobs: {ended}. They differ in {', '.join(results.keys) or 'nothing'}."
+
+
+def _objection(results: Results) -> str | None:
+    """Say why the score does not compare the jobs; None where it does, or another version made settings of its own."""
+    try:
+        return why_not_comparable([check(job.record.settings) for job in results.jobs])
+    except UserError:
+        return None
 
 
 def _best(results: Results) -> str:
@@ -108,7 +124,7 @@ def _scores(results: Results, svg: Pictures) -> list[str]:
 
 def _frontiers(results: Results, svg: Pictures) -> list[str]:
     """Draw the tasks' metrics against each other, where the sweep varies what the tasks weigh."""
-    if not any(key == "alpha" or key.split(".")[0] == "weighting" for key in results.keys):
+    if not any(_WEIGHTS.fullmatch(key) for key in results.keys):
         return []
     drawn = []
     for split in ("val", "test"):
