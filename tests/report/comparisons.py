@@ -35,7 +35,8 @@ def _difference(mean: float | None, low: float | None, high: float | None) -> di
     if mean is None:
         return None
     spread = {"mean": mean, "sd": None if low is None else 0.01, "low": low, "high": high, "relative": 100 * mean}
-    sample = {"sample_low": None if low is None else low - 0.01, "sample_high": None if high is None else high + 0.01}
+    wider = (None if low is None else low - 0.01, None if high is None else high + 0.01)
+    sample = {f"{of}_{end}": v for of in ("sample", "total") for end, v in zip(("low", "high"), wider, strict=True)}
     return {"against": "single", **spread, **sample, "p": 0.04, "p_corrected": 0.16}
 
 

@@ -83,7 +83,7 @@ def _pictures(comparison: Comparison) -> list[str]:
     delta = [svg.add(draw_delta_m(comparison), _delta_said(comparison, level))] if known else []
     note = (
         f"Dot: mean over {len(comparison['seeds'])} seeds of the gain over the twin of the same seed. Thick line: its "
-        f"{level} interval over seeds. Thin line: {level} interval over test instances."
+        f"{level} interval over seeds. Thin line: {level} interval over seeds and test instances together."
     )
     frontier = [
         svg.add(draw_frontier(comparison, pair), _frontier_said(comparison, pair))

@@ -47,7 +47,7 @@ def judged(comparison: Comparison, task: str) -> list[Mapping[str, Any]]:
 def draw_differences(comparison: Comparison, tasks: Sequence[str] | None = None) -> Figure:
     """Draw each variant's gain over the single-task twin: a panel per task, right of zero is better.
 
-    The thick line is Student's interval over seeds, the thin one that of a bootstrap over the test instances.
+    The thick line is Student's interval over seeds, the thin one that of seeds and test instances together.
     """
     names = _those_with(tasks, {task: judged(comparison, task) for task in comparison["tasks"]})
     labels = labels_of(comparison)
@@ -57,7 +57,7 @@ def draw_differences(comparison: Comparison, tasks: Sequence[str] | None = None)
         about = comparison["tasks"][name]
         for place, row in enumerate(judged(comparison, name)):
             found, colour = row["difference"], VERDICTS.get(row["verdict"] or "", BLUE)
-            _interval(ax, place, found["sample_low"], found["sample_high"], GREY, 1.0)
+            _interval(ax, place, found["total_low"], found["total_high"], GREY, 1.0)
             _interval(ax, place, found["low"], found["high"], colour, 3.0)
             said = f"{labels[row['variant']]}: {signed(found['mean'])}"
             _row(ax, place, found["mean"], colour, said, row["verdict"])
