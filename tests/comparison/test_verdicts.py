@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from tsmtl.comparison.bootstrap import SampleSpread
 from tsmtl.comparison.differences import Compared, Difference, Figure, corrected
-from tsmtl.comparison.sampling import SampleSpread
 from tsmtl.comparison.variants import Variant
 from tsmtl.comparison.verdicts import verdict_of
 from tsmtl.sweep.statistics import spread, with_both

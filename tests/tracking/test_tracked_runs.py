@@ -114,7 +114,7 @@ def test_the_event_file_holds_the_run(home):
     for name, value in metrics_of_test(folder).items():
         assert scalars_of(events)(name) == [(best, pytest.approx(value, rel=1e-6))]
     assert set(events.Tags()["scalars"]) == columns_of(folder).keys() | metrics_of_test(folder).keys()
-    pictures = {"curves", "confusion_cls", "predicted_reg"}
+    pictures = {"curves", "confusion_cls", "predicted_reg", "reliability_cls"}
     assert set(events.Tags()["images"]) == pictures
     for name in pictures:
         (image,) = events.Images(name)

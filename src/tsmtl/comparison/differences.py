@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tsmtl.comparison.sampling import Predicted, SampleSpread, read_predicted, sample_spread
+from tsmtl.comparison.bootstrap import Predicted, SampleSpread, read_predicted, sample_spread
 from tsmtl.comparison.stages import Run
 from tsmtl.comparison.variants import Variant
 from tsmtl.config.metric_names import CLASSIFICATION, metrics_of_numbers

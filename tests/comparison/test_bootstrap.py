@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, root_mean_squared_error
 
-from tsmtl.comparison.sampling import Predicted, SampleSpread, _score, read_predicted, sample_spread
+from tsmtl.comparison.bootstrap import Predicted, SampleSpread, _score, read_predicted, sample_spread
 from tsmtl.tasks.metrics import label_metrics
 
 CLASSES = {"name": "fault", "kind": "cls", "size": 3, "class_names": ["a", "b", "c"], "clip": None}
