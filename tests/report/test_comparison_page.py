@@ -12,7 +12,7 @@ def test_the_page_holds_every_figure_and_every_run(tmp_path):
     figures, delta_m, runs, variants, *_ = page.tables
     assert len(figures) - 1 == len(comparison["figures"])
     assert figures[3][:6] == ["both tasks from scratch", "cls", "macro_f1", "0.92", "0.01", "[0.9, 0.94]"]
-    assert figures[3][6:] == ["+0.02", "[+0.01, +0.03]", "+2", "0.16", "helps"]
+    assert figures[3][6:] == ["+0.02", "[+0, +0.04]", "+2", "0.16", "helps"]
     assert delta_m[3] == ["alpha 0.1", "1", "", ""]
     assert len(runs) - 1 == len(comparison["runs"])
     assert runs[2] == ["single task: cls", "1", "1.9", "", "0.001", "20", "10", "1.5", "runs/single_cls-1"]
@@ -41,7 +41,7 @@ def test_the_control_and_failures_are_said(tmp_path):
     comparison["control"] = {"cls": comparison["figures"][2]["difference"]}
     write_comparison_page(tmp_path / "c.html", comparison)
     page = read_page(tmp_path / "c.html")
-    assert page.tables[2][1] == ["cls", "+0.02", "[+0.01, +0.03]", "0.16"]
+    assert page.tables[2][1] == ["cls", "+0.02", "[+0, +0.04]", "0.16"]
     text = (tmp_path / "c.html").read_text()
     assert "<li>multi seed=1: &lt;b&gt;" in text
     assert '<p class="good">cls: The other task helps cls.</p>' in text

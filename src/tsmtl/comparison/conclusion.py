@@ -8,7 +8,7 @@ from typing import Any
 
 from tsmtl.comparison.record import NAME, RUNS, Comparison
 from tsmtl.report import comparison_picture as draw
-from tsmtl.report.comparison_page import write_comparison_page
+from tsmtl.report.comparison_page import ends, number, write_comparison_page
 from tsmtl.report.drawing import DPI, style
 from tsmtl.report.sweep_table import lines_of, terminal_width
 from tsmtl.storage.whole import whole_file
@@ -34,7 +34,7 @@ def conclude(folder: Path, comparison: Comparison) -> None:
     lines += [f"{task}: {said['sentence']}" for task, said in record["verdicts"].items()]
     for gain in record["delta_m"]:
         if gain["mean"] is not None:
-            lines.append(f"Delta-m of {gain['variant']}: {gain['mean']:+.3g} % [{_ends(gain)}]")
+            lines.append(f"Delta-m of {gain['variant']}: {gain['mean']:+.3g} % {ends(gain)}")
     lines += ["", *(str(folder / name) for name in (NAME, RUNS, FIGURES, *pictures)), ""]
     sys.stdout.write("\n".join(lines))
     sys.stdout.flush()
@@ -62,10 +62,10 @@ def _row(figure: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, str]
     return {
         "variant": figure["variant"],
         "task": figure["task"],
-        figure_name(record): f"{_number(figure['mean'])} ± {_number(figure['sd'])}",
-        "95 % interval": f"[{_ends(figure)}]",
+        _metrics(record): f"{number(figure['mean'])} ± {number(figure['sd'])}",
+        "95 % interval": ends(figure),
         "better than alone by": "" if difference is None else _gain(difference),
-        "p": "" if difference is None else _number(difference["p_corrected"], 2),
+        "p": "" if difference is None else number(difference["p_corrected"], 2),
         "": figure["verdict"] or "",
     }
 
@@ -74,21 +74,12 @@ def _gain(difference: Mapping[str, Any]) -> str:
     """Write a difference with its interval over seeds and instances together."""
     if difference["mean"] is None:
         return "not defined"
-    ends = {"low": difference["total_low"], "high": difference["total_high"]}
-    return f"{difference['mean']:+.3g} [{_ends(ends, '+')}]"
+    return f"{difference['mean']:+.3g} {ends(difference, '+', 'total_')}".rstrip()
 
 
-def figure_name(record: Mapping[str, Any]) -> str:
+def _metrics(record: Mapping[str, Any]) -> str:
     """Name the metrics of all tasks."""
     return ", ".join(dict.fromkeys(about["metric"] for about in record["tasks"].values()))
-
-
-def _number(value: float | None, digits: int = 4) -> str:
-    return "" if value is None else f"{value:.{digits}g}"
-
-
-def _ends(spread: Mapping[str, Any], sign: str = "") -> str:
-    return ", ".join("" if spread[end] is None else f"{spread[end]:{sign}.3g}" for end in ("low", "high"))
 
 
 def _flat(figure: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,8 @@ class Comparison:
         for task in self.training.tasks:
             control = differences.variants.get(f"control_{task}")
             if multi is not None and control is not None:
-                figure = Figure(multi, task, spread(differences.values(multi, task)), None)
-                figures.append(replace(figure, difference=differences.difference(multi, control, task)))
+                found = differences.difference(multi, control, task)
+                figures.append(Figure(multi, task, spread(differences.values(multi, task)), found))
         return {f.task: f.difference for f in corrected(figures) if f.difference is not None}
 
     def _frontier(

@@ -58,15 +58,12 @@ def verdict_of(
         )
     elif verdict == CANNOT_TELL:
         said += f"; {_why(difference, seeds)}"
-    others = [
-        f for f in transfers if f is not main and f.difference is not None and f.difference.verdict != CANNOT_TELL
-    ]
-    for other in others:
-        assert other.difference is not None, "chosen above"
-        said += f"; {other.variant.label} {other.difference.verdict}: {_said(other.difference, compared)}"
-    helper = "the other task" if len(main.variant.tasks) == 2 else "other tasks"
-    plural = "" if len(main.variant.tasks) == 2 else "s"
-    verbs = {HELPS: f"{helper} help{'s' if not plural else ''}", HURTS: f"{helper} hurt{'s' if not plural else ''}"}
+    for other in transfers:
+        if other is not main and other.difference is not None and other.difference.verdict != CANNOT_TELL:
+            said += f"; {other.variant.label} {other.difference.verdict}: {_said(other.difference, compared)}"
+    two = len(main.variant.tasks) == 2
+    verbs = {HELPS: "the other task helps" if two else "other tasks help"}
+    verbs |= {HURTS: "the other task hurts" if two else "other tasks hurt"}
     return Verdict(verdict, f"{verbs.get(verdict, CANNOT_TELL)} at {seeds} seeds. {said}.")
 
 

@@ -102,7 +102,7 @@ def _pictures(comparison: Comparison) -> list[str]:
 def _gains_said(comparison: Comparison, task: str, level: str) -> str:
     about, labels = comparison["tasks"][task], labels_of(comparison)
     rows = [
-        f"{labels[row['variant']]} {signed(row['difference']['mean'])}{_after(' ', _ends(row['difference'], '+'))}"
+        f"{labels[row['variant']]} {signed(row['difference']['mean'])}{_after(' ', ends(row['difference'], '+'))}"
         f"{_after(', ', row['verdict'])}"
         for row in judged(comparison, task)
     ]
@@ -112,7 +112,7 @@ def _gains_said(comparison: Comparison, task: str, level: str) -> str:
 def _delta_said(comparison: Comparison, level: str) -> str:
     labels = labels_of(comparison)
     rows = [
-        f"{labels[row['variant']]} {signed(row['mean'])} %{_after(' ', _ends(row, '+'))}"
+        f"{labels[row['variant']]} {signed(row['mean'])} %{_after(' ', ends(row, '+'))}"
         for row in comparison["delta_m"]
         if row["mean"] is not None
     ]
@@ -133,8 +133,8 @@ def _frontier_said(comparison: Comparison, pair: tuple[str, str]) -> str:
 
 def _budget_said(comparison: Comparison, task: str) -> str:
     rows = [
-        f"{100 * entry['share']:g} % of the labels: alone {_number(entry['single'])}, with the others "
-        f"{_number(entry['multi'])}{_after(', ', entry['verdict'])}"
+        f"{100 * entry['share']:g} % of the labels: alone {number(entry['single'])}, with the others "
+        f"{number(entry['multi'])}{_after(', ', entry['verdict'])}"
         for entry in sorted(comparison["budget"], key=lambda entry: float(entry["share"]))
         if entry["task"] == task
     ]
@@ -147,15 +147,15 @@ def _figures(comparison: Comparison) -> Table:
     header = ["variant", "task", "metric", "mean", "sd", level, "better than alone by", level, "%", "p", "verdict"]
     rows = []
     for row in comparison["figures"]:
-        cells = [labels[row["variant"]], row["task"], metric_of(tasks[row["task"]]), _number(row["mean"])]
-        cells += [_number(row["sd"]), _ends(row)]
+        cells = [labels[row["variant"]], row["task"], metric_of(tasks[row["task"]]), number(row["mean"])]
+        cells += [number(row["sd"]), ends(row)]
         found = row["difference"]
         if found is None:
             cells += [""] * 4
         else:
             gain = "" if found["mean"] is None else signed(found["mean"])
             relative = "" if found["relative"] is None else f"{found['relative']:+.2g}"
-            cells += [gain, _ends(found, "+"), relative, _number(found["p_corrected"], 2)]
+            cells += [gain, ends(found, "+", "total_"), relative, number(found["p_corrected"], 2)]
         rows.append([*cells, row["verdict"] or ""])
     return Table("", header, rows)
 
@@ -164,7 +164,7 @@ def _delta_m(comparison: Comparison) -> str:
     labels = labels_of(comparison)
     header = ["variant", "Delta-m, %", "sd", f"{100 * comparison['level']:g} % interval"]
     rows = [
-        [labels[row["variant"]], _number(row["mean"]), _number(row["sd"]), _ends(row, "+")]
+        [labels[row["variant"]], number(row["mean"]), number(row["sd"]), ends(row, "+")]
         for row in comparison["delta_m"]
     ]
     return table(Table("Delta-m: mean gain over all tasks", header, rows), level=3) if rows else ""
@@ -173,7 +173,7 @@ def _delta_m(comparison: Comparison) -> str:
 def _control(comparison: Comparison) -> str:
     header = ["task", "better than the control by", f"{100 * comparison['level']:g} % interval", "p"]
     rows = [
-        [task, signed(found["mean"]), _ends(found, "+"), _number(found["p_corrected"], 2)]
+        [task, signed(found["mean"]), ends(found, "+", "total_"), number(found["p_corrected"], 2)]
         for task, found in comparison.get("control", {}).items()
         if found["mean"] is not None
     ]
@@ -187,8 +187,8 @@ def _runs(comparison: Comparison) -> Table:
     header = ["variant", "seed", *names, "lr", "epochs", "best epoch", "seconds", "folder"]
     rows = []
     for run in comparison["runs"]:
-        metrics = [_number(run["metrics"].get(name)) for name in names]
-        how = [_number(run["lr"]), str(run["num_epochs"]), str(run["best_epoch"]), _number(run["seconds"], 3)]
+        metrics = [number(run["metrics"].get(name)) for name in names]
+        how = [number(run["lr"]), str(run["num_epochs"]), str(run["best_epoch"]), number(run["seconds"], 3)]
         rows.append([labels[run["variant"]], str(run["seed"]), *metrics, *how, str(run["folder"])])
     return Table("", header, rows)
 
@@ -215,14 +215,21 @@ def _about(comparison: Comparison) -> dict[str, str]:
     }
 
 
-def _number(value: float | None, digits: int = 4) -> str:
+def number(value: float | None, digits: int = 4) -> str:
+    """Write a figure short; nothing for one that is not there."""
     return "" if value is None else f"{value:.{digits}g}"
 
 
-def _ends(spread: Mapping[str, Any], sign: str = "") -> str:
-    if spread["low"] is None or spread["high"] is None:
-        return ""
-    return "[" + ", ".join(f"{spread[end]:{sign}.3g}" for end in ("low", "high")) + "]"
+def ends(spread: Mapping[str, Any], sign: str = "", of: str = "") -> str:
+    """Write an interval short; nothing for one without ends.
+
+    Args:
+        spread: With ``low`` and ``high``.
+        sign: ``+`` where it is one of differences.
+        of: Which interval, such as ``total_``, where there are several.
+    """
+    found = [spread[f"{of}{end}"] for end in ("low", "high")]
+    return "" if None in found else "[" + ", ".join(f"{end:{sign}.3g}" for end in found) + "]"
 
 
 def _after(sign: str, words: str | None) -> str:
