@@ -1,5 +1,6 @@
 """Pretrain on one task, fine-tune on another: what is loaded, what stays, what is refused."""
 
+import csv
 import hashlib
 import json
 from pathlib import Path
@@ -241,3 +242,35 @@ def test_settings_of_a_fine_tuned_run_say_the_architecture_that_it_has(tsmtl_tra
     again = tsmtl_train("experiment=b/config.yaml", "hydra.run.dir=c")
     assert again.code == 0, again.err
     assert (tmp_path / "b/predictions_test.csv").read_text() == (tmp_path / "c/predictions_test.csv").read_text()
+
+
+def tested(folder: Path) -> set[str]:
+    with (folder / "predictions_test.csv").open(encoding="utf-8") as file:
+        return {row["instance"] for row in csv.DictReader(file)}
+
+
+def test_test_instances_that_the_checkpoint_was_trained_on_are_refused_or_warned_of(tsmtl_train, tmp_path):
+    tiny = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL]
+    assert tsmtl_train(*tiny, "task=reg", "stage=pretrain", "hydra.run.dir=first").code == 0
+    second = [*tiny, "stage=finetune", "pretrained_path=first/best_model.pt"]
+    same = tsmtl_train(*second, "hydra.run.dir=same")
+    assert same.code == 0, "another task has the same splits"
+    assert "says too much" not in same.err
+    assert tested(tmp_path / "same") == tested(tmp_path / "first")
+    refused = tsmtl_train(*second, "data.test_fraction=0.5", "hydra.run.dir=other")
+    assert refused.code == 2
+    assert not (tmp_path / "other").exists()
+    warned = tsmtl_train(*second, "data.test_fraction=0.5", "overlap=warn", "hydra.run.dir=other")
+    assert warned.code == 0
+    new = tested(tmp_path / "other")
+    known = len(new - tested(tmp_path / "first"))
+    said = (
+        f"{known} of the {len(new)} test instances are among those that first/best_model.pt was trained and chosen on"
+    )
+    assert known > 0
+    assert refused.err.startswith(f"tsmtl-train: pretrained_path: {said}, so that")
+    assert f"pretrained: {said}: what is measured on them says too much" in warned.err
+    again = ["stage=finetune", "pretrained_path=other/best_model.pt", "data.test_fraction=0.5"]
+    third = tsmtl_train(*tiny, *again, "hydra.run.dir=third")
+    assert third.code == 2, "what was seen two trainings before counts as well"
+    assert f"{known} of the {len(new)} test instances are among those that other/best_model.pt" in third.err

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from tsmtl.checkpoint.file import read_checkpoint
+from tsmtl.checkpoint.file import SEEN, read_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.config.pretraining import DROPOUTS
 from tsmtl.config.schema import Settings
 from tsmtl.data.features import Features
 from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
+from tsmtl.data.seen import SeenInstances
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES
 from tsmtl.storage.run_folder import sha256_of
@@ -60,6 +61,11 @@ class Pretrained:
         """Derived channels, and scaling per condition, that the backbone was trained with."""
         state = self.content["input"].get("features")
         return None if state is None else Features.from_state(state)
+
+    @property
+    def seen(self) -> SeenInstances | None:
+        """Instances that it was trained and chosen on; None of a checkpoint that does not say."""
+        return SeenInstances.from_state(self.content[SEEN]) if SEEN in self.content else None
 
     def settings_of(self, settings: Settings) -> Settings:
         """Give the settings of the fine-tuning: architecture and preparation from the checkpoint, all else as asked.
@@ -129,6 +135,39 @@ class Pretrained:
         for ours, theirs in zip(instances.channels, channels, strict=True):
             if ours != theirs:
                 raise UserError(f"{instances.where}: a channel is named {ours}, in {self.path} it is {theirs}")
+
+    def check_unseen(self, bundle: Bundle, overlap: str) -> None:
+        """Check that the test split is new to the checkpoint, as far as its codes tell; warn where val is not.
+
+        Args:
+            bundle: The data, not scaled yet.
+            overlap: The setting of this name.
+
+        Raises:
+            UserError: If test instances are among those that it was trained or chosen on.
+        """
+        if self.seen is None:
+            return
+        x, splits = bundle.instances.x, bundle.splits
+        test = self.seen.trained_on(x, splits["test"]) | self.seen.chosen_by(x, splits["test"])
+        said = (
+            f"{int(test.sum())} of the {len(test)} test instances are among those that {self.path} was trained and "
+            "chosen on"
+        )
+        if test.any() and overlap == "refuse":
+            where = "pretrained_path" if self.reused is None else "pretrain.data"
+            raise UserError(
+                f"{where}: {said}, so that what is measured on them would say too much; give both trainings the same "
+                "split (data.seed, data.split_targets, data.split_key), or say overlap=warn"
+            )
+        if test.any():
+            log.warning("pretrained: %s: what is measured on them says too much", said)
+        if val := int(self.seen.trained_on(x, splits["val"]).sum()):
+            log.warning(
+                "pretrained: %d of the %d val instances are among those that it was trained on; the epoch is chosen by "
+                "scores that say too much",
+                *(val, len(splits["val"])),
+            )
 
     def check_length(self, bundle: Bundle, model: MultiTaskModel) -> None:
         """Check T where backbone or scaling know one length only.
@@ -203,3 +242,21 @@ def read_pretrained(path: Path, reused: bool | None = None) -> Pretrained:
     """
     content = read_checkpoint(path)
     return Pretrained(path, content, sha256_of(path), reused)
+
+
+def seen_by(bundle: Bundle, pretrained: Pretrained | None, overlap: str) -> SeenInstances:
+    """Take down the instances of a training, with those of the one before it, which must not be tested on.
+
+    Args:
+        bundle: The data, not scaled yet.
+        pretrained: What it starts from.
+        overlap: The setting of this name.
+
+    Raises:
+        UserError: As :meth:`Pretrained.check_unseen`.
+    """
+    seen = SeenInstances.of(bundle)
+    if pretrained is None:
+        return seen
+    pretrained.check_unseen(bundle, overlap)
+    return seen if pretrained.seen is None else seen | pretrained.seen

@@ -13,7 +13,7 @@ import torch
 from tsmtl.assembly import Parts, assemble, choose_device
 from tsmtl.calibrate import Seen, about_calibration, decoded, fit_on, say_calibration, seen_on, states_of
 from tsmtl.chain import found, pretrain
-from tsmtl.checkpoint.file import write_checkpoint
+from tsmtl.checkpoint.file import SEEN, write_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
@@ -21,7 +21,7 @@ from tsmtl.data.instances import Bundle
 from tsmtl.data.loading import load_bundle
 from tsmtl.destination import best_model_path
 from tsmtl.models.registry import import_plugins
-from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
+from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded, seen_by
 from tsmtl.record import (
     about_conflict,
     about_model,
@@ -106,6 +106,7 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
     start = None if pretrained is None else pretrained.identity
     if state is not None:
         check_same(state, data, start, folder)
+    instances = ranks.together(lambda: seen_by(bundle, pretrained, settings.run.overlap))
     generator = seed_everything(settings.run.seed)
     parts = ranks.together(lambda: assemble(settings, bundle, pretrained, device))
     training = Training(settings, parts, generator, state, ranks)
@@ -124,6 +125,7 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
         if pretrained is not None and parts.load_report is not None:
             say_what_was_loaded(parts.load_report, pretrained.overruled(asked))
         about = about_model(settings, parts.bundle, parts.features, parts.preparation, parts.tasks, data)
+        about[SEEN] = instances.state()
         identity = {"settings": asked.flat, "data": data, "pretrained": start}
         with tracking_of(settings, folder, data, state is not None, training.result.history, ranks) as tracking:
             fitted = training.run(folder, best_path, about, identity, watch or Watch(), tracking.kept)

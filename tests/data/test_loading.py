@@ -91,3 +91,29 @@ def test_loading_twice_gives_the_same_data_and_another_seed_gives_others(setting
     tasks = {"cls": "cls", "reg": "reg"}
     hashes = [data_hash(load_bundle(settings_of("synthetic", seed=seed), tasks)) for seed in (5, 5, 6)]
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+@pytest.mark.parametrize("source", ["npz", "npz groups", "table", "synthetic"])
+def test_random_splits_and_labels_do_not_depend_on_the_tasks_that_are_learnt(settings_of, tmp_path, source):
+    rng = np.random.default_rng(1)
+    y_cls, y_reg = rng.choice(["run", "idle", "burst"], 90), rng.normal(size=90).astype(np.float32)
+    if source == "synthetic":
+        settings = settings_of("synthetic", n_instances=60, n_channels=1, n_steps=16)
+    elif source == "table":
+        rows = [f"{i // 6},{c},{r:.4f},{i}" for i, (c, r) in enumerate(zip(y_cls, y_reg, strict=True))]
+        (tmp_path / "t.csv").write_text("entity,c,r,x\n" + "\n".join(rows) + "\n", encoding="utf-8")
+        named = {"entity": "entity", "channels": ["x"], "window": 1, "class_target": "c", "regression_target": "r"}
+        settings = settings_of("table", path=str(tmp_path / "t.csv"), **named)
+    else:
+        x, groups = rng.normal(size=(90, 3)), np.repeat(np.arange(15), 6)
+        np.savez(tmp_path / "d.npz", X=x, y_cls=y_cls, y_reg=y_reg, g=groups)
+        settings = settings_of("npz", path=str(tmp_path / "d.npz"), group_key="g" if "groups" in source else None)
+    both = load_bundle(settings, {"cls": "cls", "reg": "reg"})
+    if source != "synthetic":
+        classes = both.instances.targets["cls"]
+        assert np.array(classes.names)[classes.ids].tolist() == y_cls.tolist()
+    for task in ("cls", "reg"):
+        alone = load_bundle(settings, {task: task})
+        for name, rows in both.splits.items():
+            np.testing.assert_array_equal(alone.splits[name], rows)
+        np.testing.assert_array_equal(alone.instances.targets[task].array, both.instances.targets[task].array)

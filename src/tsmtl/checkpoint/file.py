@@ -9,6 +9,7 @@ from tsmtl.config.errors import UserError
 FORMAT_VERSION = 1
 KEYS = ("settings", "backbone", "input", "tasks", "state", "epoch", "score", "monitor", "versions")
 CALIBRATION = "calibration"  # a key that checkpoints have from the end of the training on; older ones lack it
+SEEN = "seen"  # codes of the instances that it was trained and chosen on; older checkpoints lack it
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -16,13 +17,13 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
     Args:
         path: Where to; the folder exists.
-        content: Tensors and plain values under :data:`KEYS`, and of a calibrated model :data:`CALIBRATION`.
+        content: Tensors and plain values under :data:`KEYS`, and what there is of :data:`CALIBRATION` and :data:`SEEN`.
 
     Raises:
         TypeError: If the content holds anything else, which reading would refuse.
         OSError: If the disk is full or not writable; the old file stays.
     """
-    assert set(content) - {CALIBRATION} == set(KEYS), set(content) ^ set(KEYS)
+    assert set(content) - {CALIBRATION, SEEN} == set(KEYS), set(content) ^ set(KEYS)
     write_archive(path, {"format_version": FORMAT_VERSION, **content})
 
 

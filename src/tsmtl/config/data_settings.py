@@ -12,6 +12,7 @@ from tsmtl.config.section import Count, Section, Text
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 FoldIds = Annotated[list[int] | list[str], Field(min_length=1)]
 FoldId = int | str | FoldIds
+KINDS = {"cls": "cls", "cls_2": "cls", "reg": "reg"}  # of the targets that a source names itself
 Range = Annotated[list[float | None], Field(min_length=2, max_length=2)]
 
 
@@ -54,7 +55,7 @@ class DataSettings(Section):
     val_fraction: Fraction = Field(description="share of the rest to validate on, where no split is given")
     seed: Annotated[int, Field(ge=0)] = Field(description="of random splits and simulations; not the run's seed")
     split_targets: list[SplitTarget] | None = Field(
-        description="targets that random splits are drawn by, where they are those of a run with more tasks"
+        description="targets that random splits are drawn by; null: all that data names, whatever the task learns"
     )
     signed_log: Annotated[float, Field(ge=1e-12)] | None = Field(
         description="the input becomes sign(x) * log(1 + |x| / this) before gaps are filled and it is scaled"
@@ -100,18 +101,31 @@ class DataSettings(Section):
 
     @property
     def drawn_by(self) -> dict[str, str]:
-        """Kind of each of ``split_targets``, by a name that is no task's."""
-        return {f"split {i}": target.kind for i, target in enumerate(self.split_targets or [])}
+        """Kind of each target that random splits are drawn by, by a name that is no task's."""
+        return {name: kind for name, (kind, _) in self._draws().items()}
 
     def place_of(self, task: str) -> TargetPlace:
-        """Say where the target of a task, or one of ``split_targets``, stands."""
-        if task in self.drawn_by and self.split_targets is not None:
-            return TargetPlace("data.split_targets", tuple(self.split_targets[int(task.split()[1])].target))
+        """Say where the target of a task, or one of ``drawn_by``, stands."""
+        if task in (draws := self._draws()):
+            return draws[task][1]
         return self._places[task] if task in self._places else self._own_place(task)
+
+    def _draws(self) -> dict[str, tuple[str, TargetPlace]]:
+        if self.split_targets is not None:
+            kinds: list[str] = [target.kind for target in self.split_targets]
+            places = [TargetPlace("data.split_targets", tuple(target.target)) for target in self.split_targets]
+        else:
+            own = [] if self._places else self._own_tasks()
+            kinds, places = [KINDS[task] for task in own], [self._own_place(task) for task in own]
+        return {f"split {i}": pair for i, pair in enumerate(zip(kinds, places, strict=True))}
 
     def _own_place(self, task: str) -> TargetPlace:
         """Say where the target of ``cls``, ``cls_2`` or ``reg`` stands."""
         return TargetPlace()
+
+    def _own_tasks(self) -> list[str]:
+        """Give those of ``cls``, ``cls_2`` and ``reg`` that the source names a target of."""
+        return []
 
     @property
     def named(self) -> dict[str, TargetPlace]:
@@ -144,6 +158,9 @@ class SyntheticSettings(DataSettings):
     noise: Annotated[float, Field(ge=0)] = Field(description="sd of the sensor noise")
     relatedness: Annotated[float, Field(ge=0, le=1)] = Field(description="how much the number tells of the fault")
 
+    def _own_tasks(self) -> list[str]:
+        return ["cls", "reg"]
+
 
 class NpzSettings(FileSettings):
     """Settings of ``data=npz`` and of the known sets over it."""
@@ -173,6 +190,9 @@ class NpzSettings(FileSettings):
         key = getattr(self, setting)
         unit = self.regression_unit if task == "reg" else None
         return TargetPlace(f"data.{setting}", () if key is None else (key,), unit)
+
+    def _own_tasks(self) -> list[str]:
+        return [task for task in KINDS if self._own_place(task).keys]
 
 
 class TsSettings(FileSettings):

@@ -10,7 +10,10 @@ from tsmtl.config.location import config_dir
 from tsmtl.config.run_settings import TASKS, PretrainSettings
 
 # What says how this run is fine-tuned, where it goes, and what it starts from.
-_OWN = {"stage": "pretrain", "pretrained_path": None, "freeze": False, "best_model_path": None, "resume": True}
+_OWN = {
+    **{"stage": "pretrain", "pretrained_path": None, "freeze": False, "overlap": "refuse"},
+    **{"best_model_path": None, "resume": True},
+}
 _OF_SEVERAL = {"best_per_task": False, "conflict": "off"}  # nothing to compare in one task, nor in a start
 _OWN_TRAINER = {"lr_backbone_factor": 1.0, "unfreeze_at": None, **_OF_SEVERAL}
 SHARED = frozenset(

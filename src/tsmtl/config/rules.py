@@ -55,6 +55,8 @@ def _stage(run: RunSettings, pretrain: PretrainSettings) -> list[str]:
             problems.append(f"stage: {run.stage} would not read pretrained_path; take stage=finetune")
         if run.freeze:
             problems.append("freeze: true trains the heads on a loaded backbone alone; it needs stage=finetune")
+        if run.overlap != "refuse":
+            problems.append(f"overlap: {run.overlap} is about the checkpoint's training; it needs stage=finetune")
         if pretrain.task is not None:
             problems.append(f"stage: {run.stage} would not pretrain; pretrain.task needs stage=finetune")
     problems += [

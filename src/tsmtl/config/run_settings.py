@@ -22,6 +22,9 @@ class RunSettings(Section):
     )
     pretrained_path: Text | None = Field(description="checkpoint that stage=finetune starts from")
     freeze: bool = Field(description="train only the fc layers: all other layers stay as loaded")
+    overlap: Literal["refuse", "warn"] = Field(
+        description="what comes of test instances that the checkpoint was trained or chosen on"
+    )
     resume: bool = Field(description="go on with the unfinished run in hydra.run.dir, where there is one")
     plugins: list[Text] = Field(description="modules to import that register backbones")
 

@@ -90,6 +90,9 @@ class TableSettings(FileSettings):
         unit = self.regression_unit if task == "reg" else None
         return TargetPlace(f"data.{setting}", () if key is None else (key,), unit)
 
+    def _own_tasks(self) -> list[str]:
+        return [task for task in ("cls", "reg") if self._own_place(task).keys]
+
 
 class CmapssSettings(TableSettings):
     """Settings of ``data=cmapss``."""

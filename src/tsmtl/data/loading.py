@@ -46,7 +46,7 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str], typed: frozenset[
     Raises:
         UserError: If the data cannot be used, with file, place and mend, or a typed setting turns out not to be read.
     """
-    instances = SOURCES[settings.source](settings, settings.drawn_by | tasks)
+    instances = _read(settings, tasks)
     if not len(instances.x) or 0 in instances.x.shape:
         raise UserError(f"{instances.where}: no data in the input, its shape is {instances.x.shape}")
     if instances.x.ndim == 2 and settings.scale == "per_instance":
@@ -79,6 +79,17 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str], typed: frozenset[
     if unread := unread_draws(settings, typed, facts["rule"]):
         raise UserError(unread)
     return Bundle(replace(instances, facts=facts), splits, notes + sharing_notes(facts))
+
+
+def _read(settings: DataSettings, tasks: dict[str, str]) -> Instances:
+    """Read the targets of the tasks, and those that a random split is drawn by."""
+    load = SOURCES[settings.source]
+    try:
+        return load(settings, settings.drawn_by | tasks)
+    except UserError:
+        if settings.split_targets is not None:
+            raise
+        return load(settings, tasks)  # a target that cannot be read is no other run's either
 
 
 def _take_nan_padding(instances: Instances) -> tuple[Instances, list[str]]:

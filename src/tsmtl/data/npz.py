@@ -54,6 +54,8 @@ def _read_instances(arrays: NamedArrays, settings: NpzSettings, tasks: dict[str,
     targets: dict[str, Target] = {}
     for task, kind in tasks.items():
         place = settings.place_of(task)
+        if task in settings.drawn_by and settings.split_targets is None and not _is_there(arrays, place, family):
+            continue  # a name by default: no run on this file learns it
         if not settings.named and task == "cls" and names is not None:
             place = replace(place, names=tuple(names))
         if settings.named and kind == "cls" and place.names is not None:
@@ -85,6 +87,10 @@ def _read_instances(arrays: NamedArrays, settings: NpzSettings, tasks: dict[str,
         groups,
         given,
     )
+
+
+def _is_there(arrays: NamedArrays, place: TargetPlace, family: list[str]) -> bool:
+    return all(name in arrays.names for key in place.keys for name in full_names(key, family))
 
 
 def _side_by_side(parts: list[npt.NDArray[Any]], place: TargetPlace, where: str) -> npt.NDArray[Any]:

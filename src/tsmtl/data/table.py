@@ -148,7 +148,14 @@ def columns_wanted(settings: TableSettings, tasks: dict[str, str]) -> Wanted:
 
 
 def _class_columns(settings: TableSettings, tasks: dict[str, str], recording: Recording) -> dict[str, ClassColumn]:
-    return {task: class_column(settings, task, recording) for task, kind in tasks.items() if kind == "cls"}
+    places = {task: settings.place_of(task) for task, kind in tasks.items() if kind == "cls"}
+    named = {(place.keys, place.names): task for task, place in reversed(places.items())}
+    columns = [keys for keys, _ in named]
+    made = {
+        (keys, names): class_column(settings, task, recording, columns.count(keys) > 1)
+        for (keys, names), task in named.items()
+    }
+    return {task: made[place.keys, place.names] for task, place in places.items()}
 
 
 def windows_of(settings: TableSettings, recording: Recording, pieces: Pieces) -> tuple[Windows, Pieces]:

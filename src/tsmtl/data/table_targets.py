@@ -61,8 +61,14 @@ def number_column_needed(settings: TableSettings) -> bool:
     return settings.class_bins is not None or settings.class_reduce in OF_NUMBERS
 
 
-def class_column(settings: TableSettings, task: str, recording: Recording) -> ClassColumn:
+def class_column(settings: TableSettings, task: str, recording: Recording, shared: bool) -> ClassColumn:
     """Make the class column of a task.
+
+    Args:
+        settings: How windows get their class.
+        task: Its name.
+        recording: The rows; the codes of the column's words turn into class ids in place, unless it is shared.
+        shared: Whether others read the column's words after this.
 
     Raises:
         UserError: If the column holds no classes.
@@ -91,7 +97,7 @@ def class_column(settings: TableSettings, task: str, recording: Recording) -> Cl
     target = class_target(key, np.array(words) if whole is None else whole, recording.where, said)
     ids = np.append(target.ids, -1).astype(np.int16)  # the last one is that of -1, an empty cell
     codes = recording.codes[key]
-    if key == settings.split_key:  # which reads the words itself
+    if shared or key == settings.split_key:  # which reads the words itself
         codes = codes.copy()
     for at in range(0, len(codes), ROWS):
         codes[at : at + ROWS] = ids[codes[at : at + ROWS]]
