@@ -115,6 +115,7 @@ def test_twins_share_all_settings_but_the_task(compared):
     }
     control = settings_of(folder, runs["control_reg", 1])
     assert (control["data"]["shuffled_labels"], control["trainer"]["joint_weights"]) == (["cls"], {"cls": 0})
+    assert [settings_of(folder, runs["control_reg", seed])["data"]["label_seed"] for seed in (0, 1)] == [0, 1]
     fewer = settings_of(folder, runs["budget_0.5_single_cls", 0])["data"]
     assert fewer == single["data"] | {"label_share": {"cls": 0.5}}
     for seed in (0, 1):

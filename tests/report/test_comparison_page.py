@@ -38,10 +38,10 @@ def test_each_picture_says_its_numbers(tmp_path):
 
 def test_the_control_and_failures_are_said(tmp_path):
     comparison = example() | {"failures": [{"run": "multi seed=1", "reason": NASTY}]}
-    comparison["control"] = {"cls": comparison["figures"][2]["difference"]}
+    comparison["figures"][2]["control"] = comparison["figures"][2]["difference"]
     write_comparison_page(tmp_path / "c.html", comparison)
     page = read_page(tmp_path / "c.html")
-    assert page.tables[2][1] == ["cls", "+0.02", "[+0, +0.04]", "0.16"]
+    assert page.tables[2][1][1:] == ["cls", "+0.02", "[+0, +0.04]", "0.16"]
     text = (tmp_path / "c.html").read_text()
     assert "<li>multi seed=1: &lt;b&gt;" in text
     assert '<p class="good">cls: The other task helps cls.</p>' in text

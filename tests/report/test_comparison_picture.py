@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from tests.report.comparisons import NASTY, example
 from tsmtl.report.comparison_picture import draw_budget, draw_delta_m, draw_differences, draw_frontier
-from tsmtl.report.drawing import GREEN, GREY, RED, style
+from tsmtl.report.drawing import BLUE, GREEN, GREY, RED, style
 from tsmtl.report.frontier_picture import non_dominated
 
 
@@ -44,9 +44,10 @@ def test_label_budgets_and_twins_are_no_rows_of_the_differences():
     assert len(words_of(draw_differences(comparison))) == 3
 
 
-def test_delta_m_is_coloured_by_whether_its_interval_holds_zero():
+def test_delta_m_whose_interval_is_of_seeds_alone_has_no_verdicts_colour():
     figure = draw_delta_m(example())
-    assert [colour for colour, _, _ in lines_of(figure)] == [RED, GREEN]
+    assert {colour for colour, _, _ in lines_of(figure)} == {BLUE}
+    assert "seeds alone" in figure.axes[0].get_xlabel()
     assert words_of(figure)[2] == "alpha 0.1: +1 %"
 
 

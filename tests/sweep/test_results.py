@@ -10,7 +10,7 @@ from scipy import stats
 
 from tests.sweep.records import write_job
 from tsmtl.sweep.results import results_of
-from tsmtl.sweep.statistics import holm, spread, with_both
+from tsmtl.sweep.statistics import Sum, holm, spread, with_both
 from tsmtl.sweep.tables import write_tables
 
 
@@ -137,7 +137,7 @@ def test_a_damaged_summary_is_no_result(tmp_path):
 def test_without_chance_of_instances_the_test_is_students_and_without_seeds_the_normal_one():
     for values in ([0.3, 0.1, 0.4], [-2.0, 1.0, 0.5, 3.0, -0.1]):
         found, student = with_both(values, 1e-12, 100), stats.ttest_1samp(values, 0)
-        assert (found.p, found.df) == pytest.approx((student.pvalue, len(values) - 1))
+        assert found.p == pytest.approx(student.pvalue)
         low, high = student.confidence_interval(0.95)
         assert found.half == pytest.approx((high - low) / 2)
     found = with_both([0.5, 0.5 + 1e-12], 0.2, 10**6)
@@ -146,10 +146,50 @@ def test_without_chance_of_instances_the_test_is_students_and_without_seeds_the_
     assert all(math.isnan(with_both(*given).p) for given in (([0.5, 0.5], 0.0, 10), ([1.0], 0.1, 10)))
 
 
+def test_the_interval_of_both_is_banerjees_and_p_is_where_it_ends_at_zero():
+    # By hand: errors 0.1 (5 repetitions) and 0.2 (11 instances), quantiles of t 2.776 and 2.228.
+    found = Sum(0.5, (0.1, 0.2), (4, 10))
+    assert found.half == pytest.approx(math.hypot(2.7764 * 0.1, 2.2281 * 0.2), rel=1e-4)
+    for mean in (0.01, 0.3, found.half, 2.0):
+        p = Sum(mean, (0.1, 0.2), (4, 10)).p
+        ends = math.hypot(*(stats.t.ppf(1 - p / 2, df) * e for e, df in ((0.1, 4), (0.2, 10))))
+        assert ends == pytest.approx(mean, rel=1e-6)
+    assert Sum(found.half, (0.1, 0.2), (4, 10)).p == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+@pytest.mark.parametrize("ratio", [0.02, 0.1, 0.5, 2.0])
+def test_false_alarms_are_no_more_than_is_said(n, ratio):
+    """Differences of chance alone: of seeds, and of instances with ``ratio`` times the variance of the seeds' mean."""
+    rng, draws = np.random.default_rng(n), 2000
+    instances = rng.normal(scale=math.sqrt(ratio), size=(draws, 1))
+    pairs = instances + rng.normal(scale=math.sqrt(n), size=(draws, n))
+    known = np.sqrt(ratio * rng.chisquare(99, size=draws) / 99)
+    found = [with_both(values.tolist(), sd, 100) for values, sd in zip(pairs, known, strict=True)]
+    for level in (0.05, 0.05 / 6):  # of one test, and of the smallest of six
+        ends = [f.reach(1 - level / 2) for f in found]
+        share = np.mean([abs(f.mean) > end for f, end in zip(found, ends, strict=True)])
+        assert share < level + 3 * math.sqrt(level / draws)  # three standard errors of the simulation
+
+
+def test_an_interval_of_both_is_never_narrower_than_that_of_the_repetitions():
+    rng = np.random.default_rng(0)
+    for n in (2, 3, 5, 10):
+        values = rng.normal(size=n).tolist()
+        alone = spread(values)
+        for sd in (1e-3, 0.1, 1.0):
+            assert with_both(values, sd, 20).half > (alone.high - alone.low) / 2
+
+
 def test_what_a_test_would_detect_is_detected_four_times_of_five():
     known = with_both([0.0, 1e-9], 1.0, 10**6)
     assert known.detectable(1) == pytest.approx(stats.norm.ppf(0.975) + stats.norm.ppf(0.8), rel=1e-4)
     assert known.detectable(6) == pytest.approx(stats.norm.ppf(1 - 0.025 / 6) + stats.norm.ppf(0.8), rel=1e-4)
+    rng, draws = np.random.default_rng(1), 2000
+    gain = Sum(0.0, (1 / math.sqrt(5), 0.3), (4, 199)).detectable(1)
+    pairs = gain + rng.normal(scale=0.3, size=(draws, 1)) + rng.normal(size=(draws, 5))
+    found = [with_both(values.tolist(), 0.3, 200) for values in pairs]
+    assert np.mean([abs(f.mean) > f.half for f in found]) == pytest.approx(0.8, abs=0.06)
 
 
 def test_holm_by_hand():

@@ -23,10 +23,10 @@ def conclude(folder: Path, comparison: Comparison) -> None:
     Raises:
         OSError: If the disk is full or not writable.
     """
+    write_rows(folder / RUNS, comparison.rows())
     record = comparison.record()
     with whole_file(folder / NAME) as file:
         file.write((json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
-    write_rows(folder / RUNS, comparison.rows())
     write_rows(folder / FIGURES, [_flat(figure) for figure in record["figures"]])
     pictures = [*_draw(folder, record), PAGE]
     write_comparison_page(folder / PAGE, record)
@@ -34,7 +34,7 @@ def conclude(folder: Path, comparison: Comparison) -> None:
     lines += [f"{task}: {said['sentence']}" for task, said in record["verdicts"].items()]
     for gain in record["delta_m"]:
         if gain["mean"] is not None:
-            lines.append(f"Delta-m of {gain['variant']}: {gain['mean']:+.3g} % {ends(gain)}")
+            lines.append(f"Delta-m of {gain['variant']}: {gain['mean']:+.3g} % {ends(gain)} (of the seeds alone)")
     lines += ["", *(str(folder / name) for name in (NAME, RUNS, FIGURES, *pictures)), ""]
     sys.stdout.write("\n".join(lines))
     sys.stdout.flush()
@@ -83,8 +83,11 @@ def _metrics(record: Mapping[str, Any]) -> str:
 
 
 def _flat(figure: Mapping[str, Any]) -> dict[str, Any]:
-    row = {key: value for key, value in figure.items() if key not in ("difference", "verdict")}
+    row = {key: value for key, value in figure.items() if key not in ("difference", "control", "verdict")}
     names = [*("against", "mean", "sd", "low", "high", "relative", "sample_low", "sample_high")]
     names += ["total_low", "total_high", "p", "p_corrected"]
     difference = figure["difference"] or dict.fromkeys(names)
-    return {**row, **{f"difference {key}": difference[key] for key in names}, "verdict": figure["verdict"]}
+    row |= {f"difference {key}": difference[key] for key in names}
+    control = figure["control"] or dict.fromkeys(names)
+    row |= {f"control {key}": control[key] for key in ("mean", "total_low", "total_high", "p_corrected")}
+    return {**row, "verdict": figure["verdict"]}

@@ -15,6 +15,7 @@ from tsmtl.config.metric_names import CLASSIFICATION, metrics_of_numbers
 from tsmtl.sweep.statistics import LEVEL, Spread, Sum, holm, spread, with_both
 
 HELPS, HURTS, CANNOT_TELL = "helps", "hurts", "cannot tell"
+CONTROL, CONTROLLED = "control", ("multi", "transfer", "alpha", "weighting")  # kinds of variants
 BETTER = {**CLASSIFICATION, **metrics_of_numbers(True, ())}
 
 
@@ -78,12 +79,30 @@ class Figure:
         task: Name of the task.
         spread: Of the metric over seeds.
         difference: From its twin; None of a twin.
+        control: From the negative control of the task; None where there is none.
     """
 
     variant: Variant
     task: str
     spread: Spread
     difference: Difference | None
+    control: Difference | None = None
+
+    @property
+    def verdict(self) -> str | None:
+        """That of the difference; with a control, ``helps`` only where more is gained than by shuffled labels.
+
+        None of a twin, and of a control, which is not judged.
+        """
+        if self.difference is None or self.variant.kind == CONTROL:
+            return None
+        verdict = self.difference.verdict
+        return CANNOT_TELL if verdict == HELPS and self.as_control else verdict
+
+    @property
+    def as_control(self) -> bool:
+        """Whether shuffled labels may have given as much."""
+        return self.control is not None and self.control.verdict != HELPS
 
 
 class Differences:
@@ -117,7 +136,9 @@ class Differences:
         for task in variant.tasks:
             twin = self.variants.get(variant.twins.get(task, ""))
             difference = None if twin is None else self.difference(variant, twin, task)
-            found.append(Figure(variant, task, spread(self.values(variant, task)), difference))
+            control = self.variants.get(f"{CONTROL}_{task}") if variant.kind in CONTROLLED else None
+            against = None if control is None else self.difference(variant, control, task)
+            found.append(Figure(variant, task, spread(self.values(variant, task)), difference, against))
         return found
 
     def difference(self, variant: Variant, other: Variant, task: str) -> Difference:
@@ -157,12 +178,16 @@ class Differences:
 
 
 def corrected(figures: Sequence[Figure]) -> list[Figure]:
-    """Correct the p values of a family of differences for their number, by Holm's method."""
-    at = [i for i, figure in enumerate(figures) if figure.difference is not None]
-    found = list(figures)
-    p = [d.both.p for i in at if (d := figures[i].difference) is not None]
-    for i, value in zip(at, holm(p), strict=True):
-        difference = figures[i].difference
-        assert difference is not None, "chosen above"
-        found[i] = replace(figures[i], difference=replace(difference, corrected=value, family=len(at)))
-    return found
+    """Correct the p values of a family of differences for their number, by Holm's method; so those from controls."""
+    own = _corrected([figure.difference for figure in figures])
+    control = _corrected([figure.control for figure in figures])
+    return [replace(f, difference=d, control=c) for f, d, c in zip(figures, own, control, strict=True)]
+
+
+def _corrected(differences: Sequence[Difference | None]) -> list[Difference | None]:
+    values = holm([math.nan if d is None else d.both.p for d in differences])
+    family = sum(d is not None for d in differences)
+    return [
+        None if d is None else replace(d, corrected=value, family=family)
+        for d, value in zip(differences, values, strict=True)
+    ]

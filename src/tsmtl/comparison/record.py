@@ -10,7 +10,7 @@ from typing import Any
 from tsmtl.comparison.differences import BETTER, Compared, Difference, Differences, Figure, corrected
 from tsmtl.comparison.stages import Run, Stages
 from tsmtl.comparison.variants import Variant
-from tsmtl.comparison.verdicts import Verdict, by_task, verdict_of
+from tsmtl.comparison.verdicts import by_task, verdict_of
 from tsmtl.config.compare_settings import CompareSettings
 from tsmtl.config.schema import Settings
 from tsmtl.data.instances import Bundle
@@ -60,9 +60,8 @@ class Comparison:
         main = corrected([f for kind in MAIN for f in families.get(kind, [])])
         others = {kind: corrected(found) for kind, found in families.items() if kind not in MAIN}
         figures = [*others.pop("twin", []), *main, *(f for found in others.values() for f in found)]
-        control = self._against_control(differences)
         n = len(stages.seeds)
-        verdicts = {t: verdict_of(t, main, compared[t], control.get(t), n) for t in compared}
+        verdicts = {t: verdict_of(t, main, compared[t], n) for t in compared}
         gains = {v.name: differences.delta_m(v) for v in trained if set(v.twins) == set(compared)}
         plain: dict[str, Any] = _plain(
             {
@@ -87,11 +86,10 @@ class Comparison:
                 "level": LEVEL,
                 "tasks": {t: self._about(c) for t, c in compared.items()},
                 "variants": [self._variant(v) for v in self.variants],
-                "figures": [_figure(f, compared[f.task].metric, _verdict(f, verdicts)) for f in figures],
+                "figures": [_figure(f, compared[f.task].metric) for f in figures],
                 "delta_m": [{"variant": name, **asdict(s)} for name, s in gains.items() if s is not None],
                 "frontier": self._frontier(differences, trained, compared),
                 "budget": self._budget(others.get("budget", [])),
-                "control": {t: _difference(d) for t, d in control.items()},
                 "verdicts": by_task(verdicts),
                 "failures": [{"run": name, "reason": outcome.words} for name, outcome in stages.failures],
                 "runs": [self._run(run) for name in done for run in done[name]],
@@ -113,16 +111,6 @@ class Comparison:
 
     def _family(self, differences: Differences, trained: Sequence[Variant], kind: str) -> list[Figure]:
         return [figure for variant in trained if variant.kind == kind for figure in differences.figures(variant)]
-
-    def _against_control(self, differences: Differences) -> dict[str, Difference]:
-        """Compare all tasks with the negative control of each."""
-        multi, figures = differences.variants.get("multi"), []
-        for task in self.training.tasks:
-            control = differences.variants.get(f"control_{task}")
-            if multi is not None and control is not None:
-                found = differences.difference(multi, control, task)
-                figures.append(Figure(multi, task, spread(differences.values(multi, task)), found))
-        return {f.task: f.difference for f in corrected(figures) if f.difference is not None}
 
     def _frontier(
         self, differences: Differences, trained: Sequence[Variant], compared: Mapping[str, Compared]
@@ -241,23 +229,15 @@ def _relative(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
-def _verdict(figure: Figure, verdicts: Mapping[str, Verdict | None]) -> str | None:
-    """Give what a row of the table says: of all tasks the verdict itself; a control is not judged."""
-    said = verdicts.get(figure.task)
-    if figure.difference is None or figure.variant.kind == "control":
-        return None
-    return said.verdict if figure.variant.kind == "multi" and said is not None else figure.difference.verdict
-
-
-def _figure(figure: Figure, metric: str, verdict: str | None) -> dict[str, Any]:
-    difference = figure.difference
+def _figure(figure: Figure, metric: str) -> dict[str, Any]:
     return {
         "variant": figure.variant.name,
         "task": figure.task,
         "metric": metric,
         **asdict(figure.spread),
-        "difference": None if difference is None else _difference(difference),
-        "verdict": verdict,
+        "difference": None if figure.difference is None else _difference(figure.difference),
+        "control": None if figure.control is None else _difference(figure.control),
+        "verdict": figure.verdict,
     }
 
 

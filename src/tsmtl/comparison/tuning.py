@@ -97,6 +97,8 @@ def job_of(variant: Variant, candidate: Candidate, seed: int, start: Path | None
     """
     own = {"lr": candidate.lr, "num_epochs": candidate.num_epochs, "seed": seed}
     flat = {**variant.flat, **own, "pretrained_path": None if start is None else str(start)}
+    if flat["data"]["label_share"] or flat["data"]["shuffled_labels"]:  # which labels these are is chance as well
+        flat["data"] = flat["data"] | {"label_seed": flat["data"]["label_seed"] + seed}
     swept = {"variant": variant.name, "lr": f"{candidate.lr:g}", "num_epochs": str(candidate.num_epochs)}
     swept |= {} if start is None else {"pretrained_path": str(start)}  # two starts are two jobs
     chosen = {"task": flat["task"], "model": flat["model"], "weighting": flat["weighting"]["name"]}

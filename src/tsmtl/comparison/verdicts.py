@@ -20,9 +20,7 @@ class Verdict:
     sentence: str
 
 
-def verdict_of(
-    task: str, figures: Sequence[Figure], compared: Compared, against_control: Difference | None, seeds: int
-) -> Verdict | None:
+def verdict_of(task: str, figures: Sequence[Figure], compared: Compared, seeds: int) -> Verdict | None:
     """Judge whether the other tasks help one.
 
     By all tasks from scratch, where they were trained; else by the best of the transfers. With a negative control the
@@ -32,7 +30,6 @@ def verdict_of(
         task: Its name.
         figures: Of this task, corrected, of ``multi`` and ``transfer`` variants.
         compared: Its metric.
-        against_control: ``multi`` against the control.
         seeds: Repetitions.
 
     Returns:
@@ -45,25 +42,25 @@ def verdict_of(
         main = max(transfers, key=lambda f: _mean(f.difference), default=None)
     if main is None or main.difference is None:
         return None
-    difference, verdict = main.difference, main.difference.verdict
+    difference, verdict = main.difference, main.verdict
     best_of = (
         f" (the best of {len(transfers)} on test)" if main.variant.kind == "transfer" and len(transfers) > 1 else ""
     )
     said = f"{main.variant.label}{best_of}: {_said(difference, compared)}"
-    if verdict == HELPS and against_control is not None and against_control.verdict != HELPS:
-        verdict = CANNOT_TELL
+    if difference.verdict == HELPS and main.control is not None and main.as_control:
         said += (
-            f"; but with the others' labels shuffled instead: {_said(against_control, compared)}, so that the gain "
+            f"; but with the others' labels shuffled instead: {_said(main.control, compared)}, so that the gain "
             "may be regularisation and no transfer"
         )
     elif verdict == CANNOT_TELL:
-        said += f"; {_why(difference, seeds)}"
+        said += f"; {_why(main, compared, seeds)}"
     for other in transfers:
-        if other is not main and other.difference is not None and other.difference.verdict != CANNOT_TELL:
-            said += f"; {other.variant.label} {other.difference.verdict}: {_said(other.difference, compared)}"
+        if other is not main and other.difference is not None and other.verdict != CANNOT_TELL:
+            said += f"; {other.variant.label} {other.verdict}: {_said(other.difference, compared)}"
     two = len(main.variant.tasks) == 2
     verbs = {HELPS: "the other task helps" if two else "other tasks help"}
     verbs |= {HURTS: "the other task hurts" if two else "other tasks hurt"}
+    assert verdict is not None, "what is judged differs from a twin"
     return Verdict(verdict, f"{verbs.get(verdict, CANNOT_TELL)} at {seeds} seeds. {said}.")
 
 
@@ -84,17 +81,23 @@ def _said(difference: Difference, compared: Compared) -> str:
     return f"{compared.metric}{unit} {abs(s.mean):.3g} {better} than {difference.against}{ends}{p}"
 
 
-def _why(difference: Difference, seeds: int) -> str:
+def _why(figure: Figure, compared: Compared, seeds: int) -> str:
+    difference = figure.difference
+    assert difference is not None, "what is judged differs from a twin"
     if math.isnan(difference.sample.sd):
-        return f"the test split has {difference.sample.units} groups or too few labels to say how much chance there is"
+        return (
+            f"the test split has too few groups ({difference.sample.units}) or labels to say how much chance there is"
+        )
     if math.isnan(difference.both.error):
         return "nothing varies, so that chance cannot be judged"
     if difference.both.error == 0:
         return "the models predict the same throughout"
     by_seeds = difference.spread.sd / math.sqrt(seeds)
     source = "the seeds" if by_seeds > difference.sample.sd else "the choice of test instances"
-    gain = difference.both.detectable(difference.family)
-    return f"most of the chance is in {source}; a gain of {gain:.2g} would show four times of five"
+    gain, twin = difference.both.detectable(difference.family), figure.spread.mean - difference.spread.mean
+    left = 1 - twin if compared.higher else figure.spread.mean + difference.spread.mean
+    shows = f"a gain of {gain:.2g} would show" if gain < left else "no gain up to a perfect model would show"
+    return f"most of the chance is in {source}; {shows} four times of five"
 
 
 def by_task(verdicts: Mapping[str, Verdict | None]) -> dict[str, dict[str, str]]:

@@ -83,6 +83,7 @@ class DataSettings(Section):
     shuffled_labels: list[Text] = Field(
         description="tasks whose train labels are shuffled: what they then give is no transfer"
     )
+    label_seed: Annotated[int, Field(ge=0)] = Field(description="of label_share and shuffled_labels")
 
     @property
     def changes(self) -> list[tuple[str, float]]:

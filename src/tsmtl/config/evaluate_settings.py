@@ -26,7 +26,7 @@ _FITTED = (  # the model knows them
     *("source", "signed_log", "scale", "input_limit", "scale_target", "missing"),
     *("clip_target", "transform_target", "regression_metrics"),
 )
-_OF_TRAINING = ("shuffle_block", "augment", "label_share", "shuffled_labels", "split_targets")
+_OF_TRAINING = ("shuffle_block", "augment", "label_share", "shuffled_labels", "label_seed", "split_targets")
 _READ_OF_A_FILE = {
     *("path", "input_key", "lengths_key", "instance_key", "class_names_key"),
     *("class_target", "class_target_2", "regression_target"),

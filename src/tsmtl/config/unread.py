@@ -41,6 +41,8 @@ def unread_settings(
     found = {f"data.{key}": when for key, when in {**_of_table(data), **_of_arrays(data)}.items()}
     if "data.path" in typed:
         found["data.root"] = "is where known sets are looked for, and data.path names the files; take one of the two"
+    if not data.label_share and not data.shuffled_labels:
+        found["data.label_seed"] = "is read with data.label_share or data.shuffled_labels"
     if run.freeze and pretrain.task is None:
         found |= dict.fromkeys(DROPOUTS, "freeze=true keeps the backbone as loaded, without dropout; leave it out")
     if weighting.name != "fixed":

@@ -65,7 +65,7 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str], typed: frozenset[
         )
     splits = split(instances, settings)
     instances = replace(instances, targets={name: instances.targets[name] for name in tasks})
-    changes = (settings.label_share, settings.shuffled_labels, settings.seed)
+    changes = (settings.label_share, settings.shuffled_labels, settings.label_seed)
     instances, changed = with_changed_labels(instances, splits["train"], *changes)
     missing = settings.missing if isinstance(settings, RecordedSettings) else "error"
     notes += instances.notes + changed

@@ -116,7 +116,7 @@ def _delta_said(comparison: Comparison, level: str) -> str:
         for row in comparison["delta_m"]
         if row["mean"] is not None
     ]
-    return f"Delta-m, mean gain over all tasks, {level} intervals: {'; '.join(rows)}"
+    return f"Delta-m, mean gain over all tasks, {level} intervals of the seeds alone: {'; '.join(rows)}"
 
 
 def _frontier_said(comparison: Comparison, pair: tuple[str, str]) -> str:
@@ -167,17 +167,21 @@ def _delta_m(comparison: Comparison) -> str:
         [labels[row["variant"]], number(row["mean"]), number(row["sd"]), ends(row, "+")]
         for row in comparison["delta_m"]
     ]
-    return table(Table("Delta-m: mean gain over all tasks", header, rows), level=3) if rows else ""
+    return table(Table("Delta-m: mean gain over all tasks, of the seeds alone", header, rows), level=3) if rows else ""
 
 
 def _control(comparison: Comparison) -> str:
-    header = ["task", "better than the control by", f"{100 * comparison['level']:g} % interval", "p"]
+    labels = labels_of(comparison)
+    header = ["variant", "task", "better than the control by", f"{100 * comparison['level']:g} % interval", "p"]
     rows = [
-        [task, signed(found["mean"]), ends(found, "+", "total_"), number(found["p_corrected"], 2)]
-        for task, found in comparison.get("control", {}).items()
-        if found["mean"] is not None
+        [
+            *(labels[row["variant"]], row["task"], signed(found["mean"])),
+            *(ends(found, "+", "total_"), number(found["p_corrected"], 2)),
+        ]
+        for row in comparison["figures"]
+        if (found := row.get("control")) and found["mean"] is not None
     ]
-    title = "All tasks against the control, where the other task's labels are shuffled"
+    title = "Against the control, where the other task's labels are shuffled"
     return table(Table(title, header, rows), level=3) if rows else ""
 
 

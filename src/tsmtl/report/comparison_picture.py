@@ -68,16 +68,18 @@ def draw_differences(comparison: Comparison, tasks: Sequence[str] | None = None)
 
 
 def draw_delta_m(comparison: Comparison) -> Figure:
-    """Draw Delta-m of each variant with its interval: the mean gain over the tasks, in percent of the twin."""
+    """Draw Delta-m of each variant with its interval: the mean gain over the tasks, in percent of the twin.
+
+    Without a verdict's colour: the interval knows of the seeds alone, not of the test instances.
+    """
     rows, labels = [row for row in comparison["delta_m"] if row["mean"] is not None], labels_of(comparison)
     figure = Figure(figsize=(WIDTH, ROW * len(rows) + AROUND), layout="constrained")
     ax = figure.subplots()
     for place, row in enumerate(rows):
-        known = row["low"] is not None and row["high"] is not None
-        colour = GREEN if known and row["low"] > 0 else RED if known and row["high"] < 0 else GREY
-        _interval(ax, place, row["low"], row["high"], colour, 3.0)
-        _row(ax, place, row["mean"], colour, f"{labels[row['variant']]}: {signed(row['mean'])} %", None)
-    _forest(ax, len(rows), "Delta-m: mean gain over all tasks", "% of the twin's metric; right of 0 is better")
+        _interval(ax, place, row["low"], row["high"], BLUE, 3.0)
+        _row(ax, place, row["mean"], BLUE, f"{labels[row['variant']]}: {signed(row['mean'])} %", None)
+    x = "% of the twin's metric, interval of the seeds alone; right of 0 is better"
+    _forest(ax, len(rows), "Delta-m: mean gain over all tasks", x)
     return figure
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVEL = 0.95
+SMALLEST_P = 1e-12  # that is told apart
 
 
 @dataclass(frozen=True)
@@ -46,29 +47,58 @@ def spread(values: Sequence[float]) -> Spread:
 class Sum:
     """A mean with two independent sources of chance: few repetitions, and few instances.
 
+    The half of its interval is ``sqrt((t_a e_a)^2 + (t_b e_b)^2)``, each source with its own quantile of Student's t
+    (Banerjee 1961, Sankhya A 23:359): it holds the true mean at least as often as it says, whatever the two errors are,
+    and is never narrower than that of the repetitions alone.
+
     Attributes:
-        error: Its standard error.
-        df: Degrees of freedom, by Welch and Satterthwaite.
-        p: Two-sided p of the test that it is 0.
+        mean: The mean.
+        errors: Its standard error by repetitions and by instances.
+        df: Degrees of freedom of each.
     """
 
-    error: float
-    df: float
-    p: float
+    mean: float
+    errors: tuple[float, float]
+    df: tuple[int, int]
+
+    @property
+    def error(self) -> float:
+        """Standard error of both together."""
+        return math.hypot(*self.errors)
 
     @property
     def half(self) -> float:
         """Half of its interval at :data:`LEVEL`."""
-        return self.error * _quantile(self.df, (1 + LEVEL) / 2)
+        return self.reach((1 + LEVEL) / 2)
+
+    @property
+    def p(self) -> float:
+        """Two-sided p of the test that the mean is 0: one minus the level at which the interval ends at 0."""
+        from scipy.optimize import brentq  # slow to import
+
+        if math.isnan(self.error):
+            return math.nan
+        if self.mean == 0:
+            return 1.0
+        least, most = math.log(SMALLEST_P), math.log(1 - 1e-9)
+        if self.reach(1 - SMALLEST_P / 2) <= abs(self.mean):
+            return SMALLEST_P
+        if self.reach(1 - math.exp(most) / 2) >= abs(self.mean):
+            return 1.0
+        return math.exp(brentq(lambda log_p: self.reach(1 - math.exp(log_p) / 2) - abs(self.mean), least, most))
 
     def detectable(self, family: int, power: float = 0.8) -> float:
-        """Give the mean that such a test would call different from 0, ``power`` of the times.
+        """Give about the mean that such a test would call different from 0, ``power`` of the times.
 
         Args:
             family: Number of tests that p is corrected for, by Bonferroni's bound.
             power: Share of the times.
         """
-        return self.error * (_quantile(self.df, 1 - (1 - LEVEL) / 2 / family) + _quantile(self.df, power))
+        return self.reach(1 - (1 - LEVEL) / 2 / family) + self.reach(power)
+
+    def reach(self, share: float) -> float:
+        """Give how far from the mean its interval goes, with this share of what is below its upper end."""
+        return math.hypot(*(_quantile(df, share) * error for error, df in zip(self.errors, self.df, strict=True)))
 
 
 def _quantile(df: float, share: float) -> float:
@@ -78,29 +108,22 @@ def _quantile(df: float, share: float) -> float:
 
 
 def with_both(values: Sequence[float], sd_of_instances: float, units: int) -> Sum:
-    """Test the mean of repetitions whose variance adds up with that of the instances on which they were measured.
-
-    ``t = mean / sqrt(s^2 / n + v^2)``, with degrees of freedom by Welch (1947, Biometrika 34:28) and Satterthwaite.
+    """Give the mean of repetitions whose chance adds up with that of the instances on which they were measured.
 
     Args:
         values: One for each repetition, such as differences of pairs.
-        sd_of_instances: ``v``, the standard deviation of their mean over other instances.
+        sd_of_instances: Standard deviation of their mean over other instances.
         units: Instances, or groups of them.
 
     Returns:
-        All NaN of one repetition, without a ``v``, or where nothing varies and the mean is not 0.
+        Errors of NaN of one repetition, without that deviation, or where nothing varies and the mean is not 0.
     """
-    from scipy.special import stdtr  # slow to import
-
     n, mean = len(values), float(np.mean(values))
+    unknown = Sum(mean, (math.nan, math.nan), (0, 0))
     if n == 1 or math.isnan(sd_of_instances) or math.isnan(mean):
-        return Sum(math.nan, math.nan, math.nan)
-    parts = (float(np.var(values, ddof=1)) / n, sd_of_instances**2)
-    if sum(parts) == 0:
-        return Sum(0.0, math.inf, 1.0) if mean == 0 else Sum(math.nan, math.nan, math.nan)
-    df = sum(parts) ** 2 / (parts[0] ** 2 / (n - 1) + parts[1] ** 2 / (units - 1))
-    error = math.sqrt(sum(parts))
-    return Sum(error, df, float(2 * stdtr(df, -abs(mean) / error)))
+        return unknown
+    errors = (float(np.std(values, ddof=1)) / math.sqrt(n), sd_of_instances)
+    return unknown if errors == (0, 0) and mean != 0 else Sum(mean, errors, (n - 1, units - 1))
 
 
 def holm(p: Sequence[float]) -> list[float]:
