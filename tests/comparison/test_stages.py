@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from tsmtl.comparison.record import Comparison
+from tsmtl.comparison.run_table import rows_of
 from tsmtl.comparison.stages import Stages
 from tsmtl.comparison.variants import variants_of
 from tsmtl.config.compare_settings import compare_settings
@@ -99,10 +100,10 @@ def test_a_best_lr_at_the_edge_and_an_epoch_at_the_end_are_warned_of(staged, cap
 
 
 def test_a_run_of_a_search_that_fails_leaves_the_others(staged):
-    stages, _, comparison = staged(failing=["multi lr=0.0003"])
+    stages, _, _ = staged(failing=["multi lr=0.0003"])
     assert stages.failures == []
     assert stages.chosen["multi"].lr == 1e-4
-    rows = comparison.rows()
+    rows = rows_of(stages)
     assert [r["status"] for r in rows if r["variant"] == "multi"] == ["done", "failed", "done", "done"]
 
 

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 from tests.report.comparisons import NASTY, example
 from tsmtl.report.comparison_picture import draw_budget, draw_delta_m, draw_differences, draw_frontier
 from tsmtl.report.drawing import BLUE, GREEN, GREY, RED, style
-from tsmtl.report.frontier_picture import non_dominated
 
 
 def lines_of(figure: Figure, panel: int = 0):
@@ -76,13 +75,6 @@ def test_the_budget_is_drawn_by_share_with_the_verdicts_that_decide():
     assert list(single.get_xdata()) == list(multi.get_xdata()) == [10, 100]
     assert list(multi.get_ydata()) == [0.7, 0.92]
     assert words_of(figure) == ["helps"]
-
-
-def test_non_dominated_by_a_hand_count():
-    up_and_down = {"f1": True, "rmse": False}
-    values = [(0.9, 5.0), (0.8, 4.0), (0.8, 5.0), (0.95, 9.0), (0.9, 5.0)]  # the third is beaten by the first
-    points = [dict(zip(up_and_down, value, strict=True)) for value in values]
-    assert non_dominated(points, up_and_down) == [True, True, False, True, True]
 
 
 @pytest.mark.parametrize("draw", [draw_differences, draw_delta_m, draw_frontier, draw_budget])

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tsmtl.comparison.record import NAME, RUNS, Comparison
+from tsmtl.comparison.record import NAME, Comparison
+from tsmtl.comparison.run_table import NAME as RUNS
+from tsmtl.comparison.run_table import rows_of
 from tsmtl.report import comparison_picture as draw
 from tsmtl.report.comparison_page import ends, number, write_comparison_page
 from tsmtl.report.drawing import DPI, style
@@ -23,7 +25,7 @@ def conclude(folder: Path, comparison: Comparison) -> None:
     Raises:
         OSError: If the disk is full or not writable.
     """
-    write_rows(folder / RUNS, comparison.rows())
+    write_rows(folder / RUNS, rows_of(comparison.stages))
     record = comparison.record()
     with whole_file(folder / NAME) as file:
         file.write((json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())

@@ -1,24 +1,24 @@
-"""A comparison as plain values, for ``comparison.json``, and its runs as a table."""
+"""A comparison as plain values, for ``comparison.json``."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from tsmtl.comparison.differences import BETTER, Compared, Difference, Differences, Figure, corrected
+from tsmtl.comparison.run_table import described
 from tsmtl.comparison.stages import Run, Stages
 from tsmtl.comparison.variants import Variant
 from tsmtl.comparison.verdicts import by_task, verdict_of
 from tsmtl.config.compare_settings import CompareSettings
 from tsmtl.config.schema import Settings
 from tsmtl.data.instances import Bundle
-from tsmtl.report.frontier_picture import non_dominated
+from tsmtl.sweep.dominance import non_dominated
 from tsmtl.sweep.statistics import LEVEL, spread
 
 FORMAT = 1
-NAME, RUNS = "comparison.json", "results.csv"
+NAME = "comparison.json"
 MAIN = ("multi", "transfer")
 FRONTIER = ("multi", "alpha", "weighting")
 
@@ -92,7 +92,7 @@ class Comparison:
                 "budget": self._budget(others.get("budget", [])),
                 "verdicts": by_task(verdicts),
                 "failures": [{"run": name, "reason": outcome.words} for name, outcome in stages.failures],
-                "runs": [self._run(run) for name in done for run in done[name]],
+                "runs": [described(run, stages.folder) for name in done for run in done[name]],
             }
         )
         return plain
@@ -173,60 +173,6 @@ class Comparison:
             "tasks": list(variant.tasks),
             "x": variant.x,
         }
-
-    def _run(self, run: Run) -> dict[str, Any]:
-        assert run.summary is not None, "a complete variant's runs are done"
-        return {
-            "variant": run.variant,
-            "seed": run.seed,
-            "folder": _relative(run.folder, self.stages.folder),
-            "metrics": metrics_of(run.summary),
-            "lr": run.candidate.lr,
-            "num_epochs": run.candidate.num_epochs,
-            "best_epoch": run.summary["best"]["epoch"],
-            "seconds": run.summary["seconds"]["training"],
-        }
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Give a row for each run, those of the searches too."""
-        stages = self.stages
-        runs = [run for found in stages.searched.values() for run in found]
-        runs += [run for found in stages.repeated.values() for run in found.values()]
-        names = dict.fromkeys(n for run in runs if run.summary is not None for n in metrics_of(run.summary))
-        rows = []
-        for run in runs:
-            metrics = {} if run.summary is None else metrics_of(run.summary)
-            best = {} if run.summary is None else run.summary["best"]
-            rows.append(
-                {
-                    "variant": run.variant,
-                    "stage": "search" if run.search else "repetition",
-                    "chosen": run.candidate == stages.chosen.get(run.variant),
-                    "seed": run.seed,
-                    "lr": run.candidate.lr,
-                    "num_epochs": run.candidate.num_epochs,
-                    "status": "failed" if run.summary is None else "done",
-                    "best_epoch": best.get("epoch"),
-                    "val/joint": best.get("score"),
-                    **{name: metrics.get(name) for name in names},
-                    "folder": _relative(run.folder, stages.folder),
-                }
-            )
-        return rows
-
-
-def metrics_of(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the metrics on test by ``test/<task>/<metric>``."""
-    return {
-        f"test/{task}/{name}": value
-        for task, found in summary["test"].items()
-        for name, value in found.items()
-        if not isinstance(value, dict | list)
-    }
-
-
-def _relative(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
 def _figure(figure: Figure, metric: str) -> dict[str, Any]:

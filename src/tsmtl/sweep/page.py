@@ -14,13 +14,14 @@ from tsmtl.config.metric_names import CAPPED, CLASSIFICATION, ON_REQUEST, REGRES
 from tsmtl.config.schema import check
 from tsmtl.report.data_card import data_card
 from tsmtl.report.drawing import style
-from tsmtl.report.frontier_picture import Objective, Point, draw_fronts, non_dominated
+from tsmtl.report.frontier_picture import Objective, Point, draw_fronts
 from tsmtl.report.page import pairs, paragraph, pictures, section, table, write_page
 from tsmtl.report.run_figures import main_metric
 from tsmtl.report.run_tables import cell, flat
 from tsmtl.report.svg import Pictures
 from tsmtl.report.sweep_picture import sweep_panels
 from tsmtl.report.table import Table
+from tsmtl.sweep.dominance import non_dominated
 from tsmtl.sweep.results import SEED, JobResult, Results
 from tsmtl.sweep.tables import job_rows, rows_over_seeds
 
