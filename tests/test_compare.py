@@ -178,6 +178,24 @@ def test_every_variant_has_the_splits_of_all_tasks(compose, tmp_path, monkeypatc
     assert all(len(found) == 1 for found in shares.values()), "twins have the same labels as the variants beside them"
 
 
+def test_a_weighting_that_was_typed_keeps_its_settings_and_others_have_their_own(compose):
+    two = "tasks=[{name: a, kind: cls, target: fault},{name: b, kind: reg, target: wear, weight: 3}]"
+    own = {"seeds": 2, "variants": ["multi"], "alphas": [], "weightings": ["famo", "fixed", "bisector"], "folder": None}
+    own |= {"budget_task": None, "label_shares": [], "lr_factors": [1.0], "epoch_factors": [1.0]}
+
+    def flats(*words):
+        return {variant.name: variant.flat for variant in variants_of(compare_settings(own), compose(*words))}
+
+    famo = flats("weighting=famo", "weighting.lr=0.5")
+    assert famo["weighting_famo"] == famo["multi"]
+    assert famo["weighting_famo"]["weighting"]["lr"] == 0.5
+    assert famo["weighting_fixed"]["weighting"] == {"name": "fixed"}
+    custom = flats("task=custom", two)
+    assert custom["weighting_fixed"] == custom["multi"]
+    assert custom["weighting_famo"]["weighting"]["lr"] == 0.025
+    assert check(custom["weighting_bisector"]).weights == {"a": 0.5, "b": 0.5}
+
+
 def test_figures_and_differences_are_those_of_the_runs(compared):
     folder, _ = compared
     record = record_of(folder)
@@ -315,8 +333,8 @@ def test_dry_run_says_what_is_left_and_writes_nothing(tsmtl_compare, tmp_path):
             ["compare.weightings=[bisecter]", "compare.variants=[control]", "compare.budget_task=valve"],
             [
                 "compare.variants: control is compared with multi; name that too",
-                "compare.weightings: must be one of uncertainty, dwa, rlw, geometric, famo, gradnorm, dbmtl, pcgrad, "
-                "bisector, mgda, cagrad, aligned (got 'bisecter'); did you mean 'bisector'?",
+                "compare.weightings: must be one of fixed, uncertainty, dwa, rlw, geometric, famo, gradnorm, dbmtl, "
+                "pcgrad, bisector, mgda, cagrad, aligned (got 'bisecter'); did you mean 'bisector'?",
                 "compare.budget_task: must be one of cls, reg (got 'valve')",
             ],
         ),
@@ -335,6 +353,36 @@ def test_dry_run_says_what_is_left_and_writes_nothing(tsmtl_compare, tmp_path):
             [
                 f"{variant} lr=0.15 num_epochs=6 seed=0: lr: must be a number in (0, 0.1] (got 0.15)"
                 for variant in ("single_cls", "single_reg", "multi", "cls_to_multi", "reg_to_multi")
+            ],
+        ),
+        *[
+            ([word], ["compare: is a group of settings; give each by itself, such as compare.seeds=3"])
+            for word in ("compare=x", "compare=3", "+compare={seeds: 3}")
+        ],
+        (["+compare.seeds=1"], ["compare.seeds: must be a whole number, at least 2 (got 1)"]),
+        (["~compare.seeds"], ["compare.seeds: missing; tsmtl-compare needs it (a whole number, at least 2)"]),
+        (["compare.seeds=2,3"], ["compare.seeds: must be one value (got 2,3); a list is written [2,3]"]),
+        (
+            ["hydra.run.dir=a", "hydra.sweep.dir=b", "resume=true"],
+            [
+                "resume: the same command goes on by itself with what it has left; leave it out",
+                "hydra.run.dir: a comparison keeps all of its runs in compare.folder; name that",
+                "hydra.sweep.dir: a comparison keeps all of its runs in compare.folder; name that",
+            ],
+        ),
+        (
+            ["compare.label_shares=[0.1,1]"],
+            ["compare.label_shares: is read with compare.budget_task, the task that has few labels; name it"],
+        ),
+        (
+            ["trainer.sampler=balanced", "alpha=0", "trainer.joint_weights={reg: 0}"],
+            [
+                "trainer.sampler: balanced draws by the classes of one task, which the twins of the others cannot; "
+                "take random, and trainer.class_weights=balanced where classes are rare",
+                "alpha: cls has no weight, so that all tasks together would not learn it; give it some, or "
+                "leave it out",
+                "trainer.joint_weights: reg has 0, so that the epoch would be chosen by others alone, and that of its "
+                "twin by itself; give it more",
             ],
         ),
         (["-m"], ["-m: unknown flag; settings are written key=value, --help lists them"]),

@@ -49,6 +49,10 @@ def test_an_answer_without_training_imports_no_heavy_module(tmp_path, arguments,
             ],
         ),
         (["+alpha2=1"], ["tsmtl-train: alpha2: unknown setting; did you mean 'alpha'?"]),
+        (
+            ["lr=1e-3,1e-2"],
+            ["tsmtl-train: lr: must be one value (got 1e-3,1e-2); -m trains with each of "],
+        ),
         (["~alpha"], ["tsmtl-train: alpha: missing; task=multi needs it (a number in [0, 1])"]),
         (
             ["model=gru", "hidden_size=0", "alpha=2", "sed=1"],

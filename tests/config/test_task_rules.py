@@ -193,6 +193,28 @@ def test_a_place_beyond_a_list_is_refused_with_those_there_are(tsmtl_train, argu
     assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {line}"])
 
 
+def test_a_task_is_changed_by_its_place_and_not_by_its_name(tsmtl_train):
+    said = "settings: 'wear' is no place in a list; its entries count from 0, as in tasks.0.weight=2"
+    for word in ("tasks.wear.weight=3", "tasks.wear={weight: 3}"):
+        answer = tsmtl_train("task=custom", f"tasks=[{FAULT},{WEAR}]", word)
+        assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {said}"])
+
+
+@pytest.mark.parametrize(
+    ("targets", "line"),
+    [
+        ("[{kind: cls, target: [nope]}]", "must be one of fault, wear_level (got 'nope')"),
+        ("[{kind: cls, target: [fault,wear_level]}]", "a class stands in one array or column (got fault, wear_level)"),
+        ("[{kind: multilabel, target: []}]", "needs its target; name an array or column"),
+    ],
+)
+def test_splits_are_drawn_by_targets_that_the_source_has(compose, targets, line):
+    (said,) = refused(compose, f"data.split_targets={targets}")
+    assert said.startswith("data.split_targets: of kind=")
+    assert said.endswith(line)
+    compose("data.split_targets=[{kind: cls, target: []},{kind: reg, target: [wear]}]")
+
+
 def test_a_list_of_tasks_belongs_to_custom_alone(compose):
     assert refused(compose, f"tasks=[{FAULT}]") == ["tasks: not a setting of task=multi, but of task=custom"]
 

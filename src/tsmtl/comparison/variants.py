@@ -69,8 +69,7 @@ def variants_of(own: CompareSettings, training: Settings) -> list[Variant]:
         for alpha in own.alphas
     ]
     found += [
-        Variant(f"weighting_{name}", name, "weighting", base | {"weighting": _weighting(name)}, tasks, twins)
-        for name in own.weightings
+        Variant(f"weighting_{name}", name, "weighting", _weighed(base, name), tasks, twins) for name in own.weightings
     ]
     found += _budget(own, base)
     names = [variant.name for variant in found]
@@ -130,6 +129,16 @@ def _changed(flat: Mapping[str, Any], **sections: Mapping[str, Any]) -> dict[str
     for name, changes in sections.items():
         changed[name] |= changes
     return changed
+
+
+def _weighed(base: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Give the settings of all tasks with a weighting: with the user's own where it is that of the training."""
+    if base["weighting"]["name"] == name:
+        return dict(base)
+    own: dict[str, Any] = {"weighting": _weighting(name)}
+    if base["task"] == "custom" and name != "fixed":  # which finds weights of its own
+        own["tasks"] = [{key: value for key, value in one.items() if key != "weight"} for one in base["tasks"]]
+    return {**base, **own}
 
 
 def _weighting(name: str) -> dict[str, Any]:

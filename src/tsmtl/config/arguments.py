@@ -1,6 +1,8 @@
 """From what users type to what Hydra takes, and from what Hydra composes to plain values."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ _FREE_TEXT = re.compile(  # keys whose value is any text
 _NAMES = re.compile(r"^data\.(channels|columns|condition|class_bin_names)$")  # keys whose value is a list of any texts
 _PLAIN = r"[\w/\\.:+%*@?$ |-]"  # what Hydra's grammar takes without quotes
 _PLAIN_VALUE = re.compile(rf"({_PLAIN}|\$\{{{_PLAIN}*\}})*", re.ASCII)  # sign by sign: no text is tried in many ways
+_NO_PLACE = re.compile(r"(?:^invalid literal for int\(\) with base 10: |^Index )'(.*?)'")  # omegaconf, of a list
+_SEVERAL = re.compile(r"^Ambiguous value for argument '\+*(.+?)=(.*)'$", re.MULTILINE)
 _OPEN = ("hydra.launcher.sbatch", "hydra.sweeper.params")  # mappings that take any key, which Hydra refuses
 
 
@@ -141,8 +145,32 @@ def typed_keys(overrides: list[str]) -> frozenset[str]:
     return frozenset(o.lstrip("+~").partition("=")[0] for o in overrides)
 
 
-def hydra_line(error: Exception) -> str:
-    """Say in one line why Hydra cannot compose the arguments."""
+@contextmanager
+def composing(sweeps: bool = False) -> Iterator[None]:
+    """Turn what Hydra raises of arguments that it cannot compose into a line for the user.
+
+    Args:
+        sweeps: Whether the command runs several jobs with ``-m``.
+
+    Raises:
+        UserError: With that line.
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except UserError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # hydra raises plain ValueErrors too
+        raise UserError(_hydra_line(error, sweeps)) from error
+    except TypeError as error:
+        if not _NO_PLACE.search(str(error)):
+            raise
+        raise UserError(_hydra_line(error, sweeps)) from error
+
+
+def _hydra_line(error: Exception, sweeps: bool) -> str:
     from hydra.errors import MissingConfigException
     from omegaconf.errors import ConfigIndexError
 
@@ -161,8 +189,11 @@ def hydra_line(error: Exception) -> str:
         return f"{match[1]}: unknown setting; tsmtl-train --help lists those of hydra.sweeper"
     if isinstance(error.__cause__, ConfigIndexError):
         return _beyond_the_list(error.__cause__)
-    if match := re.search(r"^invalid literal for int\(\) with base 10: '(.*)'$", str(error)):
+    if match := _NO_PLACE.search(str(error)):
         return f"settings: '{match[1]}' is no place in a list; its entries count from 0, as in tasks.0.weight=2"
+    if match := _SEVERAL.search(str(error)):
+        each = "-m trains with each of several, and " if sweeps else ""
+        return f"{match[1]}: must be one value (got {match[2]}); {each}a list is written [{match[2]}]"
     if "does not support sweep type" in str(error):
         return "hydra/sweeper: an interval is searched, not swept; hydra/sweeper=tsmtl_optuna does that"
     if "HydraConfig was not set" in str(error):

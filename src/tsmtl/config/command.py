@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsmtl.config.answer import answer, leave
-from tsmtl.config.arguments import GROUPS, hydra_line, plain_settings, prepare_arguments, typed_keys
+from tsmtl.config.arguments import GROUPS, composing, plain_settings, prepare_arguments, typed_keys
 from tsmtl.config.errors import FailedError, Interrupted, UserError, first_line, reason_of
 from tsmtl.config.location import config_dir
 from tsmtl.config.logs import FILE_NAME, close_logs, set_up_logs
@@ -44,22 +44,18 @@ def run_command(name: str, job: "Callable[[Settings, Path], Any]") -> None:
 
 def _run_through_hydra(name: str, job: "Callable[[Settings, Path], Any]") -> None:
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra raises instead of printing its own report
     try:
-        sys.argv[1:] = prepare_arguments(with_devices(sys.argv[1:]))
-        _check_plain_run(sys.argv[1:])
-        main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
-        with _folder_of_rank_0_alone():
-            main(_guarded(name, job))()
+        with composing(sweeps=True):
+            sys.argv[1:] = prepare_arguments(with_devices(sys.argv[1:]))
+            _check_plain_run(sys.argv[1:])
+            main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
+            with _folder_of_rank_0_alone():
+                main(_guarded(name, job))()
     except UserError:
         forget_sweep()
         raise
-    except (HydraException, OmegaConfBaseException, ValueError) as error:  # hydra raises plain ValueErrors too
-        forget_sweep()
-        raise UserError(hydra_line(error)) from error
     except BrokenPipeError:
         raise
     except OSError as error:  # runs answer for their own; this one is Hydra's, making the folder

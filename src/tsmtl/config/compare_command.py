@@ -70,43 +70,58 @@ def checked(words: list[str]) -> Asked:
     """
     from omegaconf import OmegaConf
 
+    from tsmtl.config.arguments import typed_keys
     from tsmtl.config.compare_settings import comparison_problems
     from tsmtl.config.launcher_settings import launcher_settings
     from tsmtl.config.python_call import composed_with_hydra
 
     if flags := [word for word in words if word.startswith("-")]:
         raise UserError(f"{flags[0]}: unknown flag; settings are written key=value, --help lists them")
-    problems: list[str] = []
-    mine = [word for word in words if word.startswith("compare.")]
+    if problems := _of_other_commands(typed_keys(words)):
+        raise UserError(problems)
+    others = [word for word in words if not word.lstrip("+~").startswith("compare.")]
+    mine = [word.lstrip("+") for word in words if word not in others]
     try:
         own = _own(mine)
     except UserError as error:
         problems += error.lines
     try:
-        training, hydra = composed_with_hydra([word for word in words if word not in mine])
+        training, hydra = composed_with_hydra(others)
         values = OmegaConf.to_container(hydra.launcher)
         assert isinstance(values, dict)
         name = str(hydra.runtime.choices["hydra/launcher"])
         launcher = launcher_settings(name, {str(k): v for k, v in values.items() if k != "_target_"})
     except UserError as error:
         problems += error.lines
-    if problems or (problems := comparison_problems(own, training)):
+    if problems or (problems := comparison_problems(own, training, typed_keys(mine))):
         raise UserError(problems)
     return Asked(own, training, launcher, words)
 
 
+def _of_other_commands(typed: frozenset[str]) -> list[str]:
+    """Say which keys are no settings of a comparison though a training takes them, or none at all."""
+    problems = []
+    if "compare" in typed:
+        problems.append("compare: is a group of settings; give each by itself, such as compare.seeds=3")
+    if "resume" in typed:
+        problems.append("resume: the same command goes on by itself with what it has left; leave it out")
+    for key in sorted(typed):
+        if key.startswith(("hydra.run.", "hydra.sweep.")):
+            problems.append(f"{key}: a comparison keeps all of its runs in compare.folder; name that")
+        elif key.startswith(("hydra.sweeper", "hydra/sweeper")):
+            problems.append(
+                f"{key}: a comparison has a search of its own, compare.lr_factors and compare.epoch_factors"
+            )
+    return problems
+
+
 def _own(words: list[str]) -> "CompareSettings":
     from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
-    from tsmtl.config.arguments import hydra_line, plain_settings, prepare_arguments
+    from tsmtl.config.arguments import composing, plain_settings, prepare_arguments
     from tsmtl.config.compare_settings import compare_settings
     from tsmtl.config.location import config_dir
 
-    try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            flat = plain_settings(compose(FILE, prepare_arguments(words)))
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UserError(error.lines if isinstance(error, UserError) else hydra_line(error)) from error
+    with composing(), initialize_config_dir(str(config_dir()), version_base="1.3"):
+        flat = plain_settings(compose(FILE, prepare_arguments(words)))
     return compare_settings(flat["compare"])

@@ -51,8 +51,14 @@ def compare_settings(values: Mapping[str, Any]) -> CompareSettings:
     return checked
 
 
-def comparison_problems(own: CompareSettings, training: Settings) -> list[str]:
-    """Check what is compared against the training that it is compared by."""
+def comparison_problems(own: CompareSettings, training: Settings, typed: frozenset[str]) -> list[str]:
+    """Check what is compared against the training that it is compared by.
+
+    Args:
+        own: The settings under ``compare``.
+        training: Those of the training.
+        typed: Keys under ``compare`` that the user gave.
+    """
     tasks = list(training.tasks)
     problems = []
     if len(tasks) < 2:
@@ -69,14 +75,14 @@ def comparison_problems(own: CompareSettings, training: Settings) -> list[str]:
         problems.append(
             "trainer.monitor: a comparison chooses each variant's best epoch by its joint score; leave it out"
         )
-    if training.trainer.sampler == "both_tasks":
-        problems.append("trainer.sampler: both_tasks draws by all tasks, which a single-task twin cannot; leave it out")
+    problems += _not_alike(training)
     if own.budget_task is not None and not own.label_shares:
         problems.append("compare.label_shares: the curve over labels needs some")
     if "control" in own.variants and "multi" not in own.variants:
         problems.append("compare.variants: control is compared with multi; name that too")
-    known = [name for name in WEIGHTINGS if name != "fixed"]
-    problems += [f"compare.weightings: {must_be_one_of(known, w)}" for w in own.weightings if w not in known]
+    if own.budget_task is None and "compare.label_shares" in typed:
+        problems.append("compare.label_shares: is read with compare.budget_task, the task that has few labels; name it")
+    problems += [f"compare.weightings: {must_be_one_of(WEIGHTINGS, w)}" for w in own.weightings if w not in WEIGHTINGS]
     if own.budget_task is not None and own.budget_task not in tasks:
         problems.append(f"compare.budget_task: {must_be_one_of(tasks, own.budget_task)}")
     if own.budget_task is not None and own.budget_task in training.data.label_share:
@@ -85,6 +91,31 @@ def comparison_problems(own: CompareSettings, training: Settings) -> list[str]:
         values = getattr(own, key)
         if len(set(values)) < len(values):
             problems.append(f"compare.{key}: each value once is enough")
+    return problems
+
+
+def _not_alike(training: Settings) -> list[str]:
+    """Say what would make the difference from a twin another one than that of learning one task or several."""
+    drawn_by = {  # a twin draws at random, or by its own classes; what is drawn more often would be part of the gain
+        "both_tasks": "all tasks, which a single-task twin cannot; take random",
+        "balanced": "the classes of one task, which the twins of the others cannot; take random, and "
+        "trainer.class_weights=balanced where classes are rare",
+    }
+    sampler, problems = training.trainer.sampler, []
+    if sampler in drawn_by:
+        problems.append(f"trainer.sampler: {sampler} draws by {drawn_by[sampler]}")
+    idle = [task for task, share in training.weights.items() if share == 0]
+    setting = "alpha" if isinstance(training.task, MultiTaskSettings) else "tasks"
+    problems += [
+        f"{setting}: {task} has no weight, so that all tasks together would not learn it; give it some, or leave it out"
+        for task in idle
+    ]
+    problems += [
+        f"trainer.joint_weights: {task} has 0, so that the epoch would be chosen by others alone, and that of its twin "
+        "by itself; give it more"
+        for task, weight in training.trainer.joint_weights.items()
+        if weight == 0
+    ]
     return problems
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tsmtl.config.arguments import GROUPS, hydra_line, plain_settings, prepare_arguments, typed_keys
+from tsmtl.config.arguments import GROUPS, composing, plain_settings, prepare_arguments, typed_keys
 from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
 from tsmtl.config.schema import Settings, check
@@ -56,18 +56,12 @@ def composed_with_hydra(arguments: list[str]) -> "tuple[Settings, DictConfig]":
         UserError: With a line for every problem.
     """
     from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
-    try:
+    with composing():
         overrides = prepare_arguments(arguments)
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             config = compose("train", overrides, return_hydra_config=True)
             OmegaConf.resolve(config.hydra.run)
             choices = {k: v for k, v in config.hydra.runtime.choices.items() if k in GROUPS and k != "experiment"}
             return check(plain_settings(config), typed_keys(overrides), choices), config.hydra
-    except UserError:
-        raise
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UserError(hydra_line(error)) from error

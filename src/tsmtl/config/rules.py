@@ -18,6 +18,7 @@ from tsmtl.config.task_kinds import task_kinds
 from tsmtl.config.task_rules import (
     kinds_of_tasks,
     names_of_tasks,
+    targets_of_splits,
     targets_of_tasks,
     task_of_pretraining,
     weights_of_tasks,
@@ -234,6 +235,7 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (names_of_tasks, ("task",)),
     (kinds_of_tasks, ("task",)),
     (targets_of_tasks, ("task", "data")),
+    (targets_of_splits, ("data",)),
     (weights_of_tasks, ("task", "weighting")),
     (task_of_pretraining, ("task", "pretrain")),
     (_num_classes, ("task",)),

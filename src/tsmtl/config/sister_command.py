@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tsmtl.config.answer import answer
-from tsmtl.config.arguments import hydra_line, plain_settings, prepare_arguments, typed_keys
+from tsmtl.config.arguments import composing, plain_settings, prepare_arguments, typed_keys
 from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
 from tsmtl.config.section import Section
@@ -44,8 +44,6 @@ def run_sister_command(
 
 def _checked(name: str, file: str, sections: Mapping[str, type[Section]]) -> tuple[dict[str, Any], frozenset[str]]:
     from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     from tsmtl.config.schema import check_section
     from tsmtl.config.words import did_you_mean
@@ -54,14 +52,10 @@ def _checked(name: str, file: str, sections: Mapping[str, type[Section]]) -> tup
     if flags := [a for a in arguments if a.startswith("-")]:
         raise UserError(f"{flags[0]}: unknown flag; settings are written key=value, --help lists them")
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
+    with composing():
         overrides = prepare_arguments(arguments)
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             flat = plain_settings(compose(file, overrides))
-    except UserError:
-        raise
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UserError(hydra_line(error)) from error
 
     names = {f"{prefix}.{key}" if prefix else key for prefix, s in sections.items() for key in s.model_fields}
 

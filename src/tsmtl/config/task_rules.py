@@ -119,6 +119,24 @@ def targets_of_tasks(task: TaskSettings, data: DataSettings) -> list[str]:
     return problems
 
 
+def targets_of_splits(data: DataSettings) -> list[str]:
+    """Check that the source has the targets that random splits are to be drawn by."""
+    problems = []
+    for target in data.split_targets or []:
+        said = f"data.split_targets: of kind={target.kind}"
+        if isinstance(data, SyntheticSettings):
+            choices = SIMULATED[target.kind]
+            problems += [f"{said} {must_be_one_of(choices, key)}" for key in target.target if key not in choices]
+            named = target.kind != "multilabel"  # [] stands for the first of the choices
+        else:
+            named = isinstance(data, TsSettings | ArchiveSettings)
+        if not target.target and not named:
+            problems.append(f"{said} needs its target; name an array or column")
+        if target.kind == "cls" and len(target.target) > 1:
+            problems.append(f"{said} a class stands in one array or column (got {', '.join(target.target)})")
+    return problems
+
+
 def _of_archives(tasks: list[NamedTask], data: DataSettings) -> list[str]:
     problems = []
     if len(tasks) > 1:

@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra._internal.config_repository import CachingConfigRepository
-from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
-from tsmtl.config.arguments import GROUPS, experiment_as_typed, hydra_line, plain_settings, typed_keys
+from tsmtl.config.arguments import GROUPS, composing, experiment_as_typed, plain_settings, typed_keys
 from tsmtl.config.errors import UserError
 from tsmtl.config.schema import check
 from tsmtl.sweep.job import Job, value_of
@@ -57,10 +55,8 @@ class Composer:
         Raises:
             UserError: If its settings are refused.
         """
-        try:
+        with composing():
             config = self.context.config_loader.load_sweep_config(self.master, list(overrides))
-        except (HydraException, OmegaConfBaseException, ValueError) as error:
-            raise UserError(error.lines if isinstance(error, UserError) else hydra_line(error)) from error
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
         choices = {k: str(v) for k, v in config.hydra.runtime.choices.items() if k in GROUPS and k != "experiment"}
