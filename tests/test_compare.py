@@ -278,7 +278,7 @@ def test_the_same_command_goes_on_and_finds_all_done(compared):
     assert answer.code == 0
     assert "job 1 of" not in answer.err
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/summary.json")} == before
-    assert record_of(folder) | {"seconds": 0} == record | {"seconds": 0}
+    assert record_of(folder) | {"process_seconds": 0} == record | {"process_seconds": 0}
     # More variants add runs and change none.
     answer = in_process(folder.parent, *SMALL, *ALL[:1], "compare.alphas=[0.2,0.5,0.9]", "compare.folder=all")
     assert answer.code == 0
@@ -317,6 +317,44 @@ def test_dry_run_says_what_is_left_and_writes_nothing(tsmtl_compare, tmp_path):
     assert answer.out == "6 of 6 runs of the search are left; at most 9 runs follow from what it finds\n"
 
 
+def test_a_folder_with_other_things_is_left_alone(tsmtl_compare, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+    said = "compare.folder: mine is not empty, and holds no comparison to go on with; name another"
+    for more in ([], ["hydra.launcher.dry_run=true"]):
+        answer = tsmtl_compare(*SMALL, "compare.folder=mine", *more)
+        assert (answer.code, answer.lines) == (2, [f"tsmtl-compare: {said}"])
+    (tmp_path / "mine" / "thesis.txt").rename(tmp_path / "mine" / "train.log")  # all that a killed process may leave
+    answer = tsmtl_compare(*SMALL, "compare.folder=mine", "hydra.launcher.dry_run=true")
+    assert answer.code == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["data.entity=m"], ["the test split has 4 entities, ", "give it more, by a greater data.test_fraction"]),
+        ([], ["the test split has 1 entity, and chance", "windows of one entity are not independent of each other; "]),
+        (["data.entity=m", "data.test_fraction=0.3"], []),
+    ],
+)
+def test_what_can_never_be_judged_is_said_before_it_is_trained(tsmtl_compare, tmp_path, more, said):
+    rows = [f"{i // 12},{i % 12},{i % 5},{'ab'[i % 5 % 2]},{i % 7}" for i in range(240)]
+    (tmp_path / "a.csv").write_text("m,t,x,c,r\n" + "\n".join(rows) + "\n")
+    words = [
+        "data=table",
+        "data.path=a.csv",
+        "data.channels=[x]",
+        "data.window=3",
+        "model=cnn1d",
+        "data.class_target=c",
+    ]
+    words += ["data.regression_target=r", "output_channels=2", "kernel_size=3", "hydra.launcher.dry_run=true"]
+    answer = tsmtl_compare(*words, *more)
+    assert answer.code == 0, answer.err
+    assert len(answer.lines) == bool(said)
+    assert all(part in answer.err for part in said)
+
+
 @pytest.mark.parametrize(
     ("arguments", "lines"),
     [
@@ -349,11 +387,22 @@ def test_dry_run_says_what_is_left_and_writes_nothing(tsmtl_compare, tmp_path):
             ["best_model_path: each run of a comparison keeps its model in its own folder; leave it out"],
         ),
         (
-            ["lr=0.05", "num_epochs=3", "model=gru", "compare.lr_factors=[1,3]"],
-            [
-                f"{variant} lr=0.15 num_epochs=6 seed=0: lr: must be a number in (0, 0.1] (got 0.15)"
-                for variant in ("single_cls", "single_reg", "multi", "cls_to_multi", "reg_to_multi")
-            ],
+            ["lr=0.05", "num_epochs=3", "model=gru", "compare.lr_factors=[1,3]", "compare.variants=[multi,control]"],
+            ["compare.lr_factors: 3 times lr=0.05 must be a number in (0, 0.1] (got 0.15)"],
+        ),
+        (
+            ["model=cnn1d", "trainer.class_weights=[1,2]"],
+            ["trainer.class_weights: must be one weight per class (got 2 for the 4 of cls)"],
+        ),
+        (["compare.folder=/proc/here"], ["compare.folder: cannot write /proc/here (No such file or directory)"]),
+        (
+            ["compare.folder=/proc/here", "hydra.launcher.dry_run=true"],
+            ["compare.folder: cannot write /proc/here (No such file or directory)"],
+        ),
+        (["compare.folder=/proc/version"], ["compare.folder: /proc/version is a file; name a folder"]),
+        (
+            ["compare.folder=/proc/self"],
+            ["compare.folder: cannot write /proc/self (No such file or directory)"],
         ),
         *[
             ([word], ["compare: is a group of settings; give each by itself, such as compare.seeds=3"])

@@ -1,20 +1,15 @@
 """``tsmtl-compare``: whether the tasks help each other, from the command line to a verdict for each."""
 
 import gc
+import logging
 import shlex
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tsmtl.comparison.tuning import Candidate
-    from tsmtl.comparison.variants import Variant
     from tsmtl.config.compare_command import Asked
-    from tsmtl.config.schema import Settings
 
-LOCK = "compare.lock"
+log = logging.getLogger(__name__)
 
 
 def compare(asked: "Asked") -> None:
@@ -24,16 +19,19 @@ def compare(asked: "Asked") -> None:
         asked: The checked settings.
 
     Raises:
-        UserError: If the data or a variant's settings cannot be used; nothing was trained.
+        UserError: If folder, data or a variant's settings cannot be used; nothing was trained.
         SweepError: If a run failed; all else is done and written.
         Interrupted: If a signal came; says how to go on.
     """
     from tsmtl.comparison.conclusion import conclude
+    from tsmtl.comparison.folder import LOCK, folder_of
+    from tsmtl.comparison.prospects import unfit_class_weights, why_nothing_can_be_told
     from tsmtl.comparison.record import Comparison
     from tsmtl.comparison.stages import Stages
-    from tsmtl.comparison.tuning import candidates
+    from tsmtl.comparison.tuning import candidates, unfit_settings
     from tsmtl.comparison.variants import variants_of
     from tsmtl.config.compare_command import NAME
+    from tsmtl.config.errors import UserError
     from tsmtl.config.logs import set_up_logs
     from tsmtl.data.loading import load_bundle
     from tsmtl.storage.alone import alone_in
@@ -43,52 +41,34 @@ def compare(asked: "Asked") -> None:
     began = time.perf_counter()
     own, training = asked.own, asked.training
     variants = variants_of(own, training)
-    _check(variants, candidates(own, training), training)
+    if problems := unfit_settings(variants, candidates(own, training), training):
+        raise UserError(problems)
+    folder = folder_of(own, training)
     bundle = load_bundle(training.data, training.tasks, training.typed)
-    folder = Path(own.folder or f"outputs/compare/{_hash(training)}").expanduser()
+    if problems := unfit_class_weights(training, bundle):
+        raise UserError(problems)
     make_runner = runner_maker(asked.launcher, folder)
+    vain = why_nothing_can_be_told(bundle)
     if asked.launcher.dry_run:
+        set_up_logs(None)
+        _warn(vain)
         Stages(own, training, asked.launcher, folder, make_runner).show(variants)
         return
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder / LOCK, "compare.folder", "comparing in"):
         set_up_logs(folder)
+        _warn(vain)
         stages = Stages(own, training, asked.launcher, folder, make_runner)
         stages.run(variants)
         command = shlex.join([NAME, *asked.words])
         seconds = time.perf_counter() - began
         conclude(folder, Comparison(own, training, bundle, variants, stages, command, seconds))
-    fail_for(stages.failures, len(variants) * len(stages.seeds), "runs")
+    fail_for(stages.failures, len({run.folder for run in stages.runs}), "runs")
 
 
-def _hash(training: "Settings") -> str:
-    """Name the folder of a comparison by its training: with more seeds or variants it is the same one."""
-    from tsmtl.config.identity import sha256_of_values, without_places
-
-    places = {key: training.flat["data"].get(key) for key in ("path", "root")}
-    return sha256_of_values(without_places(training.flat), places)[:12]
-
-
-def _check(variants: "Sequence[Variant]", tried: "Sequence[Candidate]", training: "Settings") -> None:
-    """Check the settings of every run that the searches will ask for.
-
-    Raises:
-        UserError: With a line for every problem.
-    """
-    from tsmtl.comparison.tuning import job_of
-    from tsmtl.config.errors import UserError
-
-    problems = []
-    for variant in variants:
-        for candidate in tried:
-            start = Path("model.pt") if variant.start else None
-            job = job_of(variant, candidate, training.run.seed, start, training)
-            try:
-                job.settings()
-            except UserError as error:
-                problems += [f"{job.name}: {line}" for line in error.lines]
-    if problems:
-        raise UserError(problems)
+def _warn(vain: str | None) -> None:
+    if vain is not None:
+        log.warning("%s", vain)
 
 
 def cli() -> None:

@@ -93,10 +93,13 @@ def test_of_equal_scores_the_settings_nearest_to_the_trainings_win(staged):
 
 def test_a_best_lr_at_the_edge_and_an_epoch_at_the_end_are_warned_of(staged, caplog):
     with caplog.at_level(logging.WARNING):
-        staged({"lr=0.0003": 0.6}, lr_factors=[0.3, 1.0, 3.0], variants=["multi"])
-    said = [r.getMessage() for r in caplog.records]
-    assert "multi: the greatest lr that was tried is its best; widen compare.lr_factors" in said
-    assert "multi: still got better in epoch 1000 of 1000; raise compare.epoch_factors or num_epochs" in said
+        _, _, comparison = staged({"lr=0.0003": 0.6}, lr_factors=[0.3, 1.0, 3.0], variants=["multi"])
+    lines = [
+        "the greatest lr that was tried is its best; widen compare.lr_factors",
+        "still got better in epoch 1000 of 1000; raise compare.epoch_factors or num_epochs",
+    ]
+    assert {f"multi: {line}" for line in lines} <= set(caplog.messages)
+    assert [v["warnings"] for v in comparison.record()["variants"]] == [lines] * 3
 
 
 def test_a_run_of_a_search_that_fails_leaves_the_others(staged):
@@ -109,14 +112,23 @@ def test_a_run_of_a_search_that_fails_leaves_the_others(staged):
 
 def test_a_variant_without_a_single_run_is_left_out_and_said(staged):
     stages, _, comparison = staged(failing=["reg_to_multi"])
-    assert stages.failures == [("reg_to_multi", Outcome("failed", "no run of its search came to an end"))]
+    names = [f"reg_to_multi lr={lr} num_epochs=1000 seed=0" for lr in ("0.0001", "0.0003")]
+    assert stages.failures == [(name, Outcome("failed", "the loss is nan")) for name in names]
     record = comparison.record()
     assert {f["variant"] for f in record["figures"]} == {"single_cls", "single_reg", "multi", "cls_to_multi"}
-    assert record["failures"] == [{"run": "reg_to_multi", "reason": "failed: no run of its search came to an end"}]
+    assert record["failures"] == [{"run": name, "reason": "failed: the loss is nan"} for name in names]
 
 
-def test_without_a_twins_repetition_its_transfer_and_its_differences_are_left_out(staged):
-    stages, runner, comparison = staged(failing=["single_reg lr=0.0001 num_epochs=1000 seed=1"])
+def test_a_run_that_two_variants_share_fails_once(staged):
+    stages, _, _ = staged(failing=["multi lr=0.0001 num_epochs=1000 seed=1"], alphas=[0.5], variants=["multi"])
+    assert len(stages.failures) == 1
+    assert len({run.folder for run in stages.runs}) == 3 * (2 + 1)
+
+
+def test_without_a_twins_repetition_its_transfer_and_its_differences_are_left_out(staged, caplog):
+    with caplog.at_level(logging.WARNING):
+        stages, runner, comparison = staged(failing=["single_reg lr=0.0001 num_epochs=1000 seed=1"])
+    assert "reg_to_multi: left out, since not all runs of single_reg are done" in caplog.messages
     assert [name for name, _ in stages.failures] == ["single_reg lr=0.0001 num_epochs=1000 seed=1"]
     assert not [name for name in runner.ran if name.startswith("reg_to_multi") and name.endswith("seed=1")]
     record = comparison.record()

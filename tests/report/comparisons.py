@@ -57,7 +57,8 @@ _EXAMPLE: dict[str, Any] = {
     "format": 1,
     "command": f"tsmtl-compare data.path='{NASTY}.npz'",
     "version": "0.1.0",
-    "seconds": 75.5,
+    "process_seconds": 75.5,
+    "training_seconds": 140.25,
     "data": _DATA,
     "model": "cnn1d",
     "seeds": [0, 1, 2],
@@ -73,6 +74,7 @@ _EXAMPLE: dict[str, Any] = {
             "twin": twin,
             "kind": kind,
             "x": x,
+            "warnings": [],
         }
         for name, label, kind, tasks, twin, x in VARIANTS
     ],

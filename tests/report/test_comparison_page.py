@@ -47,6 +47,19 @@ def test_the_control_and_failures_are_said(tmp_path):
     assert '<p class="good">cls: The other task helps cls.</p>' in text
 
 
+def test_what_a_twin_was_not_given_stands_beside_its_verdict(tmp_path):
+    comparison = example()
+    comparison["variants"][0]["warnings"] = ["the greatest lr that was tried is its best"]
+    comparison["variants"][2]["warnings"] = ["still got better in epoch 20 of 20"]
+    write_comparison_page(tmp_path / "c.html", comparison)
+    text = (tmp_path / "c.html").read_text()
+    beside = '</p><p class="open">But single task: cls: the greatest lr that was tried is its best</p>'
+    assert f"The other task helps cls.{beside}" in text.replace("\n", "")
+    assert "But both tasks" not in text
+    variants = read_page(tmp_path / "c.html").tables[3]
+    assert variants[3][-1] == "still got better in epoch 20 of 20"
+
+
 def test_what_was_not_asked_for_has_no_part_of_the_page(tmp_path):
     comparison = example() | {"frontier": [], "budget": [], "delta_m": []}
     comparison["figures"] = comparison["figures"][:2]

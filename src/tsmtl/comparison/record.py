@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from tsmtl.comparison.differences import BETTER, Compared, Difference, Differences, Figure, corrected
+from tsmtl.comparison.prospects import units_of_test
 from tsmtl.comparison.run_table import described
 from tsmtl.comparison.stages import Run, Stages
 from tsmtl.comparison.variants import Variant
@@ -34,7 +35,7 @@ class Comparison:
         variants: What was trained.
         stages: Its runs.
         command: What was typed.
-        seconds: How long this process took.
+        seconds: How long this process took; earlier ones may have trained most of it.
     """
 
     own: CompareSettings
@@ -55,7 +56,7 @@ class Comparison:
         }
         compared = self._compared(done)
         trained = [variant for variant in self.variants if variant.name in done]
-        differences = Differences(trained, done, compared, self._test_groups())
+        differences = Differences(trained, done, compared, units_of_test(self.bundle))
         families = {kind: self._family(differences, trained, kind) for kind in dict.fromkeys(v.kind for v in trained)}
         main = corrected([f for kind in MAIN for f in families.get(kind, [])])
         others = {kind: corrected(found) for kind, found in families.items() if kind not in MAIN}
@@ -68,7 +69,7 @@ class Comparison:
                 "format": FORMAT,
                 "command": self.command,
                 "version": version("tsmtl"),
-                "seconds": self.seconds,
+                "process_seconds": self.seconds,
                 "training_seconds": sum(s["seconds"]["training"] for s in stages.summaries),
                 "data": {
                     "where": self.bundle.instances.where,
@@ -146,13 +147,6 @@ class Comparison:
             if f.difference is not None and f.difference.against in single
         ]
 
-    def _test_groups(self) -> Any:
-        """Give what test instances have in common: their group, or the entity of a table that they are windows of."""
-        instances = self.bundle.instances
-        if instances.groups is None:
-            return instances.places.get("entity")
-        return instances.groups[self.bundle.splits["test"]]
-
     def _about(self, compared: Compared) -> dict[str, Any]:
         task = compared.task
         return {
@@ -172,6 +166,7 @@ class Comparison:
             "settings": None if chosen is None else {"lr": chosen.lr, "num_epochs": chosen.num_epochs},
             "tasks": list(variant.tasks),
             "x": variant.x,
+            "warnings": self.stages.warnings.get(variant.name, []),
         }
 
 

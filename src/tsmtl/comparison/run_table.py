@@ -11,10 +11,8 @@ NAME = "results.csv"
 
 def rows_of(stages: Stages) -> list[dict[str, Any]]:
     """Give a row for each run, those of the searches first; metrics on test by ``test/<task>/<metric>``."""
-    runs = [run for found in stages.searched.values() for run in found]
-    runs += [run for found in stages.repeated.values() for run in found.values()]
-    names = dict.fromkeys(n for run in runs if run.summary is not None for n in _metrics(run.summary))
-    return [_row(run, stages, list(names)) for run in runs]
+    names = dict.fromkeys(n for run in stages.runs if run.summary is not None for n in _metrics(run.summary))
+    return [_row(run, stages, list(names)) for run in stages.runs]
 
 
 def _row(run: Run, stages: Stages, names: list[str]) -> dict[str, Any]:

@@ -32,7 +32,9 @@ class Run:
         seed: Its seed.
         search: Whether the search tried it.
         folder: Its run folder.
+        name: How it is called in messages.
         summary: What it reported; None where it failed.
+        outcome: How it ended.
     """
 
     variant: str
@@ -40,7 +42,9 @@ class Run:
     seed: int
     search: bool
     folder: Path
+    name: str
     summary: Mapping[str, Any] | None
+    outcome: Outcome
 
 
 class Stages:
@@ -58,7 +62,7 @@ class Stages:
         searched: The runs of each variant's search.
         repeated: Its repetitions, by seed.
         chosen: Learning rate and epochs that its search chose.
-        failures: Name and outcome of what failed, the runs of searches aside that others stand in for.
+        warnings: Signs that a variant's search should have tried more, by its name.
     """
 
     def __init__(
@@ -74,7 +78,7 @@ class Stages:
         self.searched: dict[str, list[Run]] = {}
         self.repeated: dict[str, dict[int, Run]] = {}
         self.chosen: dict[str, Candidate] = {}
-        self.failures: list[tuple[str, Outcome]] = []
+        self.warnings: dict[str, list[str]] = {}
         self._candidates = candidates(own, training)
         self._plan = Plan(folder)
         self._placed: dict[str, Planned] = {}  # by the job's key
@@ -93,6 +97,9 @@ class Stages:
         self._do([*self._repetitions(scratch, by_name), *self._searches(later, by_name)])
         later = [variant for variant in self._choose(later) if variant.start and self.complete(variant.start)]
         self._do(self._repetitions(later, by_name))
+        for variant in variants:
+            if variant.start is not None and not self.complete(variant.start):
+                log.warning("%s: left out, since not all runs of %s are done", variant.name, variant.start)
 
     def complete(self, name: str) -> bool:
         """Whether all repetitions of a variant are done."""
@@ -100,11 +107,23 @@ class Stages:
         return len(done) == len(self.seeds)
 
     @property
+    def runs(self) -> list[Run]:
+        """Every run that was asked for, those of the searches first; one may be asked for twice."""
+        runs = [run for found in self.searched.values() for run in found]
+        return runs + [run for found in self.repeated.values() for run in found.values()]
+
+    @property
     def summaries(self) -> list[Mapping[str, Any]]:
         """What every run that is done reported, those of searches too, each once."""
-        runs = [run for found in self.searched.values() for run in found]
-        runs += [run for found in self.repeated.values() for run in found.values()]
-        return list({run.folder: run.summary for run in runs if run.summary is not None}.values())
+        return list({run.folder: run.summary for run in self.runs if run.summary is not None}.values())
+
+    @property
+    def failures(self) -> list[tuple[str, Outcome]]:
+        """Name and outcome of the runs that failed, each once; those of a search aside that others stand in for."""
+        lost = [run for run in self.runs if not (run.search and run.variant in self.chosen)]
+        no_score = Outcome("failed", "its joint score on val is no number")
+        ended = {run.folder: (run.name, no_score if run.search and run.summary else run.outcome) for run in lost}
+        return [(name, outcome) for name, outcome in ended.values() if outcome.status != "done"]
 
     def show(self, variants: Sequence[Variant]) -> None:
         """Say how much is left to do, as far as that is known before the search."""
@@ -139,17 +158,18 @@ class Stages:
             before = self._place(job_of(by_name[variant.start], self.chosen[variant.start], seed, None, self.training))
             start = _folder(before) / BEST
         job = job_of(variant, candidate, seed, start, self.training)
-        return Run(variant.name, candidate, seed, search, Path(), None), job
+        return Run(variant.name, candidate, seed, search, Path(), job.name, None, Outcome("cut")), job
 
     def _choose(self, variants: Sequence[Variant]) -> list[Variant]:
         """Let the search choose for each variant; give those that it found something for."""
         for variant in variants:
-            tried = [Tried(run.candidate, run.summary) for run in self.searched[variant.name]]
-            best = chosen(variant, tried)
-            if best is None:
-                self.failures.append((variant.name, Outcome("failed", "no run of its search came to an end")))
-            else:
-                self.chosen[variant.name] = best
+            choice = chosen(variant, [Tried(run.candidate, run.summary) for run in self.searched[variant.name]])
+            if choice is None:
+                log.warning("%s: left out, since no run of its search came to an end with a score", variant.name)
+                continue
+            self.chosen[variant.name], self.warnings[variant.name] = choice.candidate, choice.warnings
+            for line in choice.warnings:
+                log.warning("%s: %s", variant.name, line)
         return [variant for variant in variants if variant.name in self.chosen]
 
     def _place(self, job: Job) -> Planned:
@@ -167,21 +187,25 @@ class Stages:
             log.info("%d of %d runs of this stage are to be done", len(new), len(planned))
             runner = self.make_runner(None, len(new), Needs.of(new))
             outcomes = run_jobs(runner, iter(new), len(new), self.folder, place="compare.folder")
+        lost: dict[str, str] = {}
         for run, job in asked:
             placed = planned[job.key]
             record = read_record(_folder(placed))
             summary = None if record is None else record.summary()
             if summary is not None:
                 self._placed[job.key] = replace(placed, status="done")
-            run = replace(run, folder=_folder(placed), summary=summary)
+            outcome = outcomes.get(job.key, Outcome("done"))
+            if summary is None and outcome.status == "done":  # of an earlier process
+                outcome = Outcome("failed", "" if record is None else record.reason)
+            run = replace(run, folder=_folder(placed), summary=summary, outcome=outcome)
             if run.search:
                 self.searched.setdefault(run.variant, []).append(run)
             else:
                 self.repeated.setdefault(run.variant, {})[run.seed] = run
             if summary is None:
-                outcome = outcomes.get(job.key) or Outcome("failed", "" if record is None else record.reason)
-                log.warning("%s: %s", job.name, outcome.words)
-                self.failures += [] if run.search else [(job.name, outcome)]
+                lost[job.key] = f"{job.name}: {outcome.words}"
+        for line in lost.values():
+            log.warning("%s", line)
 
 
 def _folder(planned: Planned) -> Path:

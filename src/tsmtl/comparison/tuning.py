@@ -1,18 +1,19 @@
 """The same small search for every variant: learning rate and epochs, judged on val."""
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from tsmtl.comparison.variants import Variant
 from tsmtl.config.compare_settings import CompareSettings, epochs_are_searched
+from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
 from tsmtl.sweep.job import Job
 
-log = logging.getLogger(__name__)
+RUNS = "runs"  # the folder of all runs
 AT_THE_END = 0.95  # a best epoch so late says that more may have been better
 
 
@@ -62,27 +63,55 @@ def candidates(own: CompareSettings, training: Settings) -> list[Candidate]:
     return list(found.values())
 
 
-def chosen(variant: Variant, tried: Sequence[Tried]) -> Candidate | None:
+@dataclass(frozen=True)
+class Choice:
+    """What a search chose.
+
+    Attributes:
+        candidate: Learning rate and epochs.
+        warnings: Signs that others, which were not tried, would have been better; without the variant's name.
+    """
+
+    candidate: Candidate
+    warnings: list[str]
+
+
+def chosen(variant: Variant, tried: Sequence[Tried]) -> Choice | None:
     """Give the candidate with the best score, of equal ones that nearest to the training's own; None if all failed."""
     best = max(tried, key=lambda one: (one.score, -one.candidate.far))
     if best.summary is None or best.score == -math.inf:
         return None
+    warnings = []
     lrs = sorted({one.candidate.lr for one in tried})
     if len(lrs) > 1 and best.candidate.lr in (lrs[0], lrs[-1]):
         way = "smallest" if best.candidate.lr == lrs[0] else "greatest"
-        log.warning("%s: the %s lr that was tried is its best; widen compare.lr_factors", variant.name, way)
+        warnings.append(f"the {way} lr that was tried is its best; widen compare.lr_factors")
     longest = max(one.candidate.num_epochs for one in tried)
+    epoch = best.summary["best"]["epoch"]
     chosen_by_score = variant.flat["trainer"]["keep"] == "best"  # else the last epoch is always taken
-    if (
-        chosen_by_score
-        and best.candidate.num_epochs == longest
-        and best.summary["best"]["epoch"] >= AT_THE_END * longest
-    ):
-        log.warning(
-            "%s: still got better in epoch %d of %d; raise compare.epoch_factors or num_epochs",
-            *(variant.name, best.summary["best"]["epoch"], longest),
-        )
-    return best.candidate
+    if chosen_by_score and best.candidate.num_epochs == longest and epoch >= AT_THE_END * longest:
+        warnings.append(f"still got better in epoch {epoch} of {longest}; raise compare.epoch_factors or num_epochs")
+    return Choice(best.candidate, warnings)
+
+
+def unfit_settings(variants: Sequence[Variant], tried: Sequence[Candidate], training: Settings) -> list[str]:
+    """Say what is wrong with the settings of the runs that the searches will ask for; a line for each, once."""
+    said: dict[str, dict[str, None]] = {}  # the variants of each line
+    for variant, candidate in product(variants, tried):
+        start = Path("model.pt") if variant.start else None
+        try:
+            job_of(variant, candidate, training.run.seed, start, training).settings()
+        except UserError as error:
+            for line in error.lines:
+                said.setdefault(_of_factor(line, candidate, training), {})[variant.name] = None
+    return [line if len(names) == len(variants) else f"{', '.join(names)}: {line}" for line, names in said.items()]
+
+
+def _of_factor(line: str, candidate: Candidate, training: Settings) -> str:
+    """Say of a learning rate that is refused by which factor it came about."""
+    key, _, rest = line.partition(": ")
+    lr = training.model.lr
+    return f"compare.lr_factors: {candidate.lr / lr:g} times lr={lr:g} {rest}" if key == "lr" else line
 
 
 def job_of(variant: Variant, candidate: Candidate, seed: int, start: Path | None, training: Settings) -> Job:
@@ -105,5 +134,5 @@ def job_of(variant: Variant, candidate: Candidate, seed: int, start: Path | None
     choices = {k: chosen.get(k, v) for k, v in training.choices.items()}
     typed = training.typed & {"device"}  # all else is checked as it was composed
     label = f"{variant.name} lr={candidate.lr:g} num_epochs={candidate.num_epochs} seed={seed}"
-    subdir = f"runs/{label.replace(' ', '_')}-{{hash}}"
+    subdir = f"{RUNS}/{label.replace(' ', '_')}-{{hash}}"
     return Job({**swept, "seed": str(seed)}, flat, typed, choices, subdir, label=label)

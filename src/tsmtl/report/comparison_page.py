@@ -54,13 +54,12 @@ def write_comparison_page(path: Path, comparison: Comparison) -> None:
     Raises:
         OSError: If it cannot be written; an old file stays.
     """
-    said = comparison["verdicts"]
     failures = [f"{failure['run']}: {failure['reason']}" for failure in comparison.get("failures", [])]
     with style():
         drawn = _pictures(comparison)
     blocks = [
         command(str(comparison["command"])),
-        *(paragraph(f"{task}: {v['sentence']}", _KINDS.get(v["verdict"], "open")) for task, v in said.items()),
+        *(block for task in comparison["verdicts"] for block in _verdict(comparison, task)),
         *drawn,
         *section("Figures", table(_figures(comparison)), _delta_m(comparison), _control(comparison)),
         *section("Runs that failed", listing(failures)),
@@ -70,6 +69,16 @@ def write_comparison_page(path: Path, comparison: Comparison) -> None:
         *data_card(comparison["data"], comparison["data"].get("labelled", {})),
     ]
     write_page(path, f"Do the tasks help each other? {comparison['model']} on {comparison['data']['where']}", blocks)
+
+
+def _verdict(comparison: Comparison, task: str) -> list[str]:
+    """Give the verdict on a task, and behind it what its twin was not given: that may make the verdict wrong."""
+    verdict = comparison["verdicts"][task]
+    twins = [v for v in comparison["variants"] if v["kind"] == "twin" and task in v["tasks"]]
+    return [
+        paragraph(f"{task}: {verdict['sentence']}", _KINDS.get(verdict["verdict"], "open")),
+        *(paragraph(f"But {twin['label']}: {line}", "open") for twin in twins for line in twin["warnings"]),
+    ]
 
 
 def _pictures(comparison: Comparison) -> list[str]:
@@ -201,9 +210,10 @@ def _variants(comparison: Comparison) -> Table:
     rows = [
         [v["label"], v["name"], v["kind"], ", ".join(v["tasks"])]
         + ["" if v["settings"] is None else str(v["settings"][key]) for key in ("lr", "num_epochs")]
+        + ["; ".join(v["warnings"])]
         for v in comparison["variants"]
     ]
-    return Table("", ["variant", "name", "kind", "tasks", "lr", "epochs"], rows)
+    return Table("", ["variant", "name", "kind", "tasks", "lr", "epochs", "its search"], rows)
 
 
 def _about(comparison: Comparison) -> dict[str, str]:
@@ -214,7 +224,8 @@ def _about(comparison: Comparison) -> dict[str, str]:
         "learning rates searched, times the default": ", ".join(f"{f:g}" for f in search["lr_factors"]),
         "epochs searched, times the default": ", ".join(f"{f:g}" for f in search["epoch_factors"]),
         "runs of the search": str(search["runs"]),
-        "seconds": f"{comparison['seconds']:.4g}",
+        "seconds of training, all runs": f"{comparison['training_seconds']:.4g}",
+        "seconds of the last process": f"{comparison['process_seconds']:.4g}",
         "tsmtl": str(comparison["version"]),
     }
 
