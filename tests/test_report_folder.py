@@ -200,17 +200,23 @@ def test_the_same_folder_makes_the_same_bytes(tsmtl_report, tmp_path):
         (["empty"], "DIR: empty is no folder of a run (config.yaml beside metrics.csv or summary.json), of a sweep "),
         (["damaged"], "damaged/summary.json: damaged: "),
         (["strange"], "strange: not the folder of a run, or damaged: "),
+        (["half"], "half/comparison.json: damaged: lacks 'level'; the command of the comparison writes it anew"),
+        (["list"], "list/comparison.json: damaged: holds no names and values; make it anew"),
+        (["odd"], "odd/comparison.json: damaged: "),
         (["future"], "future/comparison.json: has format 9, this version of tsmtl reads 1; "),
     ],
 )
 def test_anything_else_is_refused_with_one_line(tsmtl_report, tmp_path, words, said):
-    for name in ("run", "empty", "damaged", "strange", "future"):
+    for name in ("run", "empty", "damaged", "strange", "future", "half", "list", "odd"):
         (tmp_path / name).mkdir()
     for name in ("damaged", "strange"):
         (tmp_path / name / "config.yaml").write_text("- a list")
     (tmp_path / "damaged" / "summary.json").write_text("{")
     (tmp_path / "strange" / "metrics.csv").write_text("epoch\nfirst")
     (tmp_path / "future" / "comparison.json").write_text('{"format": 9}')
+    (tmp_path / "half" / "comparison.json").write_text('{"format": 1}')
+    (tmp_path / "list" / "comparison.json").write_text("[]")
+    (tmp_path / "odd" / "comparison.json").write_text(json.dumps(example() | {"figures": [3]}))
     answer = tsmtl_report(*words)
     assert answer.code == 2
     assert len(answer.lines) == 1

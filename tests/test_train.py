@@ -331,17 +331,24 @@ def test_settings_of_the_trainer_reach_the_training(tsmtl_train, tmp_path):
     assert len(different) == 8, "each setting changes what is learnt"
 
 
-def test_a_monitor_that_val_does_not_define_is_refused_before_training(tsmtl_train, tmp_path):
+@pytest.mark.parametrize(
+    ("monitor", "mend"),
+    [
+        ("val/cls/auroc", "take another, such as val/loss"),
+        ("val/joint", "a trivial prediction is perfect there, or a metric has no value; take another of "),
+    ],
+)
+def test_a_monitor_that_val_does_not_define_is_refused_before_training(tsmtl_train, tmp_path, monitor, mend):
     rng = np.random.default_rng(0)
     split = np.repeat(["train", "val", "test"], [40, 10, 10])
     classes = np.where(split == "val", 0, np.arange(60) % 2)
     np.savez(tmp_path / "d.npz", X=rng.normal(size=(60, 2, 20)), y_cls=classes, y_reg=rng.normal(size=60), split=split)
     data = ["data=npz", "data.path=d.npz", "data.split_key=split", "model=gru", "hidden_size=4", "device=cpu"]
-    answer = tsmtl_train(*data, "trainer.monitor=val/cls/auroc")
-    assert answer.code == 2
-    assert answer.lines == [
-        "tsmtl-train: trainer.monitor: val/cls/auroc is not defined on this val split; take another, such as val/loss"
-    ]
+    answer = tsmtl_train(*data, f"trainer.monitor={monitor}")
+    assert (answer.code, len(answer.lines)) == (2, 1)
+    assert answer.lines[0].startswith(
+        f"tsmtl-train: trainer.monitor: {monitor} is not defined on this val split; {mend}"
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["d.npz"]
 
 

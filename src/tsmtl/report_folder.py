@@ -20,7 +20,6 @@ def report_folder(folder: Path, page: Path) -> None:
         FailedError: If the page cannot be written.
     """
     from tsmtl.config.errors import FailedError
-    from tsmtl.report.comparison_page import read_comparison, write_comparison_page
     from tsmtl.report.run_contents import is_run, read_run
     from tsmtl.report.run_page import write_run_page
     from tsmtl.sweep.page import write_sweep_page
@@ -28,7 +27,7 @@ def report_folder(folder: Path, page: Path) -> None:
 
     try:
         if (folder / COMPARISON).is_file():
-            write_comparison_page(page, read_comparison(folder / COMPARISON))
+            _write_comparison(folder / COMPARISON, page)
         elif is_run(folder):
             write_run_page(page, read_run(folder))
         else:
@@ -40,6 +39,18 @@ def report_folder(folder: Path, page: Path) -> None:
         raise FailedError(f"cannot write {page} ({error.strerror})") from error
     sys.stdout.write(f"{page}\n")
     sys.stdout.flush()
+
+
+def _write_comparison(path: Path, page: Path) -> None:
+    from tsmtl.config.errors import UserError, first_line
+    from tsmtl.report.comparison_page import read_comparison, write_comparison_page
+
+    comparison = read_comparison(path)
+    try:
+        write_comparison_page(page, comparison)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # whatever it is that the file lacks
+        what = f"lacks {error}" if isinstance(error, KeyError) else first_line(error)
+        raise UserError(f"{path}: damaged: {what}; the command of the comparison writes it anew") from error
 
 
 def _nothing_in(folder: Path) -> Exception:

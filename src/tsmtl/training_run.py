@@ -33,6 +33,10 @@ from tsmtl.training.watch import Watch
 from tsmtl.training.weight_average import WeightAverage
 
 log = logging.getLogger(__name__)
+NOT_JOINT = (  # a comparison takes joint whatever the user says
+    "a trivial prediction is perfect there, or a metric has no value; take another of trainer.joint_metrics, or a val "
+    "split with more classes or numbers (data.val_fraction, data.seed)"
+)
 MUCH = 10  # times the smallest loss: a ratio that learnt variances take long to reach
 
 
@@ -74,7 +78,8 @@ class Training:
         self.result = Fit(best)
         if earlier is None:
             row = self.validate()
-            check_defined("trainer.monitor", trainer.monitor, row, "take another, such as val/loss")
+            mend = NOT_JOINT if trainer.monitor == JOINT else "take another, such as val/loss"
+            check_defined("trainer.monitor", trainer.monitor, row, mend)
             for score in self.each.scores.values():
                 check_defined("trainer.best_per_task", score, row, "take another of trainer.joint_metrics")
             if self.balance is not None and self.balance.method.wants_like_losses:

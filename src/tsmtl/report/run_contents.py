@@ -83,15 +83,18 @@ def read_run(folder: Path) -> RunContents:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a file of JSON.
+    """Read a file of JSON that holds names and values.
 
     Raises:
         UserError: If it is damaged.
     """
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: damaged: {str(error).splitlines()[0]}; make it anew") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: damaged: holds no names and values; make it anew")
+    return content
 
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
