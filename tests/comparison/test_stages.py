@@ -50,6 +50,7 @@ class Pretending:
             "best": {"score": score, "epoch": job.flat["num_epochs"] if score > 0.55 else 1},
             "test": {name: test[name] for name in own},
             "tasks": {name: tasks[name] for name in own},
+            "labelled": {name: {"train": 0.24 if "budget" in job.name else 1.0} for name in own},
             "seconds": {"training": 1.0, "all": 2.0},
         }
         (job.folder / "summary.json").write_text(json.dumps(summary))
@@ -144,6 +145,18 @@ def test_a_task_is_described_by_its_twin_where_all_else_failed(staged):
     record = comparison.record()
     assert {name: about["metric"] for name, about in record["tasks"].items()} == {"cls": "macro_f1", "reg": "rmse"}
     assert [(f["variant"], f["verdict"]) for f in record["figures"]] == [("single_cls", None), ("single_reg", None)]
+
+
+def test_a_budget_says_how_many_labels_it_really_kept(staged):
+    _, _, comparison = staged(budget_task="cls", label_shares=[0.1, 0.24, 1.0])
+    record = comparison.record()
+    assert [(entry["share"], entry["kept"]) for entry in record["budget"]] == [(0.1, 0.24), (0.24, 0.24), (1.0, 1.0)]
+    labels = [variant["label"] for variant in record["variants"] if variant["kind"] == "budget"]
+    assert labels[1:4] == [
+        "all tasks, 10 % of the labels of cls (24 % kept)",
+        "cls alone, 24 % of the labels of cls",
+        "all tasks, 24 % of the labels of cls",
+    ]
 
 
 def test_failed_runs_stay_failed_unless_they_are_asked_for_again(staged, tmp_path, compose):

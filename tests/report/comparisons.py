@@ -132,6 +132,7 @@ _EXAMPLE: dict[str, Any] = {
         {
             "task": "cls",
             "share": share,
+            "kept": 1.0 if share == 1 else 0.24,
             "single": single,
             "multi": multi,
             "difference": _difference(multi - single, 0.01, 0.05),

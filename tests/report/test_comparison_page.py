@@ -33,7 +33,7 @@ def test_each_picture_says_its_numbers(tmp_path):
     assert frontier.endswith(
         "not dominated: alpha 0.1 cls 0.88 and reg 6.8; both tasks from scratch cls 0.92 and reg 7.6"
     )
-    assert "10 % of the labels: alone 0.6, with the others 0.7, helps; 100 %" in budget
+    assert "10 % of the labels (24 % kept): alone 0.6, with the others 0.7, helps; 100 %" in budget
 
 
 def test_the_control_and_failures_are_said(tmp_path):

@@ -69,10 +69,10 @@ def test_the_frontier_of_three_tasks_has_a_panel_for_each_pair():
     assert len(draw_frontier(comparison).axes) == 3
 
 
-def test_the_budget_is_drawn_by_share_with_the_verdicts_that_decide():
+def test_the_budget_is_drawn_by_the_labels_that_were_kept_with_the_verdicts_that_decide():
     figure = draw_budget(example())
     single, multi = figure.axes[0].lines
-    assert list(single.get_xdata()) == list(multi.get_xdata()) == [10, 100]
+    assert list(single.get_xdata()) == list(multi.get_xdata()) == [24, 100]
     assert list(multi.get_ydata()) == [0.7, 0.92]
     assert words_of(figure) == ["helps"]
 

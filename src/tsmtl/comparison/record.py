@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from statistics import fmean
 from typing import Any
 
 from tsmtl.comparison.differences import BETTER, Compared, Difference, Differences, Figure, corrected
@@ -138,6 +139,7 @@ class Comparison:
             {
                 "task": f.task,
                 "share": f.variant.x,
+                "kept": self._kept(f.variant),
                 "single": single[f.difference.against].spread.mean,
                 "multi": f.spread.mean,
                 "difference": _difference(f.difference),
@@ -157,11 +159,20 @@ class Comparison:
             "unit": task["unit"],
         }
 
+    def _kept(self, variant: Variant) -> float | None:
+        """Give the share of labels that the runs of a label budget had: whole groups stay, which may be many more."""
+        task = self.own.budget_task
+        if variant.kind != "budget" or task is None or not self.stages.complete(variant.name):
+            return None
+        every = self.bundle.instances.targets[task].labelled[self.bundle.splits["train"]].mean()
+        summaries = [run.summary for run in self.stages.repeated[variant.name].values() if run.summary is not None]
+        return float(fmean(s["labelled"][variant.tasks[task]]["train"] for s in summaries) / every)
+
     def _variant(self, variant: Variant) -> dict[str, Any]:
-        chosen = self.stages.chosen.get(variant.name)
+        chosen, kept = self.stages.chosen.get(variant.name), self._kept(variant)
         return {
             "name": variant.name,
-            "label": variant.label,
+            "label": _label(variant, kept),
             "kind": variant.kind,
             "settings": None if chosen is None else {"lr": chosen.lr, "num_epochs": chosen.num_epochs},
             "tasks": list(variant.tasks),
@@ -180,6 +191,13 @@ def _figure(figure: Figure, metric: str) -> dict[str, Any]:
         "control": None if figure.control is None else _difference(figure.control),
         "verdict": figure.verdict,
     }
+
+
+def _label(variant: Variant, kept: float | None) -> str:
+    """Give what a variant is called, with the share of labels that it really had where that is another one."""
+    if kept is None or variant.x is None or abs(kept - variant.x) < 0.005:
+        return variant.label
+    return f"{variant.label} ({100 * kept:.3g} % kept)"
 
 
 def _difference(difference: Difference) -> dict[str, Any]:

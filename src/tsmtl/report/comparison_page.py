@@ -142,12 +142,17 @@ def _frontier_said(comparison: Comparison, pair: tuple[str, str]) -> str:
 
 def _budget_said(comparison: Comparison, task: str) -> str:
     rows = [
-        f"{100 * entry['share']:g} % of the labels: alone {number(entry['single'])}, with the others "
+        f"{_budget_labels(entry)}: alone {number(entry['single'])}, with the others "
         f"{number(entry['multi'])}{_after(', ', entry['verdict'])}"
         for entry in sorted(comparison["budget"], key=lambda entry: float(entry["share"]))
         if entry["task"] == task
     ]
     return f"{task}, {metric_of(comparison['tasks'][task])}: {'; '.join(rows)}"
+
+
+def _budget_labels(entry: Mapping[str, Any]) -> str:
+    kept = f" ({100 * entry['kept']:.3g} % kept)" if abs(entry["kept"] - entry["share"]) >= 0.005 else ""
+    return f"{100 * entry['share']:g} % of the labels{kept}"
 
 
 def _figures(comparison: Comparison) -> Table:

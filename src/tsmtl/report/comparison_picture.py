@@ -99,7 +99,7 @@ def draw_frontier(comparison: Comparison, tasks: Sequence[str] | None = None) ->
 
 
 def draw_budget(comparison: Comparison, tasks: Sequence[str] | None = None) -> Figure:
-    """Draw the metric against the share of a task's labels, alone and with the other tasks: a panel per task."""
+    """Draw the metric against the share of a task's labels that was kept, alone and with others: a panel per task."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for entry in comparison["budget"]:
         found.setdefault(entry["task"], []).append(entry)
@@ -108,11 +108,11 @@ def draw_budget(comparison: Comparison, tasks: Sequence[str] | None = None) -> F
     for name, ax in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
         rows = sorted(found[name], key=lambda entry: float(entry["share"]))
         for key, label, colour, marker in (("single", "alone", BLUE, "o"), ("multi", "with the others", ORANGE, "s")):
-            known = [(100 * row["share"], row[key]) for row in rows if row[key] is not None]
+            known = [(100 * row["kept"], row[key]) for row in rows if row[key] is not None]
             ax.plot(*zip(*known, strict=True), color=colour, marker=marker, markersize=5, label=label)
         for row in rows:
             if row["verdict"] in ("helps", "hurts") and row["multi"] is not None:
-                at, style = (100 * row["share"], row["multi"]), {"textcoords": "offset points", "ha": "center"}
+                at, style = (100 * row["kept"], row["multi"]), {"textcoords": "offset points", "ha": "center"}
                 ax.annotate(row["verdict"], at, (0, 7), fontsize=8, color=VERDICTS[row["verdict"]], **style)
         about = comparison["tasks"][name]
         better = "higher" if about["higher_is_better"] else "lower"
