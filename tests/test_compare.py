@@ -242,7 +242,7 @@ def test_the_frontier_and_the_budget_are_recorded(compared):
         )
         assert point["non_dominated"] is not beaten
     assert [(b["task"], b["share"]) for b in record["budget"]] == [("cls", 0.5), ("cls", 1)]
-    assert [b["kept"] for b in record["budget"]] == [pytest.approx(0.5, abs=0.02), 1]  # half of each class, rounded up
+    assert [b["kept"] for b in record["budget"]] == [pytest.approx(0.5, abs=0.03), 1]  # half of each class, rounded up
     figures = {(f["variant"], f["task"]): f["mean"] for f in record["figures"]}
     assert record["budget"][0]["single"] == figures["budget_0.5_single_cls", "cls"]
     assert record["budget"][1]["multi"] == figures["multi", "cls"]

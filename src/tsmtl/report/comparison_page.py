@@ -92,8 +92,8 @@ def _pictures(comparison: Comparison) -> list[str]:
     delta = [svg.add(draw_delta_m(comparison), _delta_said(comparison, level))] if known else []
     note = (
         f"Dot: mean over {len(comparison['seeds'])} seeds of the gain over the twin of the same seed. Thick line: its "
-        f"{level} interval over seeds. Thin line: {level} interval over seeds and test instances together. Both are of one "
-        "difference by itself; the word beside it is its verdict, which is corrected for the number of differences."
+        f"{level} interval over seeds. Thin line: {level} interval over seeds and test instances together. Both are of "
+        "one difference by itself; the word beside it is its verdict, which is corrected for the number of differences."
     )
     frontier = [
         svg.add(draw_frontier(comparison, pair), _frontier_said(comparison, pair))
@@ -112,8 +112,8 @@ def _pictures(comparison: Comparison) -> list[str]:
 def _gains_said(comparison: Comparison, task: str, level: str) -> str:
     about, labels = comparison["tasks"][task], labels_of(comparison)
     rows = [
-        f"{labels[row['variant']]} {signed(row['difference']['mean'])}{_after(' ', ends(row['difference'], '+', 'total_'))}"
-        f"{_after(', ', row['verdict'])}"
+        f"{labels[row['variant']]} {signed(row['difference']['mean'])}"
+        f"{_after(' ', ends(row['difference'], '+', 'total_'))}{_after(', ', row['verdict'])}"
         for row in judged(comparison, task)
     ]
     said = f"{task} ({about['target']}): gain in {metric_of(about)} over its twin, {level} intervals of seeds and test "
