@@ -16,6 +16,7 @@ ROWS = re.findall(r"^\| `(\w+)` \| [^|]* \| [^|]* \|((?:[^|\n]*\|){5})$", README
 
 def test_every_command_and_program_of_the_readme_runs_as_printed(command, tmp_path):
     ran: list[str] = []
+    skipped: set[str] = set()
     for language, text in BLOCKS:
         first = text.splitlines()[0]
         if first.startswith("# my_backbones.py"):
@@ -33,6 +34,7 @@ def test_every_command_and_program_of_the_readme_runs_as_printed(command, tmp_pa
                     continue
                 known = next((n for n in ("hydraulic", "cmapss") if arguments[0].endswith(f"={n}")), None)
                 if known is not None and not (DATA / known).is_dir():
+                    skipped.add(name)
                     continue  # the known sets are tested, and skipped with their reason, in tests of their own
                 if known == "hydraulic":
                     arguments.append("num_epochs=1")
@@ -43,7 +45,7 @@ def test_every_command_and_program_of_the_readme_runs_as_printed(command, tmp_pa
                 assert answer.code == 0, f"{line}\n{answer.err}"
                 ran.append(name)
     others = {"tsmtl-compare", "tsmtl-predict", "tsmtl-evaluate", "tsmtl-export", "tsmtl-check-data", "tsmtl-report"}
-    assert set(ran) == {"tsmtl-train", *others}
+    assert set(ran) | skipped == {"tsmtl-train", *others}
     assert len(ran) >= 14
 
 
