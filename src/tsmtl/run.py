@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tsmtl.assembly import Parts, assemble, choose_device
+from tsmtl.assembly import Parts, assemble, choose_device, steps_of
 from tsmtl.calibrate import Seen, about_calibration, decoded, fit_on, say_calibration, seen_on, states_of
 from tsmtl.chain import found, pretrain
 from tsmtl.checkpoint.file import write_checkpoint
@@ -44,6 +44,7 @@ from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import Task
 from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.seeding import seed_everything
+from tsmtl.training.threads import threads_for, threads_put_back
 from tsmtl.training.watch import Watch
 from tsmtl.training_run import Training
 
@@ -75,6 +76,7 @@ class TrainingResult:
         }
 
 
+@threads_put_back()
 def run_training(asked: Settings, folder: Path, watch: Watch | None = None, ranks: Ranks = ALONE) -> TrainingResult:
     """Train, test and report; or go on with what the folder holds, if ``resume`` is true.
 
@@ -108,6 +110,7 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
         check_same(state, data, start, folder)
     generator = seed_everything(settings.run.seed)
     parts = ranks.together(lambda: assemble(settings, bundle, pretrained, device))
+    torch.set_num_threads(ranks.from_first(lambda: _threads(settings, parts, device, state)))
     training = Training(settings, parts, generator, state, ranks)
     best_path = ranks.from_first(
         lambda: best_model_path(asked, folder, None if pretrained is None else pretrained.path)
@@ -158,6 +161,19 @@ def _loaded(settings: Settings, ranks: Ranks) -> tuple[Bundle, str]:
     data = data_hash(bundle)
     ranks.check_alike(data, "data.path: rank {rank} finds other data there than rank 0; all machines need the same")
     return bundle, data
+
+
+def _threads(settings: Settings, parts: Parts, device: torch.device, state: dict[str, Any] | None) -> int:
+    """Give the number of threads: what the run began with, what is asked for, or by the rule."""
+    if state is not None:
+        return int(state["threads"])
+    if settings.trainer.threads is not None:
+        return settings.trainer.threads
+    if device.type != "cpu":
+        return torch.get_num_threads()
+    learning = parts.model.heads if settings.run.freeze else parts.model
+    rows = -(-settings.model.batch_size // settings.run.devices)
+    return threads_for(learning, rows, steps_of(parts.bundle) or 1)
 
 
 @contextmanager
