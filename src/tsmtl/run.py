@@ -16,10 +16,9 @@ from tsmtl.chain import found, pretrain
 from tsmtl.checkpoint.file import write_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
-from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import Bundle
-from tsmtl.data.loading import load_bundle
 from tsmtl.destination import best_model_path
+from tsmtl.loaded import load
 from tsmtl.models.registry import import_plugins
 from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded
 from tsmtl.record import (
@@ -157,10 +156,10 @@ def _found_in(
 
 def _loaded(settings: Settings, ranks: Ranks) -> tuple[Bundle, str]:
     """Load the data, which every rank reads itself; give it with its hash."""
-    bundle = ranks.together(lambda: load_bundle(settings.data, settings.tasks, settings.typed))
-    data = data_hash(bundle)
-    ranks.check_alike(data, "data.path: rank {rank} finds other data there than rank 0; all machines need the same")
-    return bundle, data
+    loaded = ranks.together(lambda: load(settings, settings.typed))
+    different = "data.path: rank {rank} finds other data there than rank 0; all machines need the same"
+    ranks.check_alike(loaded.sha256, different)
+    return loaded.bundle, loaded.sha256
 
 
 def _threads(settings: Settings, parts: Parts, device: torch.device, state: dict[str, Any] | None) -> int:
@@ -272,7 +271,7 @@ def _what_to_start_from(settings: Settings, folder: Path, device: torch.device, 
     if settings.pretraining is None:
         return None
     # What is wrong with the fine-tuning is said before the wait.
-    bundle = ranks.together(lambda: load_bundle(settings.data, settings.tasks, settings.typed))
+    bundle = ranks.together(lambda: load(settings, settings.typed)).bundle
     model = ranks.together(lambda: assemble(settings, bundle, None, device)).model
     ranks.from_first(lambda: best_model_path(settings, folder, None))
     kept = Path(settings.pretrain.folder).expanduser()
