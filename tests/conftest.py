@@ -128,11 +128,11 @@ def tsmtl_check_data(command: Callable[..., Answer]) -> Callable[..., Answer]:
 def stopped_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Give a function that sends SIGTERM to this process within a step of the training."""
 
-    import torch
+    from tsmtl.training.optimizers import Adam
 
     def at(step: int) -> None:
         count = 0
-        inside = torch.optim.Adam.step
+        inside = Adam.step
 
         def counting(self: Any, *given: Any) -> Any:
             nonlocal count
@@ -144,7 +144,7 @@ def stopped_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
                     signal.raise_signal(signal.SIGTERM)
             return inside(self, *given)
 
-        monkeypatch.setattr(torch.optim.Adam, "step", counting)
+        monkeypatch.setattr(Adam, "step", counting)
 
     return at
 

@@ -303,3 +303,9 @@ def test_a_tensor_is_read_as_an_array(run):
     predictor = load_model(run("cnn1d").best)
     found, expected = predictor.predict(torch.from_numpy(NORMAL)), predictor.predict(NORMAL)
     np.testing.assert_array_equal(found["reg"].values, expected["reg"].values)
+
+
+def test_large_values_whose_sum_is_infinite_are_no_reason_to_refuse_them(gru):
+    x = np.full_like(NORMAL, 3e38)
+    checked, _ = gru.contract.check(x, None)
+    np.testing.assert_array_equal(checked, x)

@@ -14,10 +14,9 @@ from tsmtl.checkpoint.last import read_last
 from tsmtl.config.errors import Interrupted, UserError
 from tsmtl.config.identity import sha256_of_values, without_places
 from tsmtl.config.schema import Settings
-from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import Bundle
-from tsmtl.data.loading import load_bundle
 from tsmtl.data.preparation import PER_STEP
+from tsmtl.loaded import load
 from tsmtl.models.backbone import Backbone
 from tsmtl.pretrained import Pretrained, read_pretrained
 from tsmtl.resume import finished_summary
@@ -49,10 +48,10 @@ def pretrain(
         UserError: If the data cannot be used, or is not of the fine-tuning's shape; before anything is trained.
         Interrupted: If a signal came; what was trained is kept.
     """
-    bundle = ranks.together(lambda: load_bundle(settings.data, settings.tasks))
+    loaded = ranks.together(lambda: load(settings))
     any_length = backbone.takes_lengths and settings.data.scale != PER_STEP
-    _check_same_input(bundle, tuned, any_length)
-    name = identity(settings, bundle)
+    _check_same_input(loaded.bundle, tuned, any_length)
+    name = identity(settings, loaded.sha256)
     own = ranks.from_first(lambda: folder / name)
     if ranks.from_first(lambda: _why_not_whole(own)) is None:  # without a lock: the folder may be another user's
         return _found(settings, own, ranks)
@@ -96,7 +95,7 @@ def _found(settings: Settings, own: Path, ranks: Ranks) -> Pretrained:
 
 def found(settings: Settings, folder: Path, ranks: Ranks = ALONE) -> Pretrained | None:
     """Give the checkpoint of a finished pretraining, if it is there."""
-    name = identity(settings, ranks.together(lambda: load_bundle(settings.data, settings.tasks)))
+    name = identity(settings, ranks.together(lambda: load(settings)).sha256)
     own = folder / name
     return ranks.from_first(lambda: read_pretrained(own / BEST, reused=True) if _why_not_whole(own) is None else None)
 
@@ -143,10 +142,10 @@ def _clear_damage(own: Path) -> None:
             (own / name).unlink(missing_ok=True)
 
 
-def identity(settings: Settings, bundle: Bundle) -> str:
-    """Name a pretraining by all that decides its result: 16 hexadecimal digits of settings, data and code."""
+def identity(settings: Settings, data: str) -> str:
+    """Name a pretraining by all that decides its result: 16 hexadecimal digits of settings, hash of the data, code."""
     code = {name: _source(name) for name in settings.run.plugins}
-    return sha256_of_values(tsmtl.__version__, without_places(settings.flat), data_hash(bundle), code)[:16]
+    return sha256_of_values(tsmtl.__version__, without_places(settings.flat), data, code)[:16]
 
 
 def _source(module: str) -> str:

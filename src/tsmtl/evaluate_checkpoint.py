@@ -37,6 +37,7 @@ from tsmtl.tasks.calibration import coverage
 from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import NumberPrediction, Prediction, Task, joined
 from tsmtl.training.evaluation import EVALUATION_BATCH
+from tsmtl.training.threads import threads_put_back
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class _Compared:
     predictions: dict[str, Prediction]
 
 
+@threads_put_back()
 def evaluate_checkpoint(
     settings: EvaluateSettings, data: EvaluateDataSettings, typed: frozenset[str]
 ) -> dict[str, Any]:

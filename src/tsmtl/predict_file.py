@@ -21,10 +21,12 @@ from tsmtl.predict_table import new_rows, predict_bundle, trained_on_table
 from tsmtl.predictor import Predictor, load_model
 from tsmtl.report.predictions import predictions_file
 from tsmtl.tasks.task import Prediction
+from tsmtl.training.threads import threads_for, threads_put_back
 
 log = logging.getLogger(__name__)
 
 
+@threads_put_back()
 def predict_file(settings: PredictSettings, data: PredictDataSettings, typed: frozenset[str]) -> int:
     """Predict for a file and write the predictions.
 
@@ -110,7 +112,11 @@ def load_for(settings: ModelSettings, typed: frozenset[str]) -> Predictor:
     """
     set_up_logs(None)
     device = choose_device(settings.device, "device" in typed)
-    return load_model(Path(settings.checkpoint).expanduser(), str(device), settings.plugins)
+    predictor = load_model(Path(settings.checkpoint).expanduser(), str(device), settings.plugins)
+    if device.type == "cpu":
+        steps = predictor.contract.seq_len or 1
+        torch.set_num_threads(threads_for(predictor.model, settings.batch_size, steps))
+    return predictor
 
 
 def level_for(predictor: Predictor, settings: ModelSettings, typed: frozenset[str]) -> float | None:

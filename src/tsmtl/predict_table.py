@@ -10,10 +10,7 @@ import numpy.typing as npt
 from tsmtl.config.errors import UserError
 from tsmtl.config.evaluate_settings import data_of_checkpoint
 from tsmtl.config.table_settings import CmapssSettings, TableSettings
-from tsmtl.data.cmapss import source_of_new_engines
 from tsmtl.data.instances import Bundle, IntArray
-from tsmtl.data.table import load_new_rows
-from tsmtl.data.table_reading import source_of_files
 from tsmtl.predictor import Predictor
 from tsmtl.splits import splits_of_rows, with_features
 from tsmtl.tasks.task import Prediction
@@ -52,6 +49,10 @@ def new_rows(
     Raises:
         UserError: If the model was not trained on a table, or the rows are not as in training.
     """
+    from tsmtl.data.cmapss import source_of_new_engines  # polars takes a while to import, and only tables need it
+    from tsmtl.data.table import load_new_rows
+    from tsmtl.data.table_reading import source_of_files
+
     if not trained_on_table(predictor):
         source = predictor.settings["data"]["source"]
         raise UserError(f"{path}: the model was trained on data.source={source}, not on a table")

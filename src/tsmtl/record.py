@@ -17,15 +17,6 @@ from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.data.sharing import leak_lines
 from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.report.conflict_picture import draw_conflict
-from tsmtl.report.drawing import style
-from tsmtl.report.pictures import (
-    draw_confusion,
-    draw_curves,
-    draw_labels,
-    draw_predicted_against_true,
-    draw_reliability,
-)
 from tsmtl.tasks.calibration import LEVEL
 from tsmtl.tasks.metrics import confusion_matrix, label_metrics_per_label, regression_metrics_per_output
 from tsmtl.tasks.task import ClassPrediction, LabelPrediction, Prediction, Task
@@ -139,6 +130,17 @@ def draw_run(
     conflict: Conflict | None,
 ) -> None:
     """Draw the curves, each task's pictures, and how the tasks agree where that was measured."""
+    # Here, not above: importing matplotlib takes longer than many a first epoch, which would wait for it.
+    from tsmtl.report.conflict_picture import draw_conflict
+    from tsmtl.report.drawing import style
+    from tsmtl.report.pictures import (
+        draw_confusion,
+        draw_curves,
+        draw_labels,
+        draw_predicted_against_true,
+        draw_reliability,
+    )
+
     with style():
         if conflict is not None and looks_of(conflict, result.history):
             draw_conflict(folder / "conflict.png", curves_of(conflict, result.history))

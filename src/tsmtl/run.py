@@ -10,16 +10,15 @@ from typing import Any
 
 import torch
 
-from tsmtl.assembly import Parts, assemble, choose_device
+from tsmtl.assembly import Parts, assemble, choose_device, steps_of
 from tsmtl.calibrate import Seen, about_calibration, decoded, fit_on, say_calibration, seen_on, states_of
 from tsmtl.chain import found, pretrain
 from tsmtl.checkpoint.file import SEEN, write_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
-from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import Bundle
-from tsmtl.data.loading import load_bundle
 from tsmtl.destination import best_model_path
+from tsmtl.loaded import load
 from tsmtl.models.registry import import_plugins
 from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded, seen_by
 from tsmtl.record import (
@@ -44,6 +43,7 @@ from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import Task
 from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.seeding import seed_everything
+from tsmtl.training.threads import threads_for, threads_put_back
 from tsmtl.training.watch import Watch
 from tsmtl.training_run import Training
 
@@ -75,6 +75,7 @@ class TrainingResult:
         }
 
 
+@threads_put_back()
 def run_training(asked: Settings, folder: Path, watch: Watch | None = None, ranks: Ranks = ALONE) -> TrainingResult:
     """Train, test and report; or go on with what the folder holds, if ``resume`` is true.
 
@@ -109,6 +110,7 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
     instances = ranks.together(lambda: seen_by(bundle, pretrained, settings.run.overlap))
     generator = seed_everything(settings.run.seed)
     parts = ranks.together(lambda: assemble(settings, bundle, pretrained, device))
+    torch.set_num_threads(ranks.from_first(lambda: _threads(settings, parts, device, state)))
     training = Training(settings, parts, generator, state, ranks)
     best_path = ranks.from_first(
         lambda: best_model_path(asked, folder, None if pretrained is None else pretrained.path)
@@ -156,10 +158,23 @@ def _found_in(
 
 def _loaded(settings: Settings, ranks: Ranks) -> tuple[Bundle, str]:
     """Load the data, which every rank reads itself; give it with its hash."""
-    bundle = ranks.together(lambda: load_bundle(settings.data, settings.tasks, settings.typed))
-    data = data_hash(bundle)
-    ranks.check_alike(data, "data.path: rank {rank} finds other data there than rank 0; all machines need the same")
-    return bundle, data
+    loaded = ranks.together(lambda: load(settings, settings.typed))
+    different = "data.path: rank {rank} finds other data there than rank 0; all machines need the same"
+    ranks.check_alike(loaded.sha256, different)
+    return loaded.bundle, loaded.sha256
+
+
+def _threads(settings: Settings, parts: Parts, device: torch.device, state: dict[str, Any] | None) -> int:
+    """Give the number of threads: what the run began with, what is asked for, or by the rule."""
+    if state is not None:
+        return int(state["threads"])
+    if settings.trainer.threads is not None:
+        return settings.trainer.threads
+    if device.type != "cpu":
+        return torch.get_num_threads()
+    learning = parts.model.heads if settings.run.freeze else parts.model
+    rows = -(-settings.model.batch_size // settings.run.devices)
+    return threads_for(learning, rows, steps_of(parts.bundle) or 1)
 
 
 @contextmanager
@@ -258,7 +273,7 @@ def _what_to_start_from(settings: Settings, folder: Path, device: torch.device, 
     if settings.pretraining is None:
         return None
     # What is wrong with the fine-tuning is said before the wait.
-    bundle = ranks.together(lambda: load_bundle(settings.data, settings.tasks, settings.typed))
+    bundle = ranks.together(lambda: load(settings, settings.typed)).bundle
     model = ranks.together(lambda: assemble(settings, bundle, None, device)).model
     ranks.from_first(lambda: best_model_path(settings, folder, None))
     kept = Path(settings.pretrain.folder).expanduser()

@@ -21,12 +21,15 @@ log = logging.getLogger(__name__)
 PATIENCE = 30.0  # seconds for a process of an earlier sweep that is dying in the same folder
 
 
-def run_job(job: Job, tell: Callable[[dict[str, Any]], None] = lambda event: None) -> Outcome:
+def run_job(
+    job: Job, tell: Callable[[dict[str, Any]], None] = lambda event: None, shared: Path | None = None
+) -> Outcome:
     """Run a job, or go on with it, in its folder.
 
     Args:
         job: With a folder.
         tell: Is told of the start and of every epoch, in plain values.
+        shared: Folder of what it shares with other jobs on this machine.
 
     Returns:
         How it ended; its folder says so too. Nothing but a death of the process leaves this function otherwise.
@@ -39,7 +42,7 @@ def run_job(job: Job, tell: Callable[[dict[str, Any]], None] = lambda event: Non
         watch = _JobWatch(record, tell, job.search)
         watch.record.write()
         set_up_logs(job.folder, console=False)
-        outcome = _outcome(job, job.folder, watch)
+        outcome = _outcome(job, job.folder, watch, shared)
         watch.record.ended(outcome).write()
     except Interrupted as stop:
         return Outcome("cut", stop.word)
@@ -52,10 +55,12 @@ def run_job(job: Job, tell: Callable[[dict[str, Any]], None] = lambda event: Non
     return outcome
 
 
-def _outcome(job: Job, folder: Path, watch: "_JobWatch") -> Outcome:
+def _outcome(job: Job, folder: Path, watch: "_JobWatch", shared: Path | None) -> Outcome:
     try:
         settings = job.settings()
-        train_on_devices(replace(settings, run=settings.run.model_copy(update={"resume": True})), folder, watch)
+        first = None if settings.pretraining is None else replace(settings.pretraining, shared=shared)
+        run = settings.run.model_copy(update={"resume": True})
+        train_on_devices(replace(settings, run=run, pretraining=first, shared=shared), folder, watch)
     except Interrupted as stop:
         return Outcome("cut", stop.word)
     except Pruned as reason:

@@ -1,7 +1,7 @@
-"""A process that runs jobs of a sweep, one after another: ``python -m tsmtl.sweep_worker SLOT``.
+"""A process that runs jobs of a sweep, one after another: ``python -m tsmtl.sweep_worker SLOT CORES``.
 
-The sweep starts it, sends it a job a line on standard input, and reads a line for each thing that happens to the job
-from its standard output, all JSON.
+CORES are the numbers of those that it may run on, with commas; empty: all. The sweep starts it, sends it a job a line
+on standard input, and reads a line for each thing that happens to the job from its standard output, all JSON.
 """
 
 import faulthandler
@@ -13,7 +13,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, raise_interrupted)
     faulthandler.enable()
     tell = _line_of_our_own()
+    _stay_on(sys.argv[2])
     if devices := torch.cuda.device_count():
         torch.cuda.set_device(int(sys.argv[1]) % devices)
     inbox = _Inbox()
@@ -36,7 +38,7 @@ def main() -> None:
     try:
         while (message := inbox.next()) is not None:
             torch.set_num_threads(min(message["threads"], torch.get_num_threads()))
-            outcome = _run(Job.from_message(message["job"]), tell)
+            outcome = _run(Job.from_message(message["job"]), tell, message["shared"])
             inbox.busy = False
             gc.collect()
             # What failed on a GPU may have left it unusable for this process.
@@ -48,10 +50,17 @@ def main() -> None:
         return
 
 
-def _run(job: Job, tell: Callable[[dict[str, Any]], None]) -> Outcome:
+def _stay_on(cores: str) -> None:
+    """Keep this process, and those that it starts, on some cores: what it has in their caches stays there."""
+    if cores and sys.platform == "linux":
+        with suppress(OSError):  # a container that has just been given other cores
+            os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+
+
+def _run(job: Job, tell: Callable[[dict[str, Any]], None], shared: str | None) -> Outcome:
     try:
         with _printing_to(job):
-            return run_job(job, tell)
+            return run_job(job, tell, None if shared is None else Path(shared))
     except OSError as error:  # its folder cannot be made
         return Outcome("failed", reason_of(error))
 

@@ -1,13 +1,13 @@
 """``tsmtl-train``, and ``tsmtl.train`` in Python: the one entrypoint of training. It computes nothing itself."""
 
 import gc
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from tsmtl.config.processor import wait_briefly
 from tsmtl.config.torchrun import is_another
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def train(overrides: Sequence[str] = ()) -> "TrainingResult":
 
 def _train(settings: "Settings", folder: Path) -> "TrainingResult":
     """Run one training in its run folder; torch is imported only now that the settings have passed."""
-    # A waiting OpenMP thread soon gives its core back: where another process wants it, the default is several times
-    # slower, and where none does it is no faster (benchmarks/shared_core.py). Read when torch is imported.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    wait_briefly()
     from tsmtl.devices import train_on_devices
 
     return train_on_devices(settings, folder)

@@ -250,6 +250,7 @@ class Training:
             "balance": None if self.balance is None else self.balance.state(),
             "fit": self.result.state(),
             "each": self.each.state(),
+            "threads": torch.get_num_threads(),
             "random": {
                 "order": self.generator.get_state(),
                 **random_numbers(),

@@ -302,3 +302,12 @@ def test_applying_leaves_the_input_as_it_was():
     before = x.copy()
     fit(x, "standard").apply(x)
     np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_how_many_instances_are_worked_on_at_a_time_changes_no_bit(monkeypatch, method):
+    x = np.random.default_rng(0).normal(size=(50, 3, 20)).astype(np.float32)
+    preparation = fit(x, method)
+    one = preparation.apply(x)
+    monkeypatch.setattr("tsmtl.data.preparation.IN_CACHE", 7 * 60)
+    np.testing.assert_array_equal(preparation.apply(x), one)

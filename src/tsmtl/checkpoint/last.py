@@ -22,6 +22,7 @@ KEYS = (
     "balance",
     "fit",
     "each",
+    "threads",
     "random",
 )
 

@@ -35,6 +35,7 @@ class Settings:
         choices: Chosen file of each config group.
         pretraining: Settings of the pretraining in the same job, where there is one.
         sweep: Folder of the sweep that the run is a job of, absolute; None for a run of its own.
+        shared: Folder of what jobs on this machine share; None where they share nothing.
     """
 
     run: RunSettings
@@ -49,6 +50,7 @@ class Settings:
     choices: Mapping[str, str] = field(default_factory=dict)
     pretraining: "Settings | None" = None
     sweep: Path | None = None
+    shared: Path | None = None
 
     @property
     def tasks(self) -> dict[str, str]:

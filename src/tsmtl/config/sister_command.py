@@ -10,6 +10,7 @@ from tsmtl.config.answer import answer
 from tsmtl.config.arguments import composing, plain_settings, prepare_arguments, typed_keys
 from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
+from tsmtl.config.processor import wait_briefly
 from tsmtl.config.section import Section
 
 
@@ -37,6 +38,7 @@ def run_sister_command(
     def work() -> None:
         checked, typed = _checked(name, file, sections())
         gc.enable()
+        wait_briefly()
         job(checked, typed)
 
     answer(name, help_text, work)

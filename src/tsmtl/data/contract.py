@@ -96,6 +96,9 @@ class InputContract:
         return array, steps
 
     def _check_values(self, array: FloatArray, steps: IntArray | None, place: Callable[[int], str]) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(array.sum()):  # no value is infinite or missing, or the sum would be
+                return
         refused: list[tuple[np.ufunc, str]] = [(np.isinf, "is infinite in single precision; a missing value is NaN")]
         if self.missing == "error":
             refused.append((np.isnan, "is missing, and the model was trained with data.missing=error"))

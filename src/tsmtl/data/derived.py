@@ -1,15 +1,17 @@
 """Derived channels: what an entity's past tells that a window cannot see; causal, within a piece of a recording."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from tsmtl.config.errors import UserError
 from tsmtl.config.words import did_you_mean
 from tsmtl.data.instances import FloatArray, IntArray
 from tsmtl.data.row_space import RowSpace
+
+if TYPE_CHECKING:  # takes a while to import, and only derived channels need it
+    import polars as pl
 
 SHORT = {"difference": "diff", "rolling_mean": "mean", "rolling_sd": "sd"}  # in the names of channels
 
@@ -35,8 +37,10 @@ class Derived:
             return ["age"]
         return [f"{name}_{SHORT.get(self.kind, self.kind)}{self.parameter:g}" for name in self.of]
 
-    def column(self, channel: str) -> pl.Expr:
+    def column(self, channel: str) -> "pl.Expr":
         """Give the values from the column ``channel``; the column ``piece`` says where they begin anew."""
+        import polars as pl
+
         x, n = pl.col(channel), int(self.parameter)
         if self.kind == "ema":  # y = a x + (1 - a) y of the row before; a missing x leaves y
             return x.ewm_mean(alpha=self.parameter, adjust=False, ignore_nulls=True).forward_fill().over("piece")
@@ -100,6 +104,8 @@ def derive(
     Returns:
         (R, C'), 0 in rows of no piece; NaN where all values that have a part in it are missing, of differences one.
     """
+    import polars as pl
+
     names = [*channels, *(name for kind in derived for name in kind.names)]
     out = space.array(len(values), len(names))
     out[:, : len(channels)] = values

@@ -8,10 +8,10 @@ import numpy as np
 
 from tsmtl.config.data_settings import DataSettings, NpzSettings, RecordedSettings
 from tsmtl.config.errors import UserError
+from tsmtl.config.table_settings import CmapssSettings, TableSettings
 from tsmtl.config.unread import unread_draws
 from tsmtl.data.archive import load_archive
 from tsmtl.data.checks import check_input, check_target
-from tsmtl.data.cmapss import load_cmapss
 from tsmtl.data.instances import Bundle, Instances
 from tsmtl.data.label_changes import with_changed_labels
 from tsmtl.data.npz import load_npz
@@ -21,16 +21,28 @@ from tsmtl.data.recording_checks import check_rows
 from tsmtl.data.sharing import sharing_notes, splits_measured
 from tsmtl.data.splitting import split
 from tsmtl.data.synthetic import load_synthetic
-from tsmtl.data.table import load_table
 from tsmtl.data.ts import load_ts
 from tsmtl.data.windows import Windows
+
+
+def _load_table(settings: TableSettings, tasks: dict[str, str]) -> Instances:
+    from tsmtl.data.table import load_table  # polars takes a while to import, and only tables need it
+
+    return load_table(settings, tasks)
+
+
+def _load_cmapss(settings: CmapssSettings, tasks: dict[str, str]) -> Instances:
+    from tsmtl.data.cmapss import load_cmapss
+
+    return load_cmapss(settings, tasks)
+
 
 SOURCES: dict[str, Callable[[Any, dict[str, str]], Instances]] = {
     "synthetic": load_synthetic,
     "npz": load_npz,
     "ts": load_ts,
-    "table": load_table,
-    "cmapss": load_cmapss,
+    "table": _load_table,
+    "cmapss": _load_cmapss,
     "archive": load_archive,
 }
 

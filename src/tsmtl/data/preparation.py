@@ -12,6 +12,7 @@ from tsmtl.data.windows import Windows
 
 Double = npt.NDArray[np.float64]
 PER_STEP = "standard_per_step"
+IN_CACHE = 2**15  # values worked on at a time: in double precision they and their results lie in the cache of a core
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,14 @@ class InputPreparation:
     def apply(self, x: FloatArray, lengths: IntArray | None = None) -> FloatArray:
         """Prepare series (N, C, T) or vectors (N, E); padding becomes 0."""
         out = np.empty_like(x, dtype=np.float32)
-        for rows in blocks(len(x), x):
+        size = max(1, IN_CACHE // max(1, int(np.prod(x.shape[1:]))))
+        for at in range(0, len(x), size):
+            rows = slice(at, at + size)
             valid = None if lengths is None else lengths[rows]
             out[rows] = self._apply_block(x[rows], valid)
         return out
 
-    def _apply_block(self, x: FloatArray, lengths: IntArray | None) -> FloatArray:
+    def _apply_block(self, x: FloatArray, lengths: IntArray | None) -> Double:
         vectors = x.ndim == 2
         values = x.astype(np.float64)[:, :, None] if vectors else x.astype(np.float64)  # (n, C, T)
         values = logarithms(values, self.signed_log)
@@ -136,11 +139,12 @@ class InputPreparation:
             sd = np.sqrt((weight * (kept - mean) ** 2).sum(axis=2, keepdims=True) / count)
             values = (kept - mean) / np.where(sd > 1e-12 * np.maximum(np.abs(mean), 1e-300), sd, 1.0)
         else:
-            values = (values - self.over_steps(self.shift)) / self.over_steps(self.scale)
+            values -= self.over_steps(self.shift)
+            values /= self.over_steps(self.scale)
         values = self._cut(values)
         if inside is not None:
             values = np.where(inside, values, 0.0)
-        return (values[:, :, 0] if vectors else values).astype(np.float32)
+        return values[:, :, 0] if vectors else values
 
     def _cut(self, values: Double) -> Double:
         return values if self.limit is None else values.clip(-self.limit, self.limit)

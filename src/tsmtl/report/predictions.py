@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,7 +145,8 @@ def _cells(column: Column) -> list[Any]:
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
         return list(np.datetime_as_string(column, unit="auto"))
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
-        return ["" if math.isnan(v) else f"{v:.9g}" for v in column.tolist()]
+        cells = ("%.9g " * len(column) % tuple(column.tolist())).split()  # all at once takes half as long
+        return ["" if cell == "nan" else cell for cell in cells] if np.isnan(column).any() else cells
     return list(column)
 
 

@@ -117,15 +117,26 @@ class Needs:
     Attributes:
         gpu: Whether it uses a GPU where there is one.
         devices: Processes that share its training.
+        threads: Of each of them, on the CPU, where they are asked for.
     """
 
     gpu: bool = False
     devices: int = 1
+    threads: int = 1
+
+    @property
+    def cores(self) -> int:
+        """Cores that it takes at least."""
+        return self.devices * self.threads
 
     @classmethod
     def of(cls, jobs: Sequence["Job"]) -> "Needs":
         """Give what the most demanding of some jobs takes."""
-        return cls(any(j.flat.get("device") == "cuda" for j in jobs), max(j.flat.get("devices", 1) for j in jobs))
+        return cls(
+            gpu=any(j.flat.get("device") == "cuda" for j in jobs),
+            devices=max(j.flat.get("devices", 1) for j in jobs),
+            threads=max(j.flat.get("trainer", {}).get("threads") or 1 for j in jobs),
+        )
 
 
 @dataclass(frozen=True)

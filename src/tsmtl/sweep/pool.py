@@ -1,14 +1,15 @@
-"""The processes of a sweep on one machine: each imports PyTorch once, and runs job after job."""
+"""The processes of a sweep on one machine: each imports PyTorch once, and runs job after job on cores of its own."""
 
-import os
 import queue
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from tsmtl.config.errors import FailedError
+from tsmtl.config.processor import core_quota, usable_cores
+from tsmtl.storage.shared_folder import folder_to_share
 from tsmtl.sweep.job import Job, Needs, Outcome
 from tsmtl.sweep.process import Event, WorkerProcess
 
@@ -39,18 +40,30 @@ class Pool:
             count: sums over other numbers of threads differ in the last bit.
         left: Jobs that are to run, or None.
         needs: What each job takes.
-        cores: To be divided; None: all that this process may use.
+        cores: To be divided; None: all that this process may use, and then each process stays on its share of them.
+        folder: Where jobs share what one of them has read; None: nowhere.
     """
 
     def __init__(
-        self, n_jobs: int | None, most: int | None, left: int | None, needs: Needs, cores: int | None = None
+        self,
+        n_jobs: int | None,
+        most: int | None,
+        left: int | None,
+        needs: Needs,
+        cores: int | None = None,
+        folder: Path | None = None,
     ) -> None:
-        self.cores = cores or (len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+        usable = usable_cores()
+        self.cores = cores or min(len(usable), core_quota() or len(usable))
+        # Which cores are whose is not known where others take some of them: a cluster's jobs, or another container.
+        self._own = usable if cores is None and self.cores == len(usable) and not _may_have(needs.gpu) else []
         self.most, self.left, self.needs = most, left, needs
         self.slots = n_jobs if n_jobs is not None or _may_have(needs.gpu) else self._slots(gpus=0)
         self._events: queue.Queue[tuple[WorkerProcess, Event | None]] = queue.Queue()
         self._workers: dict[int, WorkerProcess] = {}
         self._failed_starts = 0
+        self._folder = folder
+        self._shared: Path | None = None
 
     def run(self, jobs: Iterator[Job], follower: Follower) -> None:
         """Run all jobs, asking for the next one when a process is free.
@@ -59,18 +72,21 @@ class Pool:
             KeyboardInterrupt: If a signal came; the jobs under way have written their state.
             FailedError: If processes cannot even start.
         """
-        try:
-            self._run(jobs, follower)
-        except BaseException:
+        with ExitStack() as held:
+            if self._folder is not None:
+                self._shared = held.enter_context(folder_to_share(self._folder.absolute()))
+            try:
+                self._run(jobs, follower)
+            except BaseException:
+                for worker in self._workers.values():
+                    worker.stop()
+                for worker in self._workers.values():
+                    worker.wait()
+                raise
             for worker in self._workers.values():
-                worker.stop()
+                worker.let_go()
             for worker in self._workers.values():
-                worker.wait()
-            raise
-        for worker in self._workers.values():
-            worker.let_go()
-        for worker in self._workers.values():
-            worker.close()
+                worker.close()
 
     def _run(self, jobs: Iterator[Job], follower: Follower) -> None:
         more = self.left != 0
@@ -96,7 +112,7 @@ class Pool:
                 job = next(jobs, None)
                 more = job is not None
                 if job is not None:
-                    worker.give(job, self._threads())
+                    worker.give(job, self._threads(), self._shared)
                     follower.started(job, worker.slot)
 
     def _next_event(self) -> tuple[WorkerProcess, Event | None]:
@@ -107,7 +123,7 @@ class Pool:
     def _slots(self, gpus: int) -> int:
         if gpus:
             return gpus if self.needs.devices == 1 else 1
-        return max(1, self.cores // self.needs.devices)
+        return max(1, self.cores // self.needs.cores)
 
     def _processes(self) -> int:
         return min(self.slots or 1, *(n for n in (self.most, self.left) if n is not None), sys.maxsize)
@@ -115,8 +131,15 @@ class Pool:
     def _threads(self) -> int:
         return max(1, self.cores // min(self.slots or 1, self.most or sys.maxsize))
 
+    def _cores_of(self, slot: int) -> list[int] | None:
+        """Give the cores of a process: its share, or None where there are not enough for all, or for a job."""
+        share = self._threads()
+        own = self._own[slot * share : (slot + 1) * share]
+        enough = self._processes() * share <= len(self._own) and self.needs.cores <= share
+        return own if enough else None
+
     def _start(self, slot: int) -> None:
-        self._workers[slot] = WorkerProcess(slot, self._events)
+        self._workers[slot] = WorkerProcess(slot, self._events, self._cores_of(slot))
 
     def _dead(self, worker: WorkerProcess, follower: Follower, go_on: bool) -> None:
         """Take note of a process that has died, and put another one in its place."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tsmtl.config.processor import wait_briefly
 from tsmtl.sweep.job import Job
 
 Event = dict[str, Any]
@@ -25,6 +26,7 @@ class WorkerProcess:
     Args:
         slot: Its place in the sweep; with several GPUs, the one that it uses.
         events: Where what it says goes, with itself; None when it has died.
+        cores: Numbers of those that it may run on; None: on all.
 
     Attributes:
         job: What it is doing, or None.
@@ -32,16 +34,19 @@ class WorkerProcess:
         leaves: Whether it has said that it takes no more jobs.
     """
 
-    def __init__(self, slot: int, events: "queue.Queue[tuple[WorkerProcess, Event | None]]") -> None:
+    def __init__(
+        self, slot: int, events: "queue.Queue[tuple[WorkerProcess, Event | None]]", cores: list[int] | None = None
+    ) -> None:
         self.slot, self.ready, self.leaves = slot, False, False
         self.job: Job | None = None
         self._printed = 0  # bytes that earlier processes printed in the job's folder
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
-        # A waiting OpenMP thread soon gives its core back; see tsmtl.train.
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-        environment = {"GOMP_SPINCOUNT": "1000", **os.environ, "PYTHONPATH": path}
+        environment = {**os.environ, "PYTHONPATH": path}
+        wait_briefly(environment)
+        own = ",".join(map(str, cores or []))
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tsmtl.sweep_worker", str(slot)],  # -P: looks for modules where we do
+            [sys.executable, "-P", "-m", "tsmtl.sweep_worker", str(slot), own],  # -P: looks for modules where we do
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -63,12 +68,12 @@ class WorkerProcess:
         self._process.wait()
         events.put((self, None))
 
-    def give(self, job: Job, threads: int) -> None:
-        """Give it a job."""
+    def give(self, job: Job, threads: int, shared: Path | None) -> None:
+        """Give it a job, the most threads that it may take, and the folder of what jobs share."""
         self.job = job
         output = self._output()
         self._printed = output.stat().st_size if output is not None and output.exists() else 0
-        self._send({"job": job.message(), "threads": threads})
+        self._send({"job": job.message(), "threads": threads, "shared": None if shared is None else str(shared)})
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None, "asked for above"

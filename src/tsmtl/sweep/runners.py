@@ -49,4 +49,4 @@ def runner_maker(settings: LauncherSettings, folder: Path) -> RunnerMaker:
     except ModuleNotFoundError as error:
         extra = "slurm" if isinstance(settings, SlurmSettings) else "ray"
         raise UserError(f"{error.name} is missing: pip install 'tsmtl[{extra}]' brings it") from error
-    return lambda most, left, needs: Pool(settings.n_jobs, most, left, needs)
+    return lambda most, left, needs: Pool(settings.n_jobs, most, left, needs, folder=folder)

@@ -1,11 +1,36 @@
 """Optimisers by name."""
 
+import inspect
 from collections.abc import Iterable
 
 import torch
 from torch import nn
 
 from tsmtl.config.trainer_settings import TrainerSettings
+
+
+class _NotCompiled:
+    """Methods of an optimiser as PyTorch has written them, without what it wraps them in for ``torch.compile``.
+
+    The wrappers import the compiler at the first call, which takes as long as importing the rest of PyTorch.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+
+
+class Adam(_NotCompiled, torch.optim.Adam):
+    """PyTorch's; AdamW is this with ``decoupled_weight_decay``."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+
+
+class SGD(_NotCompiled, torch.optim.SGD):
+    """PyTorch's."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
 
 
 def build_optimizer(
@@ -31,6 +56,6 @@ def build_optimizer(
         slow = {"params": backbone, "lr": lr * factor, "factor": factor}
         parameters = [{"params": groups, "factor": 1.0}, slow]  # type: ignore[list-item]  # torch takes groups too
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=True)
-    adam = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return adam(parameters, lr=lr, weight_decay=decay, fused=True)
+        return SGD(parameters, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=True)
+    decoupled = settings.optimizer == "adamw"
+    return Adam(parameters, lr=lr, weight_decay=decay, fused=True, decoupled_weight_decay=decoupled)

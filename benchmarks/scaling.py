@@ -1,0 +1,97 @@
+"""Time of an epoch and peak memory over the number of instances: both should grow in proportion.
+
+    python benchmarks/scaling.py [--sizes 1000 10000 100000 1000000] [--channels 3] [--steps 32]
+
+Each size is a process of its own: a ``.npz`` file of series with a class and a number, cnn1d with 8 channels in one
+thread, batch 256, four epochs with the default split. The seconds of an epoch are the processor's, which other work on
+the machine disturbs less: the median of the epochs behind the first, training and validation. The line through the
+origin is fitted to the logarithms, where a size counts as much as any other; *off the line* is each size's distance.
+Peak memory is that of the process (ru_maxrss), beyond that of the smallest size, against the float32 size of the input.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+
+def write(path: Path, n: int, channels: int, steps: int) -> None:
+    """Write n series with a class and a number."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n, channels, steps), dtype=np.float32)
+    np.savez(path, X=x, state=(x[:, 0].mean(axis=1) > 0).astype(np.int8), wear=x[:, -1, 0])
+
+
+def trained(path: str) -> None:
+    """Train on the file, and print what it took."""
+    import tsmtl
+    import tsmtl.training_run
+    from tsmtl.training.watch import Watch
+
+    ends: list[float] = []
+    inside = Watch.epoch_ends
+
+    def noted(self: Watch, row: dict[str, float]) -> None:
+        ends.append(time.process_time())
+        inside(self, row)
+
+    Watch.epoch_ends = noted  # type: ignore[method-assign]
+    words = ["data=npz", f"data.path={path}", "data.class_target=state", "data.regression_target=wear", "model=cnn1d"]
+    words += ["output_channels=8", "batch_size=256", "num_epochs=4", "device=cpu", "trainer.threads=1", "lr=1e-3"]
+    with TemporaryDirectory() as folder:
+        tsmtl.train([*words, f"hydra.run.dir={folder}/run"])
+    epochs = [b - a for a, b in pairwise(ends)]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"epoch": statistics.median(epochs), "peak": peak}))
+
+
+def measured(path: Path) -> dict[str, float]:
+    """Measure in a process of its own."""
+    done = subprocess.run([sys.executable, __file__, "--train", str(path)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Measure all sizes and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--channels", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=32)
+    parser.add_argument("--train", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.train:
+        trained(arguments.train)
+        return
+    found: dict[int, dict[str, float]] = {}
+    for n in arguments.sizes:
+        with TemporaryDirectory() as folder:
+            write(Path(folder) / "series.npz", n, arguments.channels, arguments.steps)
+            found[n] = measured(Path(folder) / "series.npz")
+    rate = math.exp(statistics.mean(math.log(one["epoch"] / n) for n, one in found.items()))
+    smallest = min(found)
+    print(f"Python {platform.python_version()}, one thread, load {os.getloadavg()[0]:.1f}")
+    print(f"{arguments.channels} x {arguments.steps}: {1e6 * rate:.2f} microseconds of an epoch per instance\n")
+    print("| instances | epoch, s | off the line | input, MiB | peak, MiB | beyond the smallest / input |")
+    print("|---|---|---|---|---|---|")
+    for n, one in found.items():
+        size = n * arguments.channels * arguments.steps * 4
+        beyond = "" if n == smallest else f"{(one['peak'] - found[smallest]['peak']) / size:.2f}"
+        off = f"{100 * (one['epoch'] / n / rate - 1):+.0f} %"
+        print(f"| {n:,} | {one['epoch']:.3f} | {off} | {size / 2**20:.0f} | {one['peak'] / 2**20:.0f} | {beyond} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""How many threads share the work of an operation: by a rule, not a measurement, so that a run can be had again.
+
+Sums over other numbers of threads differ in the last bit; a measurement would choose now one number and now another.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from tsmtl.config.processor import core_quota
+
+# Multiply-adds of convolutions, in a batch, that are worth a thread of their own. All else is not: recurrent layers
+# are many small products after one another, and lose more by waiting for threads than they gain (docs/benchmarks.md).
+WORTH_A_THREAD = 2.5e7
+
+
+def threads_for(model: nn.Module, batch_size: int, steps: int) -> int:
+    """Give the number of threads for a model on the CPU, of those that PyTorch takes now at most.
+
+    Args:
+        model: Its convolutions count.
+        batch_size: Instances at a time.
+        steps: T of the series.
+    """
+    convolutions = (m for m in model.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d))
+    work = batch_size * steps * sum(m.weight.numel() for m in convolutions)
+    return max(1, min(int(work / WORTH_A_THREAD), torch.get_num_threads(), core_quota() or sys.maxsize))
+
+
+@contextmanager
+def threads_put_back() -> Iterator[None]:
+    """Leave the number of threads as it was; a run may set its own."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

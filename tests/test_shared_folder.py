@@ -1,0 +1,36 @@
+"""A folder that lives as long as the process that it belongs to."""
+
+import multiprocessing
+import os
+import signal
+
+from tsmtl.storage.shared_folder import folder_to_share
+
+
+def _killed_in(place):
+    with folder_to_share(place) as folder:
+        (folder / "data").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_it_is_gone_at_the_end_and_so_is_that_of_a_killed_process(tmp_path):
+    (tmp_path / "job").mkdir()
+    process = multiprocessing.get_context("fork").Process(target=_killed_in, args=(tmp_path,))
+    process.start()
+    process.join()
+    (left,) = tmp_path.glob(".*")
+    assert (left / "data").exists()
+    with folder_to_share(tmp_path) as folder:
+        assert not left.exists()
+        assert folder.stat().st_mode & 0o077 == 0, "of this user alone"
+    assert [path.name for path in tmp_path.iterdir()] == ["job"]
+
+
+def test_that_of_another_process_that_lives_stays(tmp_path):
+    with folder_to_share(tmp_path) as first:
+        (first / "data").touch()
+        with folder_to_share(tmp_path) as second:
+            assert (first / "data").exists()
+            assert second != first
+        assert (first / "data").exists()
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,41 @@
+"""The number of threads follows from the model and the batch alone."""
+
+import pytest
+import torch
+
+from tsmtl.models.registry import build_backbone
+from tsmtl.training.threads import WORTH_A_THREAD, threads_for, threads_put_back
+
+RECURRENT = {"hidden_size": 64, "num_layers": 2, "dropout": 0.1, "bidirectional": True, "readout": "last"}
+
+
+@pytest.fixture
+def eight(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr("tsmtl.training.threads.core_quota", lambda: None)
+
+
+def convolution(weights: int) -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Conv1d(1, weights, 1), torch.nn.Linear(weights, 10_000))
+
+
+@pytest.mark.parametrize(("batches", "threads"), [(0.5, 1), (1.9, 1), (2.1, 2), (7.5, 7), (100, 8)])
+def test_every_so_many_multiply_adds_of_convolutions_are_worth_a_thread(eight, batches, threads):
+    assert threads_for(convolution(100), int(batches * WORTH_A_THREAD / 10_000), steps=100) == threads
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru"])
+def test_recurrent_layers_run_in_one(eight, model):
+    assert threads_for(build_backbone(model, dict(RECURRENT), 9, 128), 256, 128) == 1
+
+
+def test_a_container_has_no_more_threads_than_it_has_the_time_of_cores(eight, monkeypatch):
+    monkeypatch.setattr("tsmtl.training.threads.core_quota", lambda: 3)
+    assert threads_for(convolution(10_000), 10**6, 100) == 3
+
+
+def test_a_run_leaves_the_number_of_threads_as_it_was():
+    before = torch.get_num_threads()
+    with threads_put_back():
+        torch.set_num_threads(before + 1)
+    assert torch.get_num_threads() == before
