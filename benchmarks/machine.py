@@ -14,13 +14,13 @@ PACKAGES = ("torch", "numpy", "onnxruntime", "polars")
 
 def facts(threads: int) -> dict[str, Any]:
     """Give processor, cores, instruction sets, memory and versions."""
-    told = _first_values(Path("/proc/cpuinfo"))
+    told, memory = _first_values(Path("/proc/cpuinfo")), _first_values(Path("/proc/meminfo")).get("MemTotal", "")
     flags = set(told.get("flags", told.get("Features", "")).split())
     return {
         "processor": told.get("model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "sets": [name for name in SETS if name in flags] or [torch.backends.cpu.get_cpu_capability()],
-        "memory": _first_values(Path("/proc/meminfo")).get("MemTotal", "unknown"),
+        "memory": round(int(memory.split()[0]) / 2**20) if memory else None,  # GiB, of kB
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(),
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
@@ -31,9 +31,10 @@ def facts(threads: int) -> dict[str, Any]:
 def said(found: dict[str, Any]) -> str:
     """Write the facts as a sentence or two."""
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    memory = "" if found["memory"] is None else f"{found['memory']} GiB, "
     count = "1 thread" if found["threads"] == 1 else f"{found['threads']} threads"
     return (
-        f"{found['processor']}, {found['cores']} cores ({', '.join(found['sets'])}), {found['memory']} memory, "
+        f"{found['processor']}, {found['cores']} cores ({', '.join(found['sets'])}), {memory}"
         f"{found['system']}; Python {found['python']}, {versions}; {count} per process."
     )
 

@@ -58,6 +58,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {  # those of benchmarks/ that stand by th
     "prediction": (),
     "scaling": (),
     "sweep_throughput": ("--repeats", "1"),
+    "shared_core": (),
 }
 PARTS: dict[str, Part] = {
     training.PART: Part(training.measure, training.tables),

@@ -46,7 +46,7 @@ def draw(results: "Results", path: Path) -> None:
             axis.axvline(1, color="0.3", linewidth=1)
             axis.set_xscale("log")
             axis.set_title("float32" if ours == TSMTL else "bf16, against the others in float32", fontsize=9)
-            axis.set_xlabel("times the throughput of ... (median and quartiles of the rounds)")
+            axis.set_xlabel("throughput of tsmtl over theirs: median and quartiles of the rounds")
             axis.grid(axis="x", color="0.9")
             axis.set_axisbelow(True)
             for row in range(0, len(places), 2):

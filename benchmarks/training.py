@@ -106,7 +106,7 @@ def tables(rows: Sequence[Row]) -> str:
     limits = [f"{name[9:]} {_peak(results, name):,.0f} GFLOP/s" for name in LIMITS.values() if _measured(results, name)]
     parts.append(f"Product of two matrices of 1024 x 1024, median over the run: {', '.join(limits)}.")
     parts += [f"Not measured: {name} ({reason})." for name, reason in results.why.items()]
-    parts.append(markdown(["aim: times the throughput of", "aim", "measured", "held"], _aims(results)))
+    parts.append(markdown(["throughput over that of", "shall be", "is", "held"], _aims(results)))
     return "\n\n".join(parts)
 
 
