@@ -63,7 +63,7 @@ class Results:
         own = [row for row in rows if row["part"] == PART]
         self.rows = {(row["case"], row["batch"], row["contestant"]): row for row in own if "seconds" in row}
         self.places = list(dict.fromkeys((row["case"], row["batch"]) for row in own))
-        self.why = {row["contestant"]: row["why"] for row in own if "why" in row}
+        self.absent = [row for row in own if "why" in row]
 
     def ratio(self, case: str, batch: int, ours: str, other: str) -> Spread | None:
         """Give how many times the other's throughput ours is; None where one was not measured."""
@@ -105,7 +105,7 @@ def tables(rows: Sequence[Row]) -> str:
             parts.append(markdown([*header, "% of product"], body))
     limits = [f"{name[9:]} {_peak(results, name):,.0f} GFLOP/s" for name in LIMITS.values() if _measured(results, name)]
     parts.append(f"Product of two matrices of 1024 x 1024, median over the run: {', '.join(limits)}.")
-    parts += [f"Not measured: {name} ({reason})." for name, reason in results.why.items()]
+    parts += _absent(results)
     parts.append(markdown(["throughput over that of", "shall be", "is", "held"], _aims(results)))
     return "\n\n".join(parts)
 
@@ -116,6 +116,19 @@ def _cells(results: Results, case: str, batch: int, ours: str) -> list[str]:
     times = ["-" if ratio is None else ratio.said() for ratio in found]
     of_limit = "-" if limit is None else f"{100 * limit.median:.0f}"
     return [case, str(batch), f"{results.throughput(case, batch, ours):,.0f}", *times, of_limit]
+
+
+def _absent(results: Results) -> list[str]:
+    """Say who was not measured and why; where it was for some models, for which."""
+    cases: dict[tuple[str, str], list[str]] = {}
+    for row in results.absent:
+        cases.setdefault((row["contestant"], row["why"]), []).append(row["case"])
+    everywhere = {case for case, _ in results.places}
+    lines = []
+    for (name, why), found in cases.items():
+        of = "" if set(found) == everywhere else f" for {', '.join(dict.fromkeys(found))}"
+        lines.append(f"Not measured: {name}{of} ({why}).")
+    return lines
 
 
 def _measured(results: Results, name: str) -> bool:

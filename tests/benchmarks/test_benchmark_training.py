@@ -124,6 +124,8 @@ def test_tables_say_throughput_ratios_limit_and_aims():
         {"part": "training", "case": "fc", "batch": 16, "contestant": "tsai", "why": "not installed"},
     ]
     shown = training.tables(rows)
+    more = training.tables([*rows, row("tsmtl", [1.0], case="gru")])
+    assert "Not measured: tsai for fc (not installed)." in more
     assert "| fc | 16 | 16 | - | 1.60 (1.60-1.70) | - | - | 50 |" in shown
     assert "Not measured: tsai (not installed)." in shown
     assert "| DataLoader loop: fc, batch 16, tsmtl | 1.5 | 1.60 (1.60-1.70) | yes |" in shown
