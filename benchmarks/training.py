@@ -9,9 +9,11 @@ from benchmarks.contestants import OURS, PEERS, Start, compete, started
 from benchmarks.flops import flops_of
 from benchmarks.stock_models import stock_model
 from benchmarks.table import Row, Spread, markdown, ratios, spread
+from benchmarks.workers.in_torch import SIDE
 
 PART = "training"
 TSMTL, BF16 = "tsmtl", "tsmtl, bf16"
+PRODUCT_FLOPS = 2 * SIDE**3
 LIMITS = {TSMTL: "product, float32", BF16: "product, bf16"}  # of the matrices that each of ours multiplies
 OTHERS = {"plain": "plain loop", "loader": "DataLoader loop", "lightning": "Lightning", "tsai": "tsai"}
 STARTS = {
@@ -84,9 +86,6 @@ class Results:
         return spread([share(flops, a, b) for a, b in zip(own["seconds"], limit["seconds"], strict=True)])
 
 
-PRODUCT_FLOPS = 2 * 1024**3  # of the products of benchmarks/workers/in_torch.py
-
-
 def share(flops: float, seconds: float, product_seconds: float) -> float:
     """Give the rate of a round over that of the product measured in it."""
     return (flops / seconds) / (PRODUCT_FLOPS / product_seconds)
@@ -104,7 +103,7 @@ def tables(rows: Sequence[Row]) -> str:
             header = ["model", "batch", f"{ours}: instances/s", *(f"of {name}" for name in OTHERS.values())]
             parts.append(markdown([*header, "% of product"], body))
     limits = [f"{name[9:]} {_peak(results, name):,.0f} GFLOP/s" for name in LIMITS.values() if _measured(results, name)]
-    parts.append(f"Product of two matrices of 1024 x 1024, median over the run: {', '.join(limits)}.")
+    parts.append(f"Product of two matrices of {SIDE} x {SIDE}, median over the run: {', '.join(limits)}.")
     parts += _absent(results)
     parts.append(markdown(["throughput over that of", "shall be", "is", "held"], _aims(results)))
     return "\n\n".join(parts)
