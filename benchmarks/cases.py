@@ -24,7 +24,7 @@ class Case:
     Attributes:
         name: In tables.
         model: As in ``model=...``.
-        instances: About how many make a round of a third of a second or more.
+        instances: About how many make a round of a third of a second.
         shape: Of an instance, (C, T) or (E,).
         changed: Settings that are not the shipped defaults.
     """
@@ -42,8 +42,8 @@ class Case:
         return {key: value for key, value in shipped.items() if key not in OF_TRAINING} | self.changed
 
     def count(self, batch_size: int) -> int:
-        """Give the instances of a round: whole batches, two at least."""
-        return batch_size * max(2, round(self.instances / batch_size))
+        """Give the instances of a round: whole batches."""
+        return batch_size * max(1, round(self.instances / batch_size))
 
 
 TSAI_SIZES = {

@@ -55,7 +55,7 @@ def printed(name: str, rows: Sequence[Row]) -> str:
 SCRIPTS: dict[str, tuple[str, ...]] = {  # those of benchmarks/ that stand by themselves, with their shortest useful run
     "recurrent": (),
     "startup": ("--repeats", "3"),
-    "prediction": (),
+    "prediction": ("--instances", "1024", "--repeats", "3"),
     "scaling": (),
     "sweep_throughput": ("--repeats", "1"),
     "shared_core": (),
