@@ -58,3 +58,48 @@ def test_alpha_sweep_pretrains_once(commands_of, tsmtl_train, tmp_path):
         assert answer.code == 0, answer.err
         reused.append(summary_of(tmp_path / alpha)["pretrained"]["reused"])
     assert reused == [False, True, True]
+
+
+@pytest.fixture
+def benchmark(tmp_path):
+    """Give a function that runs scripts/benchmark.sh beside stand-ins; it gives what these were asked, and stderr."""
+    checkout = tmp_path / "checkout"
+    for folder in ("scripts", "benchmarks", ".venv/bin", ".venv-peers/bin"):
+        (checkout / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "benchmark.sh", checkout / "scripts")
+    (checkout / "benchmarks" / "peers.txt").write_text("torch==2.13.0\n")
+    (checkout / "scripts" / "setup.sh").write_text('echo "setup $*" >> asked.txt\n')
+
+    def run(would_install: str, **environment: str) -> tuple[list[str], str]:
+        for name in (".venv", ".venv-peers"):
+            python = checkout / name / "bin" / "python"
+            python.write_text(
+                f"#!/bin/sh\necho {name} $* >> asked.txt\n"
+                f'case $* in *--dry-run*) echo \'"name": "torch" "name": "{would_install}"\';; esac\n'
+            )
+            python.chmod(0o755)
+        command = ["bash", str(checkout / "scripts" / "benchmark.sh"), "reading"]
+        done = subprocess.run(
+            command, env=os.environ | environment, check=True, timeout=60, capture_output=True, text=True
+        )
+        asked = (checkout / "asked.txt").read_text().splitlines()
+        (checkout / "asked.txt").unlink()
+        return asked, done.stderr
+
+    return run
+
+
+def test_benchmark_installs_its_peers_once_and_never_cuda(benchmark):
+    asked, said = benchmark("nvidia-cublas")
+    assert asked[0] == "setup archive export"
+    assert "--dry-run" in asked[1]
+    assert asked[2:] == [".venv -m benchmarks.performance reading"]
+    assert "PyTorch for CUDA" in said
+    assert "going on without Lightning and tsai" in said
+    asked, said = benchmark("numpy", PEERS="no")
+    assert asked == ["setup archive export", ".venv -m benchmarks.performance reading"]
+    asked, said = benchmark("numpy")
+    assert len([line for line in asked if " install " in line and "--dry-run" not in line]) == 1
+    assert not said
+    asked, said = benchmark("numpy")  # they are there
+    assert asked == ["setup archive export", ".venv -m benchmarks.performance reading"]

@@ -1,0 +1,165 @@
+"""Training: instances per second of tsmtl, against loops in plain torch, Lightning and tsai, in turn round by round."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.cases import BATCH_SIZES, CASES, Case, write_data
+from benchmarks.contestants import OURS, PEERS, Start, compete, started
+from benchmarks.flops import flops_of
+from benchmarks.stock_models import stock_model
+from benchmarks.table import Row, Spread, markdown, ratios, spread
+from benchmarks.workers.in_torch import SIDE
+
+PART = "training"
+TSMTL, BF16 = "tsmtl", "tsmtl, bf16"
+PRODUCT_FLOPS = 2 * SIDE**3
+LIMITS = {TSMTL: "product, float32", BF16: "product, bf16"}  # of the matrices that each of ours multiplies
+OTHERS = {"plain": "plain loop", "loader": "DataLoader loop", "lightning": "Lightning", "tsai": "tsai"}
+STARTS = {
+    TSMTL: Start(OURS, "in_tsmtl"),
+    BF16: Start(OURS, "in_tsmtl", ("trainer.precision=bf16",)),
+    "plain": Start(OURS, "in_torch", ("plain",)),
+    "loader": Start(OURS, "in_torch", ("loader",)),
+    "lightning": Start(PEERS, "in_lightning"),
+    "tsai": Start(PEERS, "in_tsai"),
+    LIMITS[TSMTL]: Start(OURS, "in_torch", ("product_float32",)),
+    LIMITS[BF16]: Start(OURS, "in_torch", ("product_bfloat16",)),
+}
+
+
+def measure(threads: int, repeats: int, say: Callable[[str], None], cases: Sequence[Case] = CASES) -> list[Row]:
+    """Measure all cases and batch sizes.
+
+    Args:
+        threads: Of every process.
+        repeats: Rounds that count.
+        say: Is told how far it is.
+        cases: The models.
+
+    Returns:
+        A row per case, batch size and contestant, with the seconds of its rounds, or why there are none.
+    """
+    rows: list[Row] = []
+    with TemporaryDirectory() as folder, started(STARTS, threads, Path(folder)) as contestants:
+        for batch_size in BATCH_SIZES:
+            for case in cases:
+                say(f"{case.name}, batch {batch_size}")
+                count, data = case.count(batch_size), Path(folder) / "data.npz"
+                write_data(case, count, data)
+                told: Row = {"model": case.model, "settings": case.settings, "shape": case.shape}
+                told |= {"batch_size": batch_size, "data": str(data)}
+                seconds, why = compete(contestants, told, repeats)
+                flops = flops_of(stock_model(case.model, case.shape, case.settings), case.shape, batch_size)
+                about: Row = {"part": PART, "case": case.name, "batch": batch_size, "instances": count}
+                about |= {"step_flops": flops}
+                rows += [about | {"contestant": name, "seconds": found} for name, found in seconds.items()]
+                rows += [about | {"contestant": name, "why": reason} for name, reason in why.items()]
+    return rows
+
+
+class Results:
+    """The rows of this part, by case, batch size and contestant."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        own = [row for row in rows if row["part"] == PART]
+        self.rows = {(row["case"], row["batch"], row["contestant"]): row for row in own if "seconds" in row}
+        self.places = list(dict.fromkeys((row["case"], row["batch"]) for row in own))
+        self.absent = [row for row in own if "why" in row]
+
+    def ratio(self, case: str, batch: int, ours: str, other: str) -> Spread | None:
+        """Give how many times the other's throughput ours is; None where one was not measured."""
+        own, its = self.rows.get((case, batch, ours)), self.rows.get((case, batch, other))
+        return None if own is None or its is None else spread(ratios(its["seconds"], own["seconds"]))
+
+    def throughput(self, case: str, batch: int, name: str) -> float:
+        """Give instances per second, of the median round."""
+        row = self.rows[case, batch, name]
+        return float(row["instances"] / spread(row["seconds"]).median)
+
+    def share_of_limit(self, case: str, batch: int, ours: str) -> Spread | None:
+        """Give which share of the operations per second of a large product ours reaches."""
+        own, limit = self.rows.get((case, batch, ours)), self.rows.get((case, batch, LIMITS[ours]))
+        if own is None or limit is None:
+            return None
+        flops = own["step_flops"] * own["instances"] / batch
+        return spread([share(flops, a, b) for a, b in zip(own["seconds"], limit["seconds"], strict=True)])
+
+
+def share(flops: float, seconds: float, product_seconds: float) -> float:
+    """Give the rate of a round over that of the product measured in it."""
+    return (flops / seconds) / (PRODUCT_FLOPS / product_seconds)
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """Write a table for each precision, and one of the aims."""
+    results = Results(rows)
+    parts = []
+    for ours in (TSMTL, BF16):
+        body = [
+            _cells(results, case, batch, ours) for case, batch in results.places if (case, batch, ours) in results.rows
+        ]
+        if body:
+            header = ["model", "batch", f"{ours}: instances/s", *(f"of {name}" for name in OTHERS.values())]
+            parts.append(markdown([*header, "% of product"], body))
+    limits = [f"{name[9:]} {_peak(results, name):,.0f} GFLOP/s" for name in LIMITS.values() if _measured(results, name)]
+    parts.append(f"Product of two matrices of {SIDE} x {SIDE}, median over the run: {', '.join(limits)}.")
+    parts += _absent(results)
+    parts.append(markdown(["throughput over that of", "shall be", "is", "held"], _aims(results)))
+    return "\n\n".join(parts)
+
+
+def _cells(results: Results, case: str, batch: int, ours: str) -> list[str]:
+    found = [results.ratio(case, batch, ours, other) for other in OTHERS]
+    limit = results.share_of_limit(case, batch, ours)
+    times = ["-" if ratio is None else ratio.said() for ratio in found]
+    of_limit = "-" if limit is None else f"{100 * limit.median:.0f}"
+    return [case, str(batch), f"{results.throughput(case, batch, ours):,.0f}", *times, of_limit]
+
+
+def _absent(results: Results) -> list[str]:
+    """Say who was not measured and why; where it was for some models, for which."""
+    cases: dict[tuple[str, str], list[str]] = {}
+    for row in results.absent:
+        cases.setdefault((row["contestant"], row["why"]), []).append(row["case"])
+    everywhere = {case for case, _ in results.places}
+    lines = []
+    for (name, why), found in cases.items():
+        of = "" if set(found) == everywhere else f" for {', '.join(dict.fromkeys(found))}"
+        lines.append(f"Not measured: {name}{of} ({why}).")
+    return lines
+
+
+def _measured(results: Results, name: str) -> bool:
+    return any(contestant == name for _, _, contestant in results.rows)
+
+
+def _peak(results: Results, name: str) -> float:
+    seconds = [s for (_, _, contestant), row in results.rows.items() if contestant == name for s in row["seconds"]]
+    return PRODUCT_FLOPS / spread(seconds).median / 1e9
+
+
+TSAI_CASE = CASES[-1].name
+AIMS: list[tuple[str, int, str, str, float]] = [  # case, batch, ours, whose throughput, how many times
+    (TSAI_CASE, 16, BF16, "tsai", 2.0),
+    (TSAI_CASE, 64, BF16, "tsai", 2.3),
+    ("lstm_fcn", 16, TSMTL, "plain", 1.0),
+    ("lstm_fcn", 16, TSMTL, "loader", 1.1),
+    ("lstm_fcn", 64, TSMTL, "plain", 1.0),
+    ("lstm_fcn", 64, TSMTL, "loader", 1.1),
+    ("fc", 16, TSMTL, "loader", 1.5),
+    ("cnn1d", 16, TSMTL, "loader", 1.5),
+    ("gru", 16, TSMTL, "plain", 2.2),
+    ("lstm", 16, TSMTL, "plain", 1.0),
+    ("lstm", 16, BF16, "plain", 1.4),
+]
+
+
+def _aims(results: Results) -> list[list[str]]:
+    body = []
+    for case, batch, ours, other, aim in AIMS:
+        found = results.ratio(case, batch, ours, other)
+        held = "-" if found is None else "yes" if found.median >= aim else "no"
+        measured = "not measured" if found is None else found.said()
+        body.append([f"{OTHERS[other]}: {case}, batch {batch}, {ours}", f"{aim:.1f}", measured, held])
+    return body

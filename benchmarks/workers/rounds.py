@@ -1,0 +1,77 @@
+"""What a worker says to who measures: a process that is kept alive and trains an epoch whenever it is told to.
+
+Standard library alone: every environment runs it. Lines come on stdin: a case as JSON, then ``round`` as often as
+wanted, then ``end``. Lines of JSON go back on what was stdout: ``{}`` where a case is ready, ``{"skip": reason}`` where
+it is not to be had, ``{"seconds": ...}`` after a round.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Case = dict[str, Any]
+
+
+class SkipError(Exception):
+    """The case cannot be measured here; its text says why."""
+
+
+class EndError(Exception):
+    """No more rounds of this case are wanted."""
+
+
+class Rounds:
+    """The rounds of a worker's case."""
+
+    def __init__(self, say: Callable[[dict[str, Any]], None]) -> None:
+        self.say, self.started = say, False
+
+    def wait(self) -> None:
+        """Wait until a round is wanted.
+
+        Raises:
+            EndError: If none is.
+        """
+        if not self.started:
+            self.say({})
+            self.started = True
+        if sys.stdin.readline().strip() != "round":
+            raise EndError
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Wait, then report how long the body takes."""
+        self.wait()
+        began = time.perf_counter()
+        yield
+        self.say({"seconds": time.perf_counter() - began})
+
+
+def serve(train: Callable[[Case, Rounds], None]) -> None:
+    """Train each case that comes until its rounds end.
+
+    Args:
+        train: Prepares a case, and does each round within :meth:`Rounds.timed`, for ever; raises SkipError where it
+            cannot.
+    """
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+
+    def say(answer: dict[str, Any]) -> None:
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+    for line in sys.stdin:
+        rounds = Rounds(say)
+        try:
+            train(json.loads(line), rounds)
+        except EndError:
+            continue
+        except SkipError as reason:
+            say({"skip": str(reason)})
+        except Exception as error:  # a peer may raise anything; the others go on
+            say({"skip": f"{type(error).__name__}: {error}".splitlines()[0]})

@@ -1,0 +1,133 @@
+"""The comparison of the training loops is one of equals, and its tables say what was measured."""
+
+import copy
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tsmtl
+from benchmarks import training
+from benchmarks.cases import CASES, HELD_OUT, write_data
+from benchmarks.contestants import Contestant, Start, compete, in_turn, started
+from benchmarks.stock_models import stock_model
+from benchmarks.workers.in_torch import LR, plain_epoch
+from benchmarks.workers.in_tsmtl import words_of
+from tsmtl.training import loop
+
+NO_DROPOUT = {"dropout": 0.0, "lstm_drop_out": 0.0, "fc_drop_out": 0.0}
+
+
+SAME = "ignore:Using padding='same' with even kernel lengths:UserWarning"  # what it says is meant
+
+
+class EnoughError(Exception):
+    """The epochs that were wanted are done."""
+
+
+def first_epochs(words: list[str], number: int, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Train as ``tsmtl-train`` does; give what each epoch was called with, and the model and order it began with."""
+    original, calls = loop.train_epoch, []
+    named = inspect.signature(original)
+
+    def watched(*given, **by_name):
+        if len(calls) == number:
+            raise EnoughError
+        call = named.bind(*given, **by_name).arguments
+        calls.append({**call, "start": copy.deepcopy(call["model"]), "order": call["generator"].get_state()})
+        return original(*given, **by_name)
+
+    monkeypatch.setattr(loop, "train_epoch", watched)
+    with pytest.raises(EnoughError):
+        tsmtl.train(words)
+    return calls
+
+
+@pytest.mark.filterwarnings(SAME)
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_tsmtl_and_the_plain_loop_train_the_same_weights(case, tmp_path, monkeypatch):
+    settings = {key: NO_DROPOUT.get(key, value) for key, value in case.settings.items()}  # its masks may differ
+    write_data(case, 24, tmp_path / "data.npz")
+    told = {"model": case.model, "settings": settings, "batch_size": 8, "data": str(tmp_path / "data.npz")}
+    call, _ = first_epochs([*words_of(told, []), f"hydra.run.dir={tmp_path}/run"], 2, monkeypatch)
+    stock = stock_model(case.model, case.shape, settings)
+    for start, its in zip(call["start"].parameters(), stock.parameters(), strict=True):
+        its.data.copy_(start.data)
+    optimizer, generator = torch.optim.Adam(stock.parameters(), LR, fused=True), torch.Generator()
+    generator.set_state(call["order"])
+    train = call["train"]
+    for _ in range(2):
+        plain_epoch(stock, optimizer, (train.x, train.targets["cls"], train.targets["reg"]), 8, generator)
+    moved = 0.0
+    for start, ours, its in zip(*(m.parameters() for m in (call["start"], call["model"], stock)), strict=True):
+        moved = max(moved, float((its - start).detach().abs().max()))
+        assert torch.allclose(ours, its, rtol=0, atol=1e-6)
+    assert moved > 5 * LR  # six steps of Adam
+
+
+def test_a_round_is_whole_batches():
+    for case in CASES:
+        for batch_size in (1, 16, 250, 10_000):
+            assert case.count(batch_size) % batch_size == 0
+            assert case.count(batch_size) >= batch_size
+
+
+def test_held_out_splits_have_every_class(tmp_path):
+    write_data(CASES[0], 16, tmp_path / "data.npz")
+    arrays = np.load(tmp_path / "data.npz")
+    assert (arrays["split"] == "train").sum() == 16
+    for name in ("val", "test"):
+        assert np.bincount(arrays["state"][arrays["split"] == name]).tolist() == [HELD_OUT // 4] * 4
+
+
+def test_every_other_round_is_reversed():
+    order = ["a", "b", "c"]
+    assert [in_turn(order, repeat) for repeat in (1, 2, 3)] == [["a", "b", "c"], ["c", "b", "a"], ["a", "b", "c"]]
+
+
+def test_workers_train_in_turn_and_say_why_they_do_not(tmp_path, monkeypatch):
+    case = CASES[0]
+    write_data(case, 32, tmp_path / "data.npz")
+    python = training.OURS
+    starts = {
+        "plain": Start(python, "in_torch", ("plain",)),
+        "loader": Start(python, "in_torch", ("loader",)),
+        "unknown kind": Start(python, "in_torch", ("no_such_kind",)),
+        "absent": Start(tmp_path / "no" / "python", "in_torch"),
+    }
+    told = {"model": case.model, "settings": case.settings, "shape": case.shape, "batch_size": 16}
+    told["data"] = str(tmp_path / "data.npz")
+    with started(starts, 1, tmp_path) as contestants:
+        for _ in range(2):  # the workers stay
+            seconds, why = compete(contestants, told, repeats=2)
+            assert {name: len(found) for name, found in seconds.items()} == {"plain": 2, "loader": 2}
+            assert all(second > 0 for found in seconds.values() for second in found)
+            assert why == {"unknown kind": "its process ended (KeyError: 'no_such_kind')", "absent": "not installed"}
+        wrong, reasons = compete(contestants, told | {"model": "no_such_model"}, repeats=1)
+        assert not wrong
+        assert reasons["plain"] == "KeyError: 'no_such_model'"
+    assert all(c.process.returncode is not None for c in contestants if isinstance(c, Contestant) and not c.gone)
+
+
+def row(contestant, seconds, case="fc", batch=16):
+    about = {"part": "training", "case": case, "batch": batch, "instances": 32, "step_flops": 2**31}
+    return about | {"contestant": contestant, "seconds": seconds}
+
+
+def test_tables_say_throughput_ratios_limit_and_aims():
+    rows = [
+        row("tsmtl", [1.0, 2.0, 2.0]),
+        row("loader", [1.6, 3.2, 3.6]),  # 1.6, 1.6 and 1.8 times
+        row("product, float32", [0.25, 0.5, 0.5]),  # two steps of one product's work take four products' time
+        {"part": "training", "case": "fc", "batch": 16, "contestant": "tsai", "why": "not installed"},
+    ]
+    shown = training.tables(rows)
+    more = training.tables([*rows, row("tsmtl", [1.0], case="gru")])
+    assert "Not measured: tsai for fc (not installed)." in more
+    assert "| fc | 16 | 16 | - | 1.60 (1.60-1.70) | - | - | 50 |" in shown
+    assert "Not measured: tsai (not installed)." in shown
+    assert "| DataLoader loop: fc, batch 16, tsmtl | 1.5 | 1.60 (1.60-1.70) | yes |" in shown
+    assert "| tsai: lstm_fcn, tsai's sizes, batch 16, tsmtl, bf16 | 2.0 | not measured | - |" in shown
+    assert "float32 4 GFLOP/s" in shown
