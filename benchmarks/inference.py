@@ -1,6 +1,5 @@
 """Prediction: a bare torch model, tsmtl's Predictor and ONNX Runtime on the same raw batches, in turn."""
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from benchmarks.cases import CASES, Case, write_data
 from benchmarks.table import Row, markdown, number, ratios, spread
 from benchmarks.workers.in_tsmtl import words_of
+from benchmarks.workers.rounds import clock_of
 
 PART = "inference"
 BATCHES = (1, 16, 256)
@@ -27,6 +27,7 @@ def measure(threads: int, repeats: int, say: Callable[[str], None], cases: Seque
         A row per case, batch size and way, with the seconds of a call in each round.
     """
     rows: list[Row] = []
+    clock = clock_of(threads)
     for case in cases:
         say(case.name)
         with TemporaryDirectory() as folder:
@@ -37,11 +38,11 @@ def measure(threads: int, repeats: int, say: Callable[[str], None], cases: Seque
             bound = {name: partial(call, x) for name, call in calls.items()}
             for call in bound.values():
                 call()  # the first is slower
-            counts = {name: max(1, round(BURST / _seconds(call, 1))) for name, call in bound.items()}
+            counts = {name: max(1, round(BURST / _seconds(call, 1, clock))) for name, call in bound.items()}
             seconds: dict[str, list[float]] = {name: [] for name in bound}
             for repeat in range(repeats + 1):
                 for name in list(bound) if repeat % 2 else list(reversed(bound)):
-                    took = _seconds(bound[name], counts[name])
+                    took = _seconds(bound[name], counts[name], clock)
                     if repeat:
                         seconds[name].append(took)
             about = {"part": PART, "case": case.name, "batch": batch}
@@ -85,12 +86,12 @@ def _calls_of(case: Case, folder: Path, threads: int) -> dict[str, Callable[[Any
     return {BARE: bare, OURS: predictor.predict, ONNX: onnx}
 
 
-def _seconds(call: Callable[[], Any], count: int) -> float:
+def _seconds(call: Callable[[], Any], count: int, clock: Callable[[], float]) -> float:
     """Give the mean seconds of some calls in a row."""
-    began = time.perf_counter()
+    began = clock()
     for _ in range(count):
         call()
-    return (time.perf_counter() - began) / count
+    return (clock() - began) / count
 
 
 def tables(rows: Sequence[Row]) -> str:

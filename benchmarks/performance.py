@@ -7,6 +7,7 @@ in a document, and the picture of the training beside it.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -32,15 +33,18 @@ class Part(NamedTuple):
     tables: Callable[[Sequence[Row]], str]
 
 
-def run_script(name: str, arguments: tuple[str, ...], threads: int, repeats: int, say: Say) -> list[Row]:
+def run_script(name: str, given: tuple[str, ...], threads: int, repeats: int, say: Say) -> list[Row]:
     """Run a benchmark that stands by itself and prints Markdown; keep what it prints."""
     if not (ROOT / "benchmarks" / f"{name}.py").exists():
         raise RuntimeError(f"benchmarks/{name}.py is not there")
+    say(" ".join(given))
+    variables = dict(word.split("=", 1) for word in given if "=" in word)
+    arguments = [word for word in given if "=" not in word]
     command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"benchmarks/{name}.py ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    shown = " ".join(["python -m", f"benchmarks.{name}", *arguments])
+    shown = " ".join([*(word for word in given if "=" in word), "python -m", f"benchmarks.{name}", *arguments])
     return [{"part": name, "command": shown, "printed": done.stdout}]
 
 
@@ -52,8 +56,18 @@ def printed(name: str, rows: Sequence[Row]) -> str:
     return f"`{found['command']}`:\n\n{shown}"
 
 
-SCRIPTS: dict[str, tuple[str, ...]] = {  # those of benchmarks/ that stand by themselves, with their shortest useful run
-    "recurrent": (),
+# Those of benchmarks/ that stand by themselves, with the variables and arguments of their shortest useful run.
+SCRIPTS: dict[str, tuple[str, ...]] = {
+    "recurrent": (
+        "OMP_NUM_THREADS=1",
+        "--repeats",
+        "5",
+        "--cases",
+        "128x64x16",
+        "128x64x64",
+        "128x128x16",
+        "512x64x16",
+    ),
     "startup": ("--repeats", "3"),
     "prediction": ("--instances", "1024", "--repeats", "3"),
     "scaling": (),
@@ -103,8 +117,8 @@ def main() -> None:
         print(f"\n## {name}\n\n{section}", flush=True)
         if arguments.write is not None:
             arguments.write.write_text(replace_between(arguments.write.read_text(), name, section))
-    if arguments.write is not None and any(row["part"] == training.PART for row in rows):
-        draw(training.Results(rows), arguments.write.parent / "images" / "performance.png")
+            if name == training.PART:
+                draw(training.Results(rows), arguments.write.parent / "images" / "performance.png")
     sys.exit(failed)
 
 

@@ -24,7 +24,7 @@ def measure(threads: int, repeats: int, say: Callable[[str], None]) -> list[Row]
     """Read each file in both ways.
 
     Args:
-        threads: Of polars too, where it has not been imported before.
+        threads: Of no meaning here: a reader takes the cores that it takes.
         repeats: Rounds that count.
         say: Is told how far it is.
 

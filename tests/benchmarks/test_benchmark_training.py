@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import time
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from benchmarks.contestants import Contestant, Start, compete, in_turn, started
 from benchmarks.stock_models import stock_model
 from benchmarks.workers.in_torch import LR, plain_epoch
 from benchmarks.workers.in_tsmtl import words_of
+from benchmarks.workers.rounds import clock_of
 from tsmtl.training import loop
 
 NO_DROPOUT = {"dropout": 0.0, "lstm_drop_out": 0.0, "fc_drop_out": 0.0}
@@ -80,6 +82,11 @@ def test_held_out_splits_have_every_class(tmp_path):
     assert (arrays["split"] == "train").sum() == 16
     for name in ("val", "test"):
         assert np.bincount(arrays["state"][arrays["split"] == name]).tolist() == [HELD_OUT // 4] * 4
+
+
+def test_one_thread_is_measured_by_the_processors_clock():
+    assert clock_of(1) is time.process_time
+    assert clock_of(2) is time.perf_counter
 
 
 def test_every_other_round_is_reversed():

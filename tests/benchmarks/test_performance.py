@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from benchmarks import performance
-from benchmarks.performance import PARTS, Part, main, printed
+from benchmarks.performance import PARTS, Part, main, printed, run_script
 from benchmarks.table import read_rows
 from tests.conftest import ROOT
 
@@ -73,6 +73,19 @@ def test_of_what_a_script_prints_the_tables_are_shown():
     assert printed("startup", rows) == "`python -m x`:\n\n| a |\n|---|\n| 1 |"
     plain = [{"part": "startup", "command": "python -m x", "printed": "alone 3 ms\n"}]
     assert printed("startup", plain) == "`python -m x`:\n\n```text\nalone 3 ms\n```"
+
+
+def test_a_script_runs_with_its_variables_and_one_that_fails_is_said(tmp_path, monkeypatch):
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "odd.py").write_text("import os, sys\nprint(os.environ['ODD'], sys.argv[1])\n")
+    monkeypatch.setattr(performance, "ROOT", tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    (row,) = run_script("odd", ("ODD=7", "--x"), 1, 1, lambda text: None)
+    assert row == {"part": "odd", "command": "ODD=7 python -m benchmarks.odd --x", "printed": "7 --x\n"}
+    with pytest.raises(RuntimeError, match=r"(?s)benchmarks/odd.py ended with 1:.*KeyError"):
+        run_script("odd", ("--x",), 1, 1, lambda text: None)
+    with pytest.raises(RuntimeError, match=r"benchmarks/absent.py is not there"):
+        run_script("absent", (), 1, 1, lambda text: None)
 
 
 def test_the_page_has_a_place_for_every_part():
