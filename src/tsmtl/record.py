@@ -92,6 +92,7 @@ def about_model(
             "features": None if features is None else features.state(),
             "preparation": preparation.state(),
             "data_sha256": data_sha256,
+            "representation": bundle.instances.facts.get("representation"),
         },
         "tasks": {name: task.state() for name, task in tasks.items()},
         "monitor": settings.trainer.monitor,
