@@ -20,7 +20,7 @@ from tsmtl.data.loading import load_bundle
 from tsmtl.data.sharing import leak_lines
 from tsmtl.data.vectors import FEATURES, GROUP, INSTANCE, MANIFEST, SPLIT, X
 from tsmtl.record import versions
-from tsmtl.represent_checkpoint import check_unseen, checkpoint_of
+from tsmtl.represent_checkpoint import check_unseen, checkpoint_of, features_of
 from tsmtl.representation.checkpoint import Checkpoint
 from tsmtl.representation.method import TrainSeries
 from tsmtl.representation.vector_file import vector_file
@@ -59,7 +59,8 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
         assert isinstance(method, CheckpointSettings)
         content = checkpoint_of(method, settings)
         representation.load_state({"checkpoint": content})
-        features = check_unseen(content, method.path, bundle, data_sha256)
+        check_unseen(content, method.path, bundle)
+        features = features_of(content)
     bundle, features = with_features(bundle, features)
     transform = _fitted(method, settings, bundle, features, representation)
     for note in bundle.notes:

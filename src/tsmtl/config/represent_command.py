@@ -96,17 +96,12 @@ def checked(words: list[str]) -> "tuple[RepresentSettings, AnyRepresentation, Se
 
 def _composed(words: list[str]) -> dict[str, Any]:
     from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
-    from tsmtl.config.arguments import GROUPS, hydra_line, plain_settings, prepare_arguments
+    from tsmtl.config.arguments import GROUPS, composing, plain_settings, prepare_arguments
     from tsmtl.config.location import config_dir
 
-    try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return plain_settings(compose(FILE, prepare_arguments(words, (*GROUPS, GROUP))))
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UserError(error.lines if isinstance(error, UserError) else hydra_line(error)) from error
+    with composing(), initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return plain_settings(compose(FILE, prepare_arguments(words, (*GROUPS, GROUP))))
 
 
 def _unknown(full: str, key: str, section: Any, owner: str) -> str:

@@ -33,7 +33,7 @@ def splits_measured(instances: Instances, splits: dict[str, IntArray]) -> dict[s
         groups = instances.groups
         for name, rows in splits.items():
             facts["splits"][name]["groups"] = None if groups is None else len(np.unique(groups[rows]))
-        content = {name: content_of(instances, rows) for name, rows in splits.items()}
+        content = {name: _content(instances, rows) for name, rows in splits.items()}
         for a, b in PAIRS:
             overlap[a, b]["identical"] = int(np.isin(content[b], content[a]).sum())
     facts["overlap"] = {f"{a}-{b}": overlap[a, b] | _of(facts, "overlap", f"{a}-{b}") for a, b in PAIRS}
@@ -100,7 +100,7 @@ def _shared(instances: Instances, a: IntArray, b: IntArray) -> dict[str, Any]:
     return shared
 
 
-def content_of(instances: Instances, rows: IntArray) -> npt.NDArray[np.uint64]:
+def _content(instances: Instances, rows: IntArray) -> npt.NDArray[np.uint64]:
     """Give a number per instance, the same for the same values within its length."""
     codes = np.empty(len(rows), dtype=np.uint64)
     for block in blocks(len(rows), instances.x):
