@@ -125,6 +125,12 @@ def tsmtl_check_data(command: Callable[..., Answer]) -> Callable[..., Answer]:
 
 
 @pytest.fixture
+def tsmtl_represent(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Run ``tsmtl-represent`` in this process, in an empty folder."""
+    return partial(command, "tsmtl-represent", "device=cpu")
+
+
+@pytest.fixture
 def stopped_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Give a function that sends SIGTERM to this process within a step of the training."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tsmtl.config.representation_settings import REPRESENTATIONS
 
 SOURCE = ROOT / "src" / "tsmtl"
 RANKS = {
@@ -17,6 +18,7 @@ RANKS = {
     "weighting": 2,
     "checkpoint": 2,
     "training": 3,
+    "representation": 3,
     "report": 3,
     "tracking": 3,
     "sweep": 4,
@@ -80,3 +82,10 @@ def test_one_name_runs_through(model):
     assert (ROOT / "configs" / "model" / f"{model}.yaml").is_file()
     assert (SOURCE / "models" / f"{stem}.py").is_file()
     assert (ROOT / "tests" / "models" / f"test_{stem}.py").is_file()
+
+
+@pytest.mark.parametrize("method", sorted(REPRESENTATIONS))
+def test_one_name_runs_through_the_representations(method):
+    assert (ROOT / "configs" / "representation" / f"{method}.yaml").is_file()
+    assert (SOURCE / "representation" / f"{method}.py").is_file()
+    assert (ROOT / "tests" / "representation" / f"test_{method}.py").is_file()

@@ -38,7 +38,7 @@ def test_every_command_is_in_the_wheel_and_can_be_called(wheel):
     archive = zipfile.ZipFile(wheel)
     (listed,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
     commands = dict(re.findall(r"^(tsmtl-[\w-]+) = (\S+)$", archive.read(listed).decode(), flags=re.MULTILINE))
-    others = {"tsmtl-predict", "tsmtl-evaluate", "tsmtl-export", "tsmtl-check-data", "tsmtl-report"}
+    others = {"tsmtl-predict", "tsmtl-evaluate", "tsmtl-export", "tsmtl-check-data", "tsmtl-report", "tsmtl-represent"}
     assert set(commands) >= {"tsmtl-train", *others}
     for place in commands.values():
         module, _, function = place.partition(":")

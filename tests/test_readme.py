@@ -45,6 +45,7 @@ def test_every_command_and_program_of_the_readme_runs_as_printed(command, tmp_pa
                 assert answer.code == 0, f"{line}\n{answer.err}"
                 ran.append(name)
     others = {"tsmtl-compare", "tsmtl-predict", "tsmtl-evaluate", "tsmtl-export", "tsmtl-check-data", "tsmtl-report"}
+    others.add("tsmtl-represent")
     assert set(ran) | skipped == {"tsmtl-train", *others}
     assert len(ran) >= 14
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT
@@ -14,16 +15,18 @@ TINY = [*TINY_MODEL["lstm_fcn"], *SMALL]
 
 @pytest.fixture
 def commands_of(tmp_path):
-    """Give a function that runs a script and lists the commands of tsmtl-train that it gave, in their order."""
+    """Give a function that runs a script and lists the commands that it gave, tsmtl-train without its name."""
 
     def of(name: str, arguments: list[str], **environment: str) -> list[list[str]]:
         checkout = tmp_path / "checkout"
         (checkout / "scripts").mkdir(parents=True)
         shutil.copy(ROOT / "scripts" / name, checkout / "scripts")
-        stand_in = checkout / ".venv/bin/tsmtl-train"
-        stand_in.parent.mkdir(parents=True)
-        stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$@" "" >> commands.txt\n')
-        stand_in.chmod(0o755)
+        (checkout / ".venv/bin").mkdir(parents=True)
+        for own in ("train", "represent", "predict"):
+            stand_in = checkout / f".venv/bin/tsmtl-{own}"
+            named = "" if own == "train" else f'"tsmtl-{own}" '
+            stand_in.write_text(f'#!/bin/sh\nprintf "%s\\n" {named}"$@" "" >> commands.txt\n')
+            stand_in.chmod(0o755)
         command = ["bash", str(checkout / "scripts" / name), *arguments]
         subprocess.run(command, env=os.environ | environment, check=True, timeout=60)
         return [text.split("\n") for text in (checkout / "commands.txt").read_text().rstrip("\n").split("\n\n")]
@@ -32,7 +35,7 @@ def commands_of(tmp_path):
 
 
 def test_the_scripts_call_the_checkouts_own_command():
-    for name in ("pretrain_finetune.sh", "alpha_sweep.sh"):
+    for name in ("pretrain_finetune.sh", "alpha_sweep.sh", "represent_finetune.sh"):
         assert 'cd "$(dirname "$0")/.."\nexport PATH="$PWD/.venv/bin:$PATH"' in (ROOT / "scripts" / name).read_text()
 
 
@@ -103,3 +106,20 @@ def test_benchmark_installs_its_peers_once_and_never_cuda(benchmark):
     assert not said
     asked, said = benchmark("numpy")  # they are there
     assert asked == ["setup archive export", ".venv -m benchmarks.performance reading"]
+
+
+def test_represent_finetune_goes_from_raw_series_to_predictions(commands_of, command, tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 2, 20)).astype(np.float32), np.arange(60) % 2
+    np.savez(tmp_path / "raw.npz", X=x + y[:, None, None], y_cls=y, y_reg=y + rng.normal(size=60))
+    np.savez(tmp_path / "new.npz", X=x[:5])
+    given = {"OUT": str(tmp_path / "out"), "NEW": str(tmp_path / "new.npz"), "METHOD": "summary"}
+    words = ["data=npz", f"data.path={tmp_path / 'raw.npz'}"]
+    for said in commands_of("represent_finetune.sh", words, TRAIN="num_epochs=2 batch_size=16", **given):
+        name, *arguments = said if said[0].startswith("tsmtl-") else ["tsmtl-train", *said]
+        answer = command(name, *arguments)
+        assert answer.code == 0, answer.err
+    summary = summary_of(tmp_path / "out" / "multi")
+    assert summary["pretrained"]["path"] == str(tmp_path / "out" / "reg" / "best_model.pt")
+    assert list(summary["test"]) == ["cls", "reg"]
+    assert len((tmp_path / "out" / "predictions.csv").read_text().splitlines()) == 6

@@ -7,8 +7,9 @@ if TYPE_CHECKING:
     from tsmtl.predictor import Predictor, load_model
     from tsmtl.run import TrainingResult
     from tsmtl.train import train
+    from tsmtl.transform import Transform, load_transform
 
-__all__ = ["Predictor", "TrainingResult", "__version__", "load_model", "train"]
+__all__ = ["Predictor", "TrainingResult", "Transform", "__version__", "load_model", "load_transform", "train"]
 __version__ = "0.1.0"
 
 
@@ -25,4 +26,6 @@ _MODULES = {
     "load_model": "tsmtl.predictor",
     "TrainingResult": "tsmtl.run",
     "train": "tsmtl.train",
+    "Transform": "tsmtl.transform",
+    "load_transform": "tsmtl.transform",
 }

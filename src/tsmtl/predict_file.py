@@ -4,8 +4,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -22,6 +23,9 @@ from tsmtl.predictor import Predictor, load_model
 from tsmtl.report.predictions import predictions_file
 from tsmtl.tasks.task import Prediction
 from tsmtl.training.threads import threads_for, threads_put_back
+
+if TYPE_CHECKING:
+    from tsmtl.transform import Transform
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +48,15 @@ def predict_file(settings: PredictSettings, data: PredictDataSettings, typed: fr
     """
     predictor = load_for(settings, typed)
     level = level_for(predictor, settings, typed)
-    on_table = trained_on_table(predictor)
+    transform = transform_for(predictor, settings)
+    on_table = trained_on_table(transform or predictor)
     if problems := kind_problems(data.path, on_table, typed):
         raise UserError(problems)
     output = Path(settings.output).expanduser()
     if on_table:
-        n, where = _of_table(predictor, settings, data, output, level)
+        n, where = _of_table(predictor, transform, settings, data, output, level)
     else:
-        n, where = _of_instances(predictor, settings, data, typed, output, level)
+        n, where = _of_instances(predictor, transform, settings, data, typed, output, level)
     tasks = (f"{name} ({task.key}{f' in {task.unit}' if task.unit else ''})" for name, task in predictor.tasks.items())
     log.info("predicted: %d instances of %s, %s", n, where, ", ".join(tasks))
     warn_of_no_ends(predictor.tasks, predictor.calibration, level)
@@ -59,17 +64,51 @@ def predict_file(settings: PredictSettings, data: PredictDataSettings, typed: fr
     return n
 
 
+def transform_for(predictor: Predictor, settings: PredictSettings) -> "Transform | None":
+    """Load the transform of a command, if there is one.
+
+    Raises:
+        UserError: If it cannot be used, or is not that of the vectors that the model was trained on.
+    """
+    if settings.transform is None:
+        return None
+    from tsmtl.transform import load_transform  # most models have none, and start without it
+
+    made_by = predictor.representation
+    if made_by is None:
+        raise UserError("transform: the model was not trained on vectors of tsmtl-represent; leave it out")
+    transform = load_transform(Path(settings.transform).expanduser(), str(predictor.device), settings.plugins)
+    if transform.sha256 != made_by["transform_sha256"]:
+        raise UserError(
+            f"transform: {settings.transform} (representation={transform.method}) is not the one that made the vectors "
+            f"of {settings.checkpoint} (representation={made_by['method']})"
+        )
+    return transform
+
+
 def _of_table(
-    predictor: Predictor, settings: PredictSettings, data: PredictDataSettings, output: Path, level: float | None
+    predictor: Predictor,
+    transform: "Transform | None",
+    settings: PredictSettings,
+    data: PredictDataSettings,
+    output: Path,
+    level: float | None,
 ) -> tuple[int, str]:
     with predictions_file(output, predictor.tasks) as add:
-        bundle = new_rows(predictor, data.path, {}, {"test_windows": data.windows, "stride": data.stride})
+        bundle = new_rows(transform or predictor, data.path, {}, {"test_windows": data.windows, "stride": data.stride})
         warn_of_fallback(settings.device, predictor.device)
         for note in bundle.notes:
             log.info("data: %s", note)
         rows = bundle.splits["test"]
         try:
-            add(bundle.instances.places, predict_bundle(predictor, bundle, rows, settings.batch_size, level))
+            if transform is None:
+                predictions = predict_bundle(predictor, bundle, rows, settings.batch_size, level)
+            else:
+                from tsmtl.represent_file import vectors_of_rows
+
+                vectors = np.concatenate(list(vectors_of_rows(transform, bundle)))
+                predictions = predictor.predict_checked(vectors, None, settings.batch_size, level)
+            add(bundle.instances.places, predictions)
         except (MemoryError, torch.OutOfMemoryError) as error:
             raise FailedError(f"not enough memory for batch_size={settings.batch_size}; take a smaller one") from error
     return len(rows), bundle.instances.where
@@ -77,16 +116,18 @@ def _of_table(
 
 def _of_instances(
     predictor: Predictor,
+    transform: "Transform | None",
     settings: PredictSettings,
     data: PredictDataSettings,
     typed: frozenset[str],
     output: Path,
     level: float | None,
 ) -> tuple[int, str]:
-    trained = predictor.settings["data"]
+    reader = transform or predictor
+    trained = reader.settings["data"]
     request = Request(
         Path(data.path),
-        predictor.contract,
+        reader.contract,
         settings.batch_size,
         data.input_key,
         data.lengths_key,
@@ -98,7 +139,7 @@ def _of_instances(
     n = 0
     with predictions_file(output, predictor.tasks) as add:
         warn_of_fallback(settings.device, predictor.device)
-        for block, predictions in predicted(predictor, stream, settings.batch_size, level):
+        for block, predictions in predicted(predictor, stream, settings.batch_size, level, transform):
             add({"instance": list(block.names)}, predictions)
             n += len(block.names)
     return n, stream.where
@@ -133,7 +174,11 @@ def level_for(predictor: Predictor, settings: ModelSettings, typed: frozenset[st
 
 
 def predicted(
-    predictor: Predictor, stream: Stream, batch_size: int, level: float | None = None
+    predictor: Predictor,
+    stream: Stream,
+    batch_size: int,
+    level: float | None = None,
+    transform: "Transform | None" = None,
 ) -> Iterator[tuple[Block, dict[str, Prediction]]]:
     """Give the blocks of a file with their predictions by task; a terminal sees how many instances are done.
 
@@ -145,7 +190,10 @@ def predicted(
     with bar, logging_redirect_tqdm(), closing(stream.blocks) as blocks:
         for block in blocks:
             try:
-                x, lengths = predictor.contract.check(block.x, block.lengths, stream.where, block.names)
+                reader = transform or predictor
+                x, lengths = reader.contract.check(block.x, block.lengths, stream.where, block.names)
+                if transform is not None:
+                    x, lengths = transform.transform_checked(x, lengths), None
                 predictions = predictor.predict_checked(x, lengths, batch_size, level)
             except (MemoryError, torch.OutOfMemoryError) as error:
                 raise FailedError(f"not enough memory for batch_size={batch_size}; take a smaller one") from error

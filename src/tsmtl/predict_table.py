@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tsmtl.config.errors import UserError
 from tsmtl.config.evaluate_settings import data_of_checkpoint
 from tsmtl.config.table_settings import CmapssSettings, TableSettings
+from tsmtl.data.features import Features
 from tsmtl.data.instances import Bundle, IntArray
 from tsmtl.predictor import Predictor
 from tsmtl.splits import splits_of_rows, with_features
@@ -17,8 +18,16 @@ from tsmtl.tasks.task import Prediction
 from tsmtl.training.evaluation import EVALUATION_BATCH
 
 
-def trained_on_table(predictor: Predictor) -> bool:
-    """Say whether a model was trained on the rows of a table."""
+class TrainedOnRows(Protocol):
+    """A model, or a transform, that may have been fitted on the rows of a table."""
+
+    settings: dict[str, Any]
+    channels: list[str]
+    features: Features | None
+
+
+def trained_on_table(predictor: TrainedOnRows) -> bool:
+    """Say whether a model, or a transform, was fitted on the rows of a table."""
     return predictor.settings["data"]["source"] in ("table", "cmapss")
 
 
@@ -31,7 +40,7 @@ def predict_table(
 
 
 def new_rows(
-    predictor: Predictor,
+    predictor: TrainedOnRows,
     path: str,
     tasks: dict[str, str],
     replaced: dict[str, Any],
@@ -70,7 +79,7 @@ def new_rows(
     return Bundle(instances, dict(instances.given or {}), instances.notes)
 
 
-def _input_columns(predictor: Predictor) -> list[str]:
+def _input_columns(predictor: TrainedOnRows) -> list[str]:
     return predictor.channels if predictor.features is None else predictor.features.channels
 
 

@@ -34,6 +34,7 @@ class Predictor:
         settings: The settings it was trained with.
         contract: What it reads.
         features: Derived channels, and scaling per condition, of the rows of a table; None without such.
+        representation: What made the vectors that it was trained on, as their manifest says; None of other input.
         data_hash: SHA-256 of the data it was trained on, None of a checkpoint that does not hold it.
     """
 
@@ -45,6 +46,7 @@ class Predictor:
         described: dict[str, Any] = content["input"]
         self.channels: list[str] = described["channels"]
         self.data_hash: str | None = described.get("data_sha256")
+        self.representation: dict[str, Any] | None = described.get("representation")
         self.preparation = InputPreparation.from_state(described["preparation"])
         features = described.get("features")
         self.features = None if features is None else Features.from_state(features)
@@ -154,8 +156,16 @@ class Predictor:
             UserError: A ValueError: if the input is not what the model was trained on.
         """
         self._check_takes_windows()
-        split = self._split(*self.contract.check(x, lengths))
-        return embeddings_of(self.model.backbone, split).float().cpu().numpy()
+        return self.embed_checked(*self.contract.check(x, lengths))
+
+    def embed_checked(self, x: FloatArray, lengths: IntArray | None) -> FloatArray:
+        """Give the representations (N, E) of what :attr:`contract` has checked."""
+        return embeddings_of(self.model.backbone, self._split(x, lengths)).float().cpu().numpy()
+
+    @property
+    def embed_dim(self) -> int:
+        """E, the size of the backbone's embedding."""
+        return self.model.backbone.embed_dim
 
     def predict_checked(
         self,
@@ -194,23 +204,37 @@ def load_model(path: str | os.PathLike[str], device: str = "cpu", plugins: Seque
     Raises:
         UserError: A ValueError: if the file is missing, damaged, of a newer format, or no checkpoint.
     """
-    path, place = Path(path), _device(device)
     if isinstance(plugins, str):
         raise UserError(f"plugins: must be a list of modules (got {plugins!r})")
-    content = read_checkpoint(path)
+    place = _device(device)
+    return predictor_of(read_checkpoint(Path(path)), str(path), place, plugins)
+
+
+def predictor_of(content: dict[str, Any], where: str, device: torch.device, plugins: Sequence[str]) -> Predictor:
+    """Make a model of what a checkpoint holds.
+
+    Args:
+        content: Of the checkpoint.
+        where: Its file, for messages.
+        device: Where to predict.
+        plugins: Modules to import that register the backbone.
+
+    Raises:
+        UserError: If its backbone is unknown, or its weights do not fit.
+    """
     spec = content["backbone"]
     import_plugins(list(plugins))
     if spec["name"] not in BACKBONES:
         modules = content["settings"]["plugins"]
-        raise UserError(f"{path}: its backbone '{spec['name']}' is a user's own; load it with plugins={modules}")
+        raise UserError(f"{where}: its backbone '{spec['name']}' is a user's own; load it with plugins={modules}")
     backbone = build_backbone(spec["name"], spec["arguments"], spec["input_size"], spec["seq_len"])
     sizes = {name: state["size"] for name, state in content["tasks"].items()}
     model = MultiTaskModel(backbone, sizes, spec["head_bias"])
     try:
         model.load_state_dict(content["state"])
     except RuntimeError as error:
-        raise UserError(f"{path}: its weights do not fit the model that it describes") from error
-    return Predictor(model.to(place), content)
+        raise UserError(f"{where}: its weights do not fit the model that it describes") from error
+    return Predictor(model.to(device), content)
 
 
 def _device(name: str) -> torch.device:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 import tsmtl
@@ -92,6 +93,7 @@ def about_model(
             "features": None if features is None else features.state(),
             "preparation": preparation.state(),
             "data_sha256": data_sha256,
+            "representation": bundle.instances.facts.get("representation"),
         },
         "tasks": {name: task.state() for name, task in tasks.items()},
         "monitor": settings.trainer.monitor,
@@ -128,8 +130,9 @@ def draw_run(
     predictions: dict[str, Prediction],
     uncalibrated: dict[str, Prediction],
     conflict: Conflict | None,
+    coordinates: npt.NDArray[np.float64] | None = None,
 ) -> None:
-    """Draw the curves, each task's pictures, and how the tasks agree where that was measured."""
+    """Draw the curves, each task's pictures, how the tasks agree where that was measured, and vectors."""
     # Here, not above: importing matplotlib takes longer than many a first epoch, which would wait for it.
     from tsmtl.report.conflict_picture import draw_conflict
     from tsmtl.report.drawing import style
@@ -140,8 +143,11 @@ def draw_run(
         draw_predicted_against_true,
         draw_reliability,
     )
+    from tsmtl.report.vectors_picture import draw_vectors
 
     with style():
+        if coordinates is not None:
+            draw_vectors(folder / "vectors.png", coordinates, truth, tasks)
         if conflict is not None and looks_of(conflict, result.history):
             draw_conflict(folder / "conflict.png", curves_of(conflict, result.history))
         draw_curves(folder / "curves.png", result.history, tasks, result.best.epoch)

@@ -85,7 +85,7 @@ def clear(folder: Path) -> None:
     """Remove what an earlier run left that the run that replaces it would not overwrite at once."""
     for checkpoint in checkpoints_of(folder):
         checkpoint.unlink()
-    for pattern in (SUMMARY, LAST, "metrics.csv", "predictions_test.csv", "*.png", EVENTS, RUN_FILE):
+    for pattern in (SUMMARY, LAST, "metrics.csv", "predictions_test.csv", "vectors_2d.csv", "*.png", EVENTS, RUN_FILE):
         for file in folder.glob(pattern):
             file.unlink()
 

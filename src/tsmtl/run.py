@@ -18,6 +18,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
 from tsmtl.data.instances import Bundle
 from tsmtl.destination import best_model_path
+from tsmtl.linear_probe import linear_probe
 from tsmtl.loaded import load
 from tsmtl.models.registry import import_plugins
 from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded, seen_by
@@ -31,8 +32,9 @@ from tsmtl.record import (
     tracking_of,
     versions,
 )
-from tsmtl.report.files import write_config, write_json
+from tsmtl.report.files import write_config, write_json, write_vectors_2d
 from tsmtl.report.predictions import write_predictions
+from tsmtl.report.run_contents import VECTORS_2D
 from tsmtl.resume import check_same, clear, finished_summary, saved_state, stamp_of
 from tsmtl.run_files import checkpoint_of
 from tsmtl.side_by_side import test_each_best
@@ -218,7 +220,11 @@ def _test_and_report(
     places = {"instance": bundle.splits["test"], **bundle.instances.places}
     write_predictions(folder / "predictions_test.csv", places, parts.tasks, truth, predictions)
     uncalibrated = decoded(seen["test"], parts.tasks, {})
-    draw_run(folder, parts.tasks, result, truth, predictions, uncalibrated, training.conflict)
+    probe = linear_probe(parts, truth)
+    if probe is not None:
+        write_vectors_2d(folder / VECTORS_2D, bundle.splits["test"], probe.coordinates)
+    coordinates = None if probe is None else probe.coordinates
+    draw_run(folder, parts.tasks, result, truth, predictions, uncalibrated, training.conflict, coordinates)
     summary = {
         "test": {name: metrics | details[name] for name, metrics in test.items()},
         "calibration": calibrated,
@@ -230,6 +236,7 @@ def _test_and_report(
         "data": {"where": bundle.instances.where, "sha256": data, "notes": bundle.notes, **bundle.instances.facts},
         "stage": settings.run.stage,
         "pretrained": parts.load_report,
+        "linear_probe": None if probe is None else probe.found,
         **of_tasks,
         "parameters": sum(p.numel() for p in parts.model.parameters()),
         "seconds": {"training": result.seconds, "all": time.perf_counter() - began},

@@ -52,10 +52,11 @@ def _train_and_show(settings: "Settings", folder: Path) -> None:
     result = _train(settings, folder)
     if is_another():
         return
-    from tsmtl.report.terminal import best_epochs_lines, show_summary
+    from tsmtl.report.terminal import best_epochs_lines, linear_probe_lines, show_summary
 
     paths = {"run folder": result.folder, "best model": result.best_model_path}
-    show_summary(result.tasks, result.test, paths, more=best_epochs_lines(result.summary))
+    more = [*linear_probe_lines(result.summary), *best_epochs_lines(result.summary)]
+    show_summary(result.tasks, result.test, paths, more=more)
 
 
 def cli() -> None:

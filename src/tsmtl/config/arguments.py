@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # hydra takes longer to import than some answers may take
 GROUPS = ("task", "data", "model", "trainer", "weighting", "experiment")
 _SETTING = re.compile(r"^(?P<key>[A-Za-z_]\w*(\.\w+)*)=")
 _FREE_TEXT = re.compile(  # keys whose value is any text
-    r"(path|root|folder|checkpoint|output|unit|_dir|_key|(class|regression)_target(_2)?"
+    r"(path|root|folder|checkpoint|output|transform|fitted|unit|_dir|_key|(class|regression)_target(_2)?"
     r"|^data\.(entity|time|time_format|separator|name))$"
 )
 _NAMES = re.compile(r"^data\.(channels|columns|condition|class_bin_names)$")  # keys whose value is a list of any texts
@@ -26,11 +26,15 @@ _SEVERAL = re.compile(r"^Ambiguous value for argument '\+*(.+?)=(.*)'$", re.MULT
 _OPEN = ("hydra.launcher.sbatch", "hydra.sweeper.params")  # mappings that take any key, which Hydra refuses
 
 
-def prepare_arguments(arguments: list[str]) -> list[str]:
+def prepare_arguments(arguments: list[str], groups: tuple[str, ...] = GROUPS) -> list[str]:
     """Turn what users type into what Hydra takes.
 
     ``key=value`` becomes ``++key=value``: Hydra would stop at the first unknown key, the schema reports all at once.
     ``experiment=path/file.yaml`` registers the file as an experiment. ``experiment=null`` becomes ``~experiment``.
+
+    Args:
+        arguments: What was typed.
+        groups: The config groups, whose choices stay as they are.
     """
     if any(flag in arguments for flag in ("--shell-completion", "-sc")):
         return arguments
@@ -50,7 +54,7 @@ def prepare_arguments(arguments: list[str]) -> list[str]:
                 raise UserError("experiment: null is no choice beside others; make an experiment file without settings")
             names = [_register_experiment(v) if v.endswith((".yaml", ".yml")) else v for v in values]
             prepared.append("experiment=" + ",".join(names))
-        elif match and key not in GROUPS and key.partition(".")[0] != "hydra":
+        elif match and key not in groups and key.partition(".")[0] != "hydra":
             value = argument.partition("=")[2]
             if _FREE_TEXT.search(key):
                 value = _quoted(value, sweeping)

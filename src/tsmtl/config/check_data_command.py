@@ -3,7 +3,6 @@
 import gc
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tsmtl.config.answer import answer
@@ -51,10 +50,11 @@ def _checked(words: list[str]) -> "tuple[CheckDataSettings, Settings]":
     from tsmtl.config.location import config_dir
     from tsmtl.config.python_call import composed
     from tsmtl.config.schema import check_section
+    from tsmtl.config.search_path import search_path_as_setting
 
     own = dict(yaml.safe_load((config_dir() / f"{FILE}.yaml").read_text(encoding="utf-8")))
     theirs = []
-    for word in _search_path_as_setting(words):
+    for word in search_path_as_setting(words):
         key, sign, value = word.partition("=")
         if key in own and sign:
             own[key] = None if value == "null" else value
@@ -73,19 +73,3 @@ def _checked(words: list[str]) -> "tuple[CheckDataSettings, Settings]":
     if problems or checked is None:
         raise UserError(problems)
     return checked, settings
-
-
-def _search_path_as_setting(words: list[str]) -> list[str]:
-    """Write the flag ``--config-dir DIR`` as the setting of Hydra that it stands for."""
-    given, flags = iter(words), ("--config-dir", "-cd")
-    found = []
-    for word in given:
-        flag, sign, folder = word.partition("=")
-        if flag not in flags:
-            found.append(word)
-            continue
-        folder = folder if sign else next(given, "")
-        if not Path(folder).is_dir() or not folder:
-            raise UserError(f"--config-dir: no folder {folder!r}")
-        found.append(f"hydra.searchpath=['file://{Path(folder).resolve()}']")
-    return found

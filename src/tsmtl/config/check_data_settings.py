@@ -1,10 +1,8 @@
 """Settings of ``tsmtl-check-data``, beside those of the training whose data it checks."""
 
-from pathlib import Path
-
 from pydantic import Field
 
-from tsmtl.config.predict_settings import ending_problems
+from tsmtl.config.predict_settings import place_problems
 from tsmtl.config.section import Section, Text
 
 
@@ -17,16 +15,10 @@ class CheckDataSettings(Section):
 
 def check_data_problems(settings: CheckDataSettings) -> list[str]:
     """Check where the files are to go."""
-    problems = []
-    for key, ending in (("picture", ".png"), ("page", ".html")):
-        value = getattr(settings, key)
-        if value is None:
-            continue
-        path = Path(value).expanduser()
-        if wrong := ending_problems(key, value, (ending,)):
-            problems += wrong
-        elif path.is_dir():
-            problems.append(f"{key}: {path} is a folder; name a file in it")
-        elif not path.parent.is_dir():
-            problems.append(f"{key}: there is no folder {path.parent}")
-    return problems
+    places = {"picture": (settings.picture, ".png"), "page": (settings.page, ".html")}
+    return [
+        problem
+        for key, (value, ending) in places.items()
+        if value is not None
+        for problem in place_problems(key, value, ending)
+    ]

@@ -182,6 +182,9 @@ class NpzSettings(FileSettings):
     nan_padding: bool = Field(description="time steps at the end that are NaN in every channel are padding")
     channels_key: Text | None = Field(description="array of channel names")
     class_names_key: Text | None = Field(description="array of class names for the ids 0 ... K - 1")
+    other_split: bool = Field(
+        description="vectors of tsmtl-represent: take another split than that of their fit where settings ask for it"
+    )
     shuffle_block: Count | None = Field(
         description="folder of .npy files: neighbours that stay together in the random order of an epoch"
     )

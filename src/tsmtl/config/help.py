@@ -1,6 +1,7 @@
 """The text of ``--help``: every setting with its meaning and range (schema) and its default (YAML files)."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -29,6 +30,8 @@ _MORE = """
 Your own files: experiment=my.yaml takes settings from a file; --config-dir DIR adds a folder of groups.
 --cfg job prints the composed settings; --hydra-help shows the options of Hydra, which composes them.
 """
+
+_CHOSEN = ("weighting.name", "representation.name")
 
 
 def help_text(name: str) -> str:
@@ -75,7 +78,13 @@ def sister_help_text(name: str, about: str, file: str, sections: Mapping[str, ty
     return "".join(lines)
 
 
-def help_with_data(name: str, about: str, file: str, section: type[Section]) -> str:
+def help_with_data(
+    name: str,
+    about: str,
+    file: str,
+    section: type[Section],
+    methods: Mapping[str, Mapping[str, type[Section]]] = MappingProxyType({}),
+) -> str:
     """Give the help of a command that takes the words of a training: its own settings and those of the data.
 
     Args:
@@ -83,10 +92,18 @@ def help_with_data(name: str, about: str, file: str, section: type[Section]) -> 
         about: What it does; ``{name}`` stands for the command.
         file: Name of the YAML file of its own settings.
         section: Their class.
+        methods: Classes of settings by choice, of each group that is the command's own.
     """
     own = sister_help_text(name, about, file, {"": section})
-    groups = "".join(f"  {group + '=':<12} {', '.join(_names(group))}\n" for group in ("task", "data", "experiment"))
-    return f"{own}\nGroups, chosen by name:\n{groups}{_data_block()}"
+    groups = {group: list(choices) for group, choices in methods.items()} | {
+        group: _names(group) for group in ("task", "data", "experiment")
+    }
+    wide = max(12, *(len(group) + 1 for group in groups))
+    said = "".join(f"  {group + '=':<{wide}} {', '.join(names)}\n" for group, names in groups.items())
+    for group, choices in methods.items():
+        owners = {choice: (c, _defaults(f"{group}/{choice}")) for choice, c in choices.items()}
+        own += _block(f"The {group}", _rows(owners, prefix=f"{group}."))
+    return f"{own}\nGroups, chosen by name:\n{said}{_data_block()}"
 
 
 def _data_block() -> str:
@@ -117,7 +134,7 @@ def _rows(owners: Mapping[str, tuple[type[Section], dict[str, Any]]], prefix: st
     for key in keys:
         having = {o: d[key] for o, (section, d) in owners.items() if key in section.model_fields and key in d}
         section = next(section for section, _ in owners.values() if key in section.model_fields)
-        chosen = (key in ("model", "task", "source") and prefix != "pretrain.") or prefix + key == "weighting.name"
+        chosen = (key in ("model", "task", "source") and prefix != "pretrain.") or prefix + key in _CHOSEN
         if chosen or not having:
             continue
         field = section.model_fields[key]

@@ -29,6 +29,9 @@ class ModelSettings(Section):
 class PredictSettings(ModelSettings):
     """Settings of ``tsmtl-predict``."""
 
+    transform: Text | None = Field(
+        description="of a model of vectors: the transform of tsmtl-represent that makes them of raw series"
+    )
     output: Text = Field(description="file of predictions: .csv, .npz or .parquet")
 
 
@@ -50,6 +53,22 @@ def ending_problems(key: str, path: str, endings: Iterable[str]) -> list[str]:
     if Path(path).suffix.lower() in endings:
         return []
     return [f"{key}: must be a file that ends in {', '.join(endings)} (got '{path}')"]
+
+
+def place_problems(key: str, value: str, ending: str) -> list[str]:
+    """Check where a file is to go.
+
+    Args:
+        key: The setting that names it.
+        value: Its path.
+        ending: How it must end.
+    """
+    path = Path(value).expanduser()
+    if wrong := ending_problems(key, value, (ending,)):
+        return wrong
+    if path.is_dir():
+        return [f"{key}: {path} is a folder; name a file in it"]
+    return [] if path.parent.is_dir() else [f"{key}: there is no folder {path.parent}"]
 
 
 def input_format(path: str) -> str:

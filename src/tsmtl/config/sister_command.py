@@ -36,7 +36,7 @@ def run_sister_command(
         return sister_help_text(name, about, file, sections())
 
     def work() -> None:
-        checked, typed = _checked(name, file, sections())
+        checked, typed = checked_sections(name, file, sections(), sys.argv[1:])
         gc.enable()
         wait_briefly()
         job(checked, typed)
@@ -44,13 +44,28 @@ def run_sister_command(
     answer(name, help_text, work)
 
 
-def _checked(name: str, file: str, sections: Mapping[str, type[Section]]) -> tuple[dict[str, Any], frozenset[str]]:
+def checked_sections(
+    name: str, file: str, sections: Mapping[str, type[Section]], arguments: list[str]
+) -> tuple[dict[str, Any], frozenset[str]]:
+    """Compose the settings of ``configs/<file>.yaml`` and check them.
+
+    Args:
+        name: The command.
+        file: Name of the YAML file.
+        sections: Class of each group of settings by its prefix.
+        arguments: What was typed.
+
+    Returns:
+        The checked section of each prefix, and the keys that the user typed.
+
+    Raises:
+        UserError: With a line for every problem.
+    """
     from hydra import compose, initialize_config_dir
 
     from tsmtl.config.schema import check_section
     from tsmtl.config.words import did_you_mean
 
-    arguments = sys.argv[1:]
     if flags := [a for a in arguments if a.startswith("-")]:
         raise UserError(f"{flags[0]}: unknown flag; settings are written key=value, --help lists them")
     os.environ["HYDRA_FULL_ERROR"] = "1"

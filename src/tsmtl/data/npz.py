@@ -15,6 +15,7 @@ from tsmtl.data.padding import without_common_padding
 from tsmtl.data.single import as_single, check_levels
 from tsmtl.data.split_words import OTHER_WORDS, split_of_words
 from tsmtl.data.targets import check_names_have_ids, class_target, label_target, names_of_labels, number_target
+from tsmtl.data.vectors import Manifest
 
 
 def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
@@ -28,7 +29,14 @@ def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
         UserError: If the file, an array or a shape is not as named.
     """
     with open_arrays(settings.path, settings.root) as arrays:
-        return _read_instances(arrays, settings, tasks)
+        manifest = Manifest.of(arrays)
+        if manifest is None:
+            if settings.other_split:
+                raise UserError(f"data.other_split: is for vectors of tsmtl-represent; {arrays.where} holds none")
+            return _read_instances(arrays, settings, tasks)
+        manifest.check(arrays)
+        instances = _read_instances(arrays, manifest.settings_for(settings), tasks)
+        return replace(instances, facts={"representation": manifest.facts})
 
 
 def _read_instances(arrays: NamedArrays, settings: NpzSettings, tasks: dict[str, str]) -> Instances:

@@ -26,7 +26,7 @@ def splits_measured(instances: Instances, splits: dict[str, IntArray]) -> dict[s
         the same values as one of the first; ``leaks``: whether anything is shared that must not be. Of windows, rows,
         entities and distances stand in place of groups and equal values.
     """
-    facts = dict(instances.facts) or {"rule": _rule(instances)}
+    facts = {"rule": _rule(instances), **instances.facts}
     facts["splits"] = {name: {"instances": len(rows)} | _of(facts, "splits", name) for name, rows in splits.items()}
     overlap = {pair: _shared(instances, splits[pair[0]], splits[pair[1]]) for pair in PAIRS}
     if not isinstance(instances.x, Windows):

@@ -7,8 +7,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import yaml
 
+from tsmtl.data.instances import IntArray
 from tsmtl.storage.whole import whole_file
 
 RERUN_NOTE = "# Settings of a run; runs again with: tsmtl-train experiment=<this file>\n"
@@ -61,6 +64,16 @@ def write_config(path: Path, settings: dict[str, Any], choices: dict[str, str]) 
     said = {key: value for key, value in settings.items() if key not in choices or isinstance(value, dict)}
     content = {"defaults": [*defaults, "_self_"], **said}
     _write_text(path, RERUN_NOTE + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def write_vectors_2d(path: Path, instances: IntArray, coordinates: npt.NDArray[np.float64]) -> None:
+    """Write test vectors in two dimensions, a row each, in the order of the predictions."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["instance", "first", "second"])
+    rows = zip(instances.tolist(), coordinates.tolist(), strict=True)
+    writer.writerows([instance, f"{first:.6g}", f"{second:.6g}"] for instance, (first, second) in rows)
+    _write_text(path, text.getvalue())
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

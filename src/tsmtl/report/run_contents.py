@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.storage.run_folder import SUMMARY
 
 CONFIG, HISTORY, PREDICTIONS = "config.yaml", "metrics.csv", "predictions_test.csv"
+VECTORS_2D = "vectors_2d.csv"  # the test vectors in two dimensions, where vectors were read
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class RunContents:
         settings: ``config.yaml``, with the chosen files of its defaults list as settings too.
         history: A row per epoch, by column; NaN where a cell is empty.
         predictions: ``predictions_test.csv`` by column, as text.
+        vectors: ``vectors_2d.csv`` likewise; empty where series were read.
     """
 
     folder: Path
@@ -35,6 +37,7 @@ class RunContents:
     settings: Mapping[str, Any]
     history: Sequence[Mapping[str, float]]
     predictions: Mapping[str, Sequence[str]]
+    vectors: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def tasks(self) -> dict[str, Mapping[str, Any]]:
@@ -76,10 +79,10 @@ def read_run(folder: Path) -> RunContents:
             for row in _rows(folder / HISTORY)
             if None not in row.values()  # the last one, while it is being written
         ]
-        predictions = _columns(folder / PREDICTIONS)
+        predictions, vectors = _columns(folder / PREDICTIONS), _columns(folder / VECTORS_2D)
     except (OSError, ValueError, LookupError, AttributeError, TypeError, yaml.YAMLError) as error:
         raise UserError(f"{folder}: not the folder of a run, or damaged: {str(error).splitlines()[0]}") from error
-    return RunContents(folder, summary, settings, history, predictions)
+    return RunContents(folder, summary, settings, history, predictions, vectors)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from tsmtl.report.drawing import style
 from tsmtl.report.page import listing, pairs, paragraph, pictures, section, table, write_page
 from tsmtl.report.run_contents import RunContents
 from tsmtl.report.run_figures import conflict, curves, predicted
-from tsmtl.report.run_tables import best_epochs_table, cell, detail_tables, flat, metrics_table
+from tsmtl.report.run_tables import best_epochs_table, cell, detail_tables, flat, linear_probe_table, metrics_table
 from tsmtl.report.svg import Pictures
+from tsmtl.report.vectors_picture import vectors
 
 
 def write_run_page(path: Path, run: RunContents) -> None:
@@ -21,6 +22,7 @@ def write_run_page(path: Path, run: RunContents) -> None:
     with style():
         drawn = [
             *section("Curves", pictures(*curves(run, svg))),
+            *section("Vectors in two dimensions", pictures(*vectors(run, svg))),
             *section("Predictions for the test split", pictures(*predicted(run, svg))),
             *section(
                 "Do the tasks pull the same way?",
@@ -31,10 +33,11 @@ def write_run_page(path: Path, run: RunContents) -> None:
         ]
     summary = run.summary
     if summary:
-        best = best_epochs_table(summary)
+        best, linear = best_epochs_table(summary), linear_probe_table(summary)
         head = [
             paragraph(_head(run)),
             *section("Metrics", table(metrics_table(run)), *(table(t, level=3) for t in detail_tables(run))),
+            *(section("Does the head earn its keep?", table(linear, level=3)) if linear else []),
             *(section("Another choice of the epoch", table(best, level=3)) if best else []),
         ]
         facts = [

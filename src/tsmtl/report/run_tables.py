@@ -51,6 +51,27 @@ def detail_tables(run: RunContents) -> Iterator[Table]:
             yield Table(f"{name}, one by one, on test", ["", *header], rows)
 
 
+def linear_probe_table(summary: Mapping[str, Any]) -> Table | None:
+    """Give the test metrics of a run on vectors beside those of a linear model on them; None of another run.
+
+    Args:
+        summary: What ``summary.json`` holds.
+    """
+    probe = summary.get("linear_probe")
+    if not probe:
+        return None
+    rows = []
+    for name, found in probe.items():
+        unit = summary["tasks"][name]["unit"]
+        for metric, value in found.items():
+            if metric in ("alpha", "instances"):
+                continue
+            own = summary["test"][name][metric]
+            said = ["not defined" if v is None else cell(v) for v in (own, value)]
+            rows.append([name, in_unit(metric, unit), *said, f"alpha {found['alpha']:g}"])
+    return Table("Beside a ridge regression on the same vectors", ["task", "metric", "run", "ridge", ""], rows)
+
+
 def best_epochs_table(summary: Mapping[str, Any]) -> Table | None:
     """Give what another choice of the epoch would have brought on test, and its checkpoint; None where none was kept.
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tsmtl.report.run_tables import best_epochs_table
+from tsmtl.report.run_tables import best_epochs_table, linear_probe_table
 from tsmtl.tasks.task import Task
 
 
@@ -44,6 +44,20 @@ def best_epochs_lines(summary: Mapping[str, Any]) -> list[str]:
     rows = [found.header, *found.rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["", *("  ".join(_aligned(row, widths)).rstrip() for row in rows)]
+
+
+def linear_probe_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Say what a linear model makes of the vectors that a run learns from, beside the run's own metrics.
+
+    Args:
+        summary: What ``summary.json`` holds.
+    """
+    found = linear_probe_table(summary)
+    if found is None:
+        return []
+    task = max(len(row[0]) for row in found.rows)
+    lines = ["", "beside a ridge regression on the same vectors"]
+    return lines + [f"{row[0]:<{task}}  {row[1]:<18} {row[2]:<8} ridge {row[3]}" for row in found.rows]
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:

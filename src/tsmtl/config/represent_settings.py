@@ -1,0 +1,58 @@
+"""Settings of ``tsmtl-represent``, beside those of the training whose data it makes vectors of."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tsmtl.config.predict_settings import input_problems, place_problems, unread_problems
+from tsmtl.config.section import Count, Section, Text
+
+VECTORS, TRANSFORM = ".npz", ".pt"
+
+
+class RepresentSettings(Section):
+    """Settings of ``tsmtl-represent`` itself."""
+
+    output: Text = Field(description="the .npz file of the vectors; its folder must exist")
+    transform: Text | None = Field(
+        description="the .pt file of the fitted transform; null: NAME.transform.pt beside the vectors"
+    )
+
+    @property
+    def vectors_path(self) -> Path:
+        """Where the vectors go."""
+        return Path(self.output).expanduser()
+
+    @property
+    def transform_path(self) -> Path:
+        """Where the fitted transform goes."""
+        beside = self.vectors_path.with_suffix(f".transform{TRANSFORM}")
+        return beside if self.transform is None else Path(self.transform).expanduser()
+
+
+class RepresentNewSettings(Section):
+    """Settings of ``tsmtl-represent fitted=...``."""
+
+    fitted: Text = Field(description="the transform that an earlier tsmtl-represent has left")
+    output: Text = Field(description="the .npz file of the vectors; its folder must exist")
+    batch_size: Count = Field(description="instances read and represented at once")
+    device: Literal["cuda", "cpu"] = Field(description="where embeddings of checkpoints are made")
+    plugins: list[Text] = Field(description="modules to import that register backbones")
+
+
+def represent_problems(settings: RepresentSettings) -> list[str]:
+    """Check where vectors and transform are to go."""
+    problems = place_problems("output", settings.output, VECTORS)
+    if settings.transform is not None:
+        problems += place_problems("transform", settings.transform, TRANSFORM)
+    return problems
+
+
+def represent_new_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[str]:
+    """Check what the checked sections of ``tsmtl-represent fitted=...`` say of the files."""
+    path, own = settings["data"].path, settings[""]
+    problems = input_problems(path) + place_problems("output", own.output, VECTORS)
+    if Path(path).resolve() == Path(own.output).resolve():
+        problems.append(f"output: {own.output} is the file to read; name another")
+    return problems or unread_problems(path, typed)

@@ -1,0 +1,116 @@
+"""The .npz files of ``tsmtl-represent``: vectors whose manifest says what made them, and of which split."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tsmtl.config.data_settings import NpzSettings
+from tsmtl.config.errors import UserError
+from tsmtl.data.named_arrays import NamedArrays
+
+MANIFEST = "tsmtl_manifest"  # the array that holds it, a JSON text
+FORMAT = 1
+X, SPLIT, INSTANCE, GROUP, FEATURES = "X", "split", "instance", "group", "features"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a file of vectors says of itself.
+
+    Attributes:
+        where: The file, for messages.
+        content: See :func:`tsmtl.representation.vector_file.vector_file`.
+    """
+
+    where: str
+    content: dict[str, Any]
+
+    @classmethod
+    def of(cls, arrays: NamedArrays) -> "Manifest | None":
+        """Read the manifest; None of a file that ``tsmtl-represent`` has not written.
+
+        Raises:
+            UserError: If it cannot be read, or is of a newer format.
+        """
+        if MANIFEST not in arrays.names:
+            return None
+        said = arrays.one(MANIFEST, "data.path")
+        try:
+            content = json.loads(str(said))
+            version = content["format"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{arrays.where}: '{MANIFEST}' is no manifest of tsmtl-represent; make it anew") from error
+        if not isinstance(version, int) or version > FORMAT:
+            raise UserError(f"{arrays.where}: format {version} is newer than this tsmtl reads ({FORMAT}); update tsmtl")
+        return cls(arrays.where, content)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run records of the vectors that it learns from."""
+        kept = ("method", "hyperparameters", "seed", "embed_dim", "transform_sha256", "data_sha256", "split_sha256")
+        return {key: self.content[key] for key in kept}
+
+    def check(self, arrays: NamedArrays) -> None:
+        """Check that the file holds the arrays that the manifest was written for.
+
+        Raises:
+            UserError: At the first that is another one, or gone.
+        """
+        for name, digest in self.content["arrays"].items():
+            if name not in arrays.names:
+                raise UserError(f"{self.where}: its manifest tells of an array '{name}', which is gone; make it anew")
+            if array_sha256(arrays.one(name, "data.path")) != digest:
+                raise UserError(
+                    f"{self.where}: '{name}' is not what its manifest was written for; make the file anew with "
+                    "tsmtl-represent"
+                )
+
+    def settings_for(self, settings: NpzSettings) -> NpzSettings:
+        """Give the settings that read the file with the split that the vectors were fitted on.
+
+        Raises:
+            UserError: If the settings ask for another split, and do not say that it may be one.
+        """
+        has = set(self.content["arrays"])
+        found: dict[str, Any] = {}
+        if settings.group_key is None and GROUP in has:
+            found["group_key"] = GROUP
+        if settings.channels_key is None and FEATURES in has:
+            found["channels_key"] = FEATURES
+        if settings.regression_unit is None and settings.regression_target in self.content["units"]:
+            found["regression_unit"] = self.content["units"][settings.regression_target]
+        if not settings.other_split and SPLIT in has:
+            self._check_split(settings)
+            found["split_key"] = SPLIT
+        return settings.model_copy(update=found)
+
+    def _check_split(self, settings: NpzSettings) -> None:
+        asked = {
+            "split": settings.split in ("group", "stratified"),
+            "split_key": settings.split_key not in (None, SPLIT),
+            "test_fold": settings.test_fold is not None,
+            "val_fold": settings.val_fold is not None,
+        }
+        if lines := [
+            f"data.{key}: the vectors of {self.where} were fitted on the train split of its own '{SPLIT}'; leave it "
+            "out, make them anew with tsmtl-represent, or take them all the same with data.other_split=true"
+            for key, other in asked.items()
+            if other
+        ]:
+            raise UserError(lines)
+
+
+def array_sha256(array: npt.NDArray[Any]) -> str:
+    """Give the SHA-256 of an array: of its values, and then its type and shape."""
+    digest = hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)  # texts have no buffer
+    digest.update(described(array.dtype, array.shape))
+    return digest.hexdigest()
+
+
+def described(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """Say type and shape of an array, for its digest."""
+    return f"{dtype.str} {shape}".encode()

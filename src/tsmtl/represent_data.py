@@ -1,0 +1,200 @@
+"""Fit a representation on the train split of a data set, and write the vectors of all its splits."""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tsmtl.assembly import choose_device, fit_preparation
+from tsmtl.config.errors import FailedError, UserError
+from tsmtl.config.logs import set_up_logs
+from tsmtl.config.represent_settings import RepresentSettings
+from tsmtl.config.representation_settings import AnyRepresentation, CheckpointSettings
+from tsmtl.config.schema import Settings
+from tsmtl.data.checks import data_hash
+from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, FloatArray, IntArray, NumberTarget, Target, blocks
+from tsmtl.data.loading import load_bundle
+from tsmtl.data.sharing import leak_lines
+from tsmtl.data.vectors import FEATURES, GROUP, INSTANCE, MANIFEST, SPLIT, X
+from tsmtl.record import versions
+from tsmtl.represent_checkpoint import check_unseen, checkpoint_of, features_of
+from tsmtl.representation.checkpoint import Checkpoint
+from tsmtl.representation.method import TrainSeries
+from tsmtl.representation.vector_file import vector_file
+from tsmtl.splits import with_features
+from tsmtl.transform import KIND, Transform, build_representation
+
+log = logging.getLogger(__name__)
+
+
+def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: Settings) -> None:
+    """Fit on the train split, write the fitted transform, and the vectors of all splits with their targets.
+
+    Args:
+        own: Where the files go.
+        method: The settings of the representation.
+        settings: Of a training on the same data; its data, tasks, seed, device and plugins are read.
+
+    Raises:
+        UserError: If data or method cannot be used; nothing is written.
+        FailedError: If a file cannot be written.
+    """
+    set_up_logs(None)
+    device = choose_device(settings.run.device, "device" in settings.typed)
+    labels: dict[str, Any] = {
+        "label_share": {},
+        "shuffled_labels": [],
+    }  # what a training may do to labels is no property of the data
+    bundle = load_bundle(settings.data.model_copy(update=labels), settings.tasks, settings.typed)
+    instances, where = bundle.instances, bundle.instances.where
+    if instances.x.ndim != 3:
+        raise UserError(f"{where}: holds vectors (N, E) already; representations are made of series (N, C, T)")
+    columns, data_sha256 = columns_of(bundle, settings), data_hash(bundle)
+    representation = build_representation(method, device, settings.run.plugins)
+    features = None
+    if isinstance(representation, Checkpoint):
+        assert isinstance(method, CheckpointSettings)
+        content = checkpoint_of(method, settings)
+        representation.load_state({"checkpoint": content})
+        check_unseen(content, method.path, bundle)
+        features = features_of(content)
+    bundle, features = with_features(bundle, features)
+    transform = _fitted(method, settings, bundle, features, representation)
+    for note in bundle.notes:
+        log.info("data: %s", note)
+    for line in leak_lines(instances.facts):
+        log.warning("data: %s; metrics will be better than on new data", line)
+    sizes = ", ".join(f"{name} {len(rows)}" for name, rows in bundle.splits.items())
+    log.info("data: %s, %s (%s)", where, " x ".join(map(str, bundle.instances.x.shape[1:])), sizes)
+    try:
+        transform.save(own.transform_path)
+    except OSError as error:
+        raise FailedError(f"cannot write {own.transform_path} ({error.strerror})") from error
+    about = {
+        **about_transform(transform, settings.run.seed),
+        "data": where,
+        "data_sha256": data_sha256,
+        "split_sha256": _sha256(columns[SPLIT], columns[INSTANCE]),
+        "units": _units(bundle, settings),
+    }
+    with vector_file(own.vectors_path, len(transform.names)) as file:
+        for vectors in _vectors(transform, bundle, np.asarray(columns[INSTANCE])):
+            file.add(vectors)
+        file.finish({**columns, FEATURES: np.array(transform.names)}, about)
+    log.info("represented: %d instances by %s, E = %d", file.n, transform.method, len(transform.names))
+    log.info("vectors: %s", own.vectors_path)
+    log.info("transform: %s", own.transform_path)
+
+
+def _fitted(
+    method: AnyRepresentation, settings: Settings, bundle: Bundle, features: Any, representation: Any
+) -> Transform:
+    instances = bundle.instances
+    preparation = fit_preparation(settings, bundle)
+    train = TrainSeries(
+        instances.x,
+        instances.lengths,
+        bundle.splits["train"],
+        instances.channels,
+        preparation,
+        representation.takes_gaps,
+    )
+    representation.fit(train, settings.run.seed)
+    return Transform(
+        representation,
+        {
+            KIND: method.model_dump(),
+            "seed": settings.run.seed,
+            "settings": settings.flat,
+            "input": {
+                "channels": instances.channels,
+                "seq_len": train.longest,
+                "nan_padding": instances.nan_padding,
+                "features": None if features is None else features.state(),
+                "preparation": preparation.state(),
+            },
+            "versions": versions(),
+        },
+    )
+
+
+def about_transform(transform: Transform, seed: int) -> dict[str, Any]:
+    """Give what a manifest says of what made the vectors."""
+    hyperparameters = dict(transform.content[KIND])
+    return {
+        "method": hyperparameters.pop("name"),
+        "hyperparameters": hyperparameters,
+        "seed": seed,
+        "transform_sha256": transform.sha256,
+        "versions": versions(),
+    }
+
+
+def _vectors(transform: Transform, bundle: Bundle, rows: IntArray) -> Iterator[FloatArray]:
+    """Yield the vectors of rows in blocks."""
+    instances = bundle.instances
+    for block in blocks(len(rows), instances.x):
+        part = rows[block]
+        lengths = None if instances.lengths is None else instances.lengths[part]
+        checked = transform.contract.check(instances.x[part], lengths, instances.where, part.tolist())
+        yield transform.transform_checked(*checked)
+
+
+def columns_of(bundle: Bundle, settings: Settings) -> dict[str, npt.NDArray[Any]]:
+    """Give what belongs to the vectors of all splits, in the order of the data: instance, split, group and targets.
+
+    A class is written by its name; under the names that ``data=npz`` reads by default, or with ``task=custom`` under
+    those that the tasks name.
+
+    Raises:
+        UserError: If a target of ``task=custom`` has the name of another array of the file.
+    """
+    instances = bundle.instances
+    rows = np.sort(np.concatenate([bundle.splits[name] for name in SPLITS]))
+    words = np.empty(len(instances.x), dtype="U5")
+    for name, own in bundle.splits.items():
+        words[own] = name
+    columns: dict[str, npt.NDArray[Any]] = {INSTANCE: rows, SPLIT: words[rows]}
+    if instances.groups is not None:
+        columns[GROUP] = np.asarray(instances.groups)[rows]
+    taken = {*columns, X, FEATURES, MANIFEST, GROUP}
+    for task, target in instances.targets.items():
+        for key, values in _arrays_of(task, target, settings).items():
+            if key in taken:
+                raise UserError(
+                    f"tasks: the target '{key}' of {task} has the name of an array of its own there; rename it"
+                )
+            columns[key] = values[rows]
+    return columns
+
+
+def _arrays_of(task: str, target: Target, settings: Settings) -> dict[str, npt.NDArray[Any]]:
+    named = task in settings.data.named
+    place = settings.data.place_of(task)
+    if isinstance(target, ClassTarget):
+        ids = named and place.names is not None  # the setting names the classes, of ids
+        values: npt.NDArray[Any] = target.ids if ids else np.array([*target.names, ""])[target.ids]
+    else:
+        values = target.values
+    keys = list(place.keys) if named and place.keys else [f"y_{task}"]
+    if len(keys) > 1:
+        return {key: values[:, i] for i, key in enumerate(keys)}
+    return {keys[0]: values}
+
+
+def _units(bundle: Bundle, settings: Settings) -> dict[str, str]:
+    return {
+        f"y_{task}": target.unit
+        for task, target in bundle.instances.targets.items()
+        if isinstance(target, NumberTarget) and target.unit is not None and task not in settings.data.named
+    }
+
+
+def _sha256(*arrays: npt.NDArray[Any]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return digest.hexdigest()

@@ -1,0 +1,111 @@
+"""What every representation is: fitted on the train split, then the same for every series."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tsmtl.data.instances import BLOCK_VALUES, FloatArray, IntArray, Rows
+from tsmtl.data.preparation import InputPreparation
+
+
+class Representation(ABC):
+    """A way from series (N, C, T) to vectors (N, E).
+
+    A series gives the same vector whatever stands beside it, and however far it is padded.
+
+    Attributes:
+        shortest: Fewest time steps that it can read.
+        takes_gaps: Whether it reads missing values itself, as NaN; else they are filled as ``data.missing`` says.
+        takes_raw: Whether it fills and scales series itself; else they come filled and scaled.
+    """
+
+    shortest: ClassVar[int] = 1
+    takes_gaps: ClassVar[bool] = False
+    takes_raw: ClassVar[bool] = False
+
+    @abstractmethod
+    def fit(self, train: "TrainSeries", seed: int) -> None:
+        """Learn from the series of the train split.
+
+        Args:
+            train: The only series that it may see.
+            seed: Of all that is drawn at random.
+
+        Raises:
+            UserError: If they are too few or too short.
+        """
+
+    @property
+    @abstractmethod
+    def names(self) -> list[str]:
+        """E names of features; known once it is fitted."""
+
+    @abstractmethod
+    def transform(self, x: FloatArray) -> FloatArray:
+        """Give the vectors (N, E) of prepared series (N, C, T) of one length, without padding."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Give what was learnt, as tensors and plain values."""
+
+    @abstractmethod
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state` gave."""
+
+
+@dataclass(frozen=True)
+class TrainSeries:
+    """The series of the train split, prepared as they are asked for.
+
+    Attributes:
+        x: (N, C, T) all series.
+        lengths: (N,) their valid steps, or None.
+        rows: The train rows.
+        channels: C names.
+        preparation: What is done to them first.
+        takes_gaps: Whether missing values stay NaN.
+    """
+
+    x: Rows
+    lengths: IntArray | None
+    rows: IntArray
+    channels: list[str]
+    preparation: InputPreparation
+    takes_gaps: bool
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest series."""
+        return int(self.x.shape[2] if self.lengths is None else self.lengths[self.rows].max())
+
+    def series(self, place: int) -> FloatArray:
+        """Give one series (C, T_i), without its padding."""
+        row = self.rows[place : place + 1]
+        steps = self.x.shape[2] if self.lengths is None else int(self.lengths[row[0]])
+        found: FloatArray = prepared(self.preparation, self.x[row][:, :, :steps], self.takes_gaps)[0]
+        return found
+
+
+def prepared(preparation: InputPreparation, x: FloatArray, takes_gaps: bool) -> FloatArray:
+    """Prepare series (N, C, T) without padding; missing values are filled, or stay NaN."""
+    filled = preparation.apply(x)
+    if takes_gaps:
+        filled[np.isnan(x)] = np.nan
+    return filled
+
+
+def of_equal_length(x: FloatArray, lengths: IntArray | None) -> Iterator[tuple[IntArray, FloatArray]]:
+    """Yield the rows of each length with their series (n, C, T_i), padding cut off, in blocks of bounded memory."""
+    steps = np.full(len(x), x.shape[2]) if lengths is None else lengths
+    for length in np.unique(steps).tolist():
+        rows = np.flatnonzero(steps == length)
+        size = max(1, BLOCK_VALUES // (x.shape[1] * length))
+        for at in range(0, len(rows), size):
+            some = rows[at : at + size]
+            yield some, x[some][:, :, :length]

@@ -1,0 +1,151 @@
+"""A fitted way from raw series to representation vectors."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tsmtl.checkpoint.archive import read_archive, write_archive
+from tsmtl.config.errors import UserError
+from tsmtl.config.representation_settings import AnyRepresentation
+from tsmtl.data.contract import InputContract, Series
+from tsmtl.data.features import Features
+from tsmtl.data.instances import FloatArray, IntArray
+from tsmtl.data.preparation import InputPreparation
+from tsmtl.predictor import predictor_of
+from tsmtl.representation.checkpoint import Checkpoint
+from tsmtl.representation.method import Representation, of_equal_length, prepared
+from tsmtl.representation.registry import METHODS
+from tsmtl.storage.run_folder import sha256_of
+
+FORMAT_VERSION = 1
+KIND = "representation"  # the key that tells the file from a checkpoint
+
+
+class Transform:
+    """A fitted representation with all that comes before it.
+
+    Attributes:
+        method: Name of the representation.
+        representation: The fitted representation.
+        channels: Names of the C channels it reads, in order.
+        settings: The settings of the data that it was fitted on.
+        contract: What it reads.
+        features: Derived channels, and scaling per condition, of the rows of a table; None without such.
+        sha256: Of its file; empty before there is one.
+    """
+
+    def __init__(self, representation: Representation, content: dict[str, Any], sha256: str = "") -> None:
+        self.representation, self.content, self.sha256 = representation, content, sha256
+        self.method: str = content[KIND]["name"]
+        self.settings: dict[str, Any] = content["settings"]
+        described: dict[str, Any] = content["input"]
+        self.channels: list[str] = described["channels"]
+        self.preparation = InputPreparation.from_state(described["preparation"])
+        features = described["features"]
+        self.features = None if features is None else Features.from_state(features)
+        self.contract = InputContract(
+            kind="series",
+            channels=self.channels,
+            seq_len=described["seq_len"],
+            nan_padding=described["nan_padding"],
+            missing=self.preparation.missing,
+            takes_lengths=True,
+            shortest=representation.shortest,
+            scaled_per_step=self.preparation.seq_len is not None,
+        )
+        if isinstance(representation, Checkpoint):
+            self.contract = representation.model.contract
+
+    @property
+    def names(self) -> list[str]:
+        """E names of features."""
+        return self.representation.names
+
+    def transform(self, x: Series, lengths: npt.NDArray[np.integer] | None = None) -> FloatArray:
+        """Give the vectors of new series.
+
+        Args:
+            x: Raw, unscaled series (N, C, T) as in the fit, or a list of (C, T_i) series of different lengths.
+            lengths: (N,) valid steps of padded series, or None.
+
+        Returns:
+            (N, E) float32.
+
+        Raises:
+            UserError: A ValueError: if the input is not what the representation was fitted on.
+        """
+        if self.features is not None:
+            raise UserError(
+                "x: this transform reads channels that are derived from, or scaled within, a whole table; "
+                "tsmtl-represent fitted=... takes its rows"
+            )
+        return self.transform_checked(*self.contract.check(x, lengths))
+
+    def transform_checked(self, x: FloatArray, lengths: IntArray | None) -> FloatArray:
+        """Give the vectors (N, E) of what :attr:`contract` has checked."""
+        found = np.empty((len(x), len(self.names)), dtype=np.float32)
+        for rows, series in of_equal_length(x, lengths):
+            if not self.representation.takes_raw:
+                series = prepared(self.preparation, series, self.representation.takes_gaps)
+            found[rows] = self.representation.transform(series)
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            OSError: If the disk is full or not writable; what was there stays.
+        """
+        write_archive(path, {"format_version": FORMAT_VERSION, **self.content, "state": self.representation.state()})
+        self.sha256 = sha256_of(path)
+
+
+def build_representation(settings: AnyRepresentation, device: torch.device, plugins: Sequence[str]) -> Representation:
+    """Make a representation that is still to be fitted.
+
+    Args:
+        settings: Of the method.
+        device: Where embeddings of checkpoints are made.
+        plugins: Modules that register their backbones.
+    """
+    return _build(settings.name, settings.model_dump(exclude={"name"}), "representation.path", device, plugins)
+
+
+def _build(
+    name: str, arguments: dict[str, Any], where: str, device: torch.device, plugins: Sequence[str]
+) -> Representation:
+    if name == "checkpoint":
+        return Checkpoint(lambda content: predictor_of(content, where, device, plugins))
+    return METHODS[name](**arguments)
+
+
+def load_transform(path: str | os.PathLike[str], device: str = "cpu", plugins: Sequence[str] = ()) -> Transform:
+    """Load a fitted transform that ``tsmtl-represent`` has left.
+
+    Args:
+        path: The file.
+        device: Where embeddings of checkpoints are made, such as ``cpu`` or ``cuda``.
+        plugins: Modules to import that register their backbones; no file decides what code runs.
+
+    Raises:
+        UserError: A ValueError: if the file is missing, damaged, of a newer format, or no transform.
+    """
+    file = Path(path)
+    content = read_archive(file)
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if not isinstance(version, int) or KIND not in content:
+        raise UserError(f"{file}: not a fitted transform of tsmtl-represent")
+    if version > FORMAT_VERSION:
+        raise UserError(f"{file}: format {version} is newer than this tsmtl reads ({FORMAT_VERSION}); update tsmtl")
+    about, state = dict(content[KIND]), content.pop("state")
+    name = about.pop("name")
+    if name != "checkpoint" and name not in METHODS:
+        raise UserError(f"{file}: holds representation={name}, which this tsmtl does not know; update tsmtl")
+    representation = _build(name, about, str(file), torch.device(device), plugins)
+    representation.load_state(state)
+    return Transform(representation, content, sha256_of(file))

@@ -1,0 +1,56 @@
+"""What every representation promises, whatever it computes."""
+
+import numpy as np
+import pytest
+
+from tests.representation.conftest import small, train_of
+from tsmtl.representation.registry import METHODS
+
+ALL = sorted(METHODS)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_vectors_are_finite_and_have_a_name_for_each_feature(fitted, series, name):
+    method = fitted(name, series)
+    vectors = method.transform(series)
+    assert vectors.shape == (30, len(method.names))
+    assert vectors.dtype == np.float32
+    assert np.isfinite(vectors).all()
+    assert len(set(method.names)) == len(method.names)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_stands_beside_a_series_does_not_move_its_vector(fitted, series, name):
+    method = fitted(name, series)
+    together = method.transform(series)
+    np.testing.assert_array_equal(np.concatenate([method.transform(x[None]) for x in series[:5]]), together[:5])
+    np.testing.assert_array_equal(method.transform(series[::-1])[::-1], together)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_state_is_the_whole_of_what_was_learnt(fitted, series, name):
+    method, again = fitted(name, series, seed=3), small(name)
+    again.load_state(method.state())
+    np.testing.assert_array_equal(again.transform(series), method.transform(series))
+    assert again.names == method.names
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_seed_decides_all_that_is_drawn(fitted, series, name):
+    first, same, other = (fitted(name, series, seed).transform(series) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, same)
+    assert np.array_equal(first, other) == (name in ("summary", "catch22"))  # nothing is drawn there
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_short_and_constant_series_have_vectors_too(fitted, series, name):
+    method = fitted(name, series)
+    for steps in (method.shortest, 4, 8):
+        assert np.isfinite(method.transform(series[:4, :, :steps])).all(), steps
+    assert np.isfinite(method.transform(np.full((2, 3, 40), 7, np.float32))).all()
+
+
+@pytest.mark.parametrize("name", ["minirocket", "multirocket"])
+def test_kernels_longer_than_every_series_are_refused(name):
+    with pytest.raises(ValueError, match=rf"{name} needs series of \d+ time steps or more"):
+        small(name).fit(train_of(np.zeros((3, 1, 8), np.float32)), 0)
