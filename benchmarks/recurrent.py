@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/recurrent.py [--repeats 11] [--cases 128x64x16 512x128x64]
 
 Both layers run in one process, in turn, with the same weights and batch, each with its own fused Adam; the ratio is
-taken pair by pair. A case is T x H x batch; two layers, both directions, nine channels, dropout 0.1, as the defaults of
-``model=gru`` have it.
+taken pair by pair. Times are the processor's, so that what other processes take of it does not count; with more than
+one thread, those of all threads. A case is T x H x batch; two layers, both directions, nine channels, dropout 0.1, as
+the defaults of ``model=gru`` have it.
 """
 
 import argparse
@@ -43,18 +44,18 @@ def forward(rnn: nn.GRU, x: torch.Tensor, target: torch.Tensor) -> Step:
 
 
 def timed(steps: list[Step], repeats: int) -> list[list[float]]:
-    """Give the milliseconds of each way, repeat by repeat; neither goes always first."""
-    began = time.perf_counter()
+    """Give the processor's milliseconds of each way, repeat by repeat; neither goes always first."""
+    began = time.process_time()
     steps[0]()  # warm
-    times_each = max(1, round(0.2 / (time.perf_counter() - began)))  # a fifth of a second a turn
+    times_each = max(1, round(0.2 / (time.process_time() - began)))  # a fifth of a second a turn
     times: list[list[float]] = [[] for _ in steps]
     for repeat in range(repeats + 1):
         for which in range(len(steps)) if repeat % 2 else reversed(range(len(steps))):
-            began = time.perf_counter()
+            began = time.process_time()
             for _ in range(times_each):
                 steps[which]()
             if repeat:  # the first is a warm-up
-                times[which].append((time.perf_counter() - began) / times_each * 1e3)
+                times[which].append((time.process_time() - began) / times_each * 1e3)
     return times
 
 

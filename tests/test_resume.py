@@ -19,6 +19,7 @@ from tsmtl.checkpoint.last import read_last
 
 LSTM = ["model=lstm", *TINY_MODEL["lstm"], *SMALL]
 CNN = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL]
+GRU = ["model=gru", *TINY_MODEL["gru"], *SMALL, "dropout=0.5"]
 
 
 def assert_same(ours: Any, theirs: Any, where: str = "") -> None:
@@ -107,10 +108,14 @@ def wait_for(process: "subprocess.Popen[str]", path: Path, rows: int, pattern: s
 
 
 @pytest.mark.parametrize(
-    ("signum", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+    ("signum", "code", "word", "chosen"),
+    [
+        (signal.SIGTERM, 143, "terminated", [*CNN, "batch_size=1"]),
+        (signal.SIGINT, 130, "interrupted", [*GRU, "batch_size=4"]),
+    ],
 )
-def test_a_signal_leaves_a_state_that_goes_on_exactly(tsmtl_train, tmp_path, signum, code, word):
-    settings = [*CNN, "num_epochs=25", "batch_size=1", "hydra.run.dir=cut"]
+def test_a_signal_leaves_a_state_that_goes_on_exactly(tsmtl_train, tmp_path, signum, code, word, chosen):
+    settings = [*chosen, "num_epochs=25", "hydra.run.dir=cut"]
     process = start(tmp_path, *settings)
     try:
         wait_for(process, tmp_path / "cut/metrics.csv", rows=2)

@@ -4,6 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.test_train import SMALL, rows_of
+from tsmtl.models.gru_layers import GRULayers
+
 
 def final_hidden(x: Tensor, rnn: nn.GRU, suffix: str) -> Tensor:
     """Run one direction over one series (C, T) by the equations; ``suffix`` names its weights."""
@@ -52,3 +55,18 @@ def test_the_other_readouts_read_the_hidden_states_of_all_steps(build, readout):
             "flatten": torch.cat([steps[:, :, f] for f in range(10)], dim=1),
         }
         torch.testing.assert_close(backbone(x), expected[readout])
+
+
+@pytest.mark.parametrize("more", [[], ["weighting=pcgrad", "trainer.conflict=epoch", "trainer.weight_average=0.9"]])
+def test_a_run_is_that_of_the_stock_layer_but_for_rounding(tsmtl_train, tmp_path, monkeypatch, more):
+    settings = ["model=gru", "hidden_size=8", "dropout=0.3", *SMALL, "num_epochs=4", *more]
+    assert tsmtl_train(*settings, "hydra.run.dir=ours").code == 0
+    monkeypatch.setattr(GRULayers, "forward", nn.GRU.forward)
+    assert tsmtl_train(*settings, "hydra.run.dir=stock").code == 0
+    ours, stock = (rows_of(tmp_path / name / "metrics.csv") for name in ("ours", "stock"))
+    assert len(ours) == len(stock) == 4
+    for mine, plain in zip(ours, stock, strict=True):
+        assert mine.keys() == plain.keys()
+        for key in (key for key in mine if key.endswith("loss")):
+            assert float(mine[key]) == pytest.approx(float(plain[key]), rel=1e-4), key
+    assert any(mine != dict(plain, seconds=mine["seconds"]) for mine, plain in zip(ours, stock, strict=True))
