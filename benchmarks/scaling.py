@@ -4,14 +4,13 @@
 
 Each size is a process of its own: a ``.npz`` file of series with a class and a number, cnn1d with 8 channels in one
 thread, batch 256, four epochs with the default split. The seconds of an epoch are the processor's, which other work on
-the machine disturbs less: the median of the epochs behind the first, training and validation. The line through the
-origin is fitted to the logarithms, where a size counts as much as any other; *off the line* is each size's distance.
+the machine disturbs less: the median of the epochs behind the first, training and validation. The line is fitted to the
+relative distances, so that every size counts as much as any other; *off the line* is each size's distance from it.
 Peak memory is that of the process (ru_maxrss), beyond that of the smallest size, against the float32 size of the input.
 """
 
 import argparse
 import json
-import math
 import os
 import platform
 import resource
@@ -80,16 +79,19 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             write(Path(folder) / "series.npz", n, arguments.channels, arguments.steps)
             found[n] = measured(Path(folder) / "series.npz")
-    rate = math.exp(statistics.mean(math.log(one["epoch"] / n) for n, one in found.items()))
+    seconds = np.array([one["epoch"] for one in found.values()])
+    lines = np.stack([np.ones(len(found)), np.array(list(found))], axis=1) / seconds[:, None]
+    constant, rate = np.linalg.lstsq(lines, np.ones(len(found)), rcond=None)[0]
     smallest = min(found)
     print(f"Python {platform.python_version()}, one thread, load {os.getloadavg()[0]:.1f}")
-    print(f"{arguments.channels} x {arguments.steps}: {1e6 * rate:.2f} microseconds of an epoch per instance\n")
+    said = f"{1e3 * constant:.1f} ms and {1e6 * rate:.2f} microseconds per instance"
+    print(f"{arguments.channels} x {arguments.steps}: an epoch takes {said}\n")
     print("| instances | epoch, s | off the line | input, MiB | peak, MiB | beyond the smallest / input |")
     print("|---|---|---|---|---|---|")
     for n, one in found.items():
         size = n * arguments.channels * arguments.steps * 4
         beyond = "" if n == smallest else f"{(one['peak'] - found[smallest]['peak']) / size:.2f}"
-        off = f"{100 * (one['epoch'] / n / rate - 1):+.0f} %"
+        off = f"{100 * (one['epoch'] / (constant + rate * n) - 1):+.0f} %"
         print(f"| {n:,} | {one['epoch']:.3f} | {off} | {size / 2**20:.0f} | {one['peak'] / 2**20:.0f} | {beyond} |")
 
 

@@ -49,7 +49,7 @@ class Parts:
     """The parts of a run.
 
     Attributes:
-        bundle: The data, with derived channels where any are asked for; its recording is scaled in place.
+        bundle: The data, with derived channels where any are asked for; its input is prepared in place.
         features: How these are made.
         load_report: What was loaded into the model, new, and left over; None of a model that starts anew.
     """

@@ -53,7 +53,7 @@ def make_splits(
     tasks: dict[str, Task],
     device: torch.device,
 ) -> dict[str, Split]:
-    """Put every split on the device; the recording of windows is scaled in place, and cannot be read raw again.
+    """Put every split on the device; an array, or recording, is prepared in place, and cannot be read raw again.
 
     An input that is no array stays where it is; that of a batch is read and prepared when it is its turn.
     """
@@ -71,6 +71,8 @@ def splits_of_rows(
 ) -> dict[str, Split]:
     """Put some instances on the device; see :func:`make_splits`."""
     x = bundle.instances.x
+    if isinstance(x, np.ndarray):
+        return _of_array(bundle, x, rows, preparation, tasks, device)
     if isinstance(x, Windows) and not on_disk(x.values):
         shuffle_block = None  # memory knows no neighbours
     if not isinstance(x, Windows) or on_disk(x.values) or not preparation.by_channel or _any_missing(x.values):
@@ -83,6 +85,26 @@ def splits_of_rows(
     return {name: WindowSplit(values, x, r, targets, scaled) for name, r in rows.items()}
 
 
+def _of_array(
+    bundle: Bundle,
+    x: FloatArray,
+    rows: dict[str, IntArray],
+    preparation: InputPreparation,
+    tasks: dict[str, Task],
+    device: torch.device,
+) -> dict[str, Split]:
+    lengths = bundle.instances.lengths
+    preparation.apply_in_place(x, lengths)
+    prepared = torch.from_numpy(x).to(device)
+    x.flags.writeable = False  # prepared twice would be wrong
+    found: dict[str, Split] = {}
+    for name, own in rows.items():
+        valid = None if lengths is None else torch.from_numpy(lengths[own])
+        places = torch.from_numpy(own).long().to(device)
+        found[name] = TensorSplit(prepared, _targets(bundle, own, tasks, device), valid, places)
+    return found
+
+
 def _split(
     bundle: Bundle,
     rows: IntArray,
@@ -90,28 +112,25 @@ def _split(
     tasks: dict[str, Task],
     device: torch.device,
     shuffle_block: int | None,
-) -> Split:
+) -> LazySplit:
     instances = bundle.instances
     lengths = None if instances.lengths is None else instances.lengths[rows]
-    found = _targets(bundle, rows, tasks)
-    targets = {task: (t if t.is_floating_point() else t.long()).to(device) for task, t in found.items()}
-    if not isinstance(instances.x, np.ndarray):
-        return LazySplit(instances.x, rows, lengths, preparation, targets, device, shuffle_block)
-    x = torch.from_numpy(preparation.apply(instances.x[rows], lengths)).to(device)
-    return TensorSplit(x, targets, None if lengths is None else torch.from_numpy(lengths))
+    targets = _targets(bundle, rows, tasks, device)
+    return LazySplit(instances.x, rows, lengths, preparation, targets, device, shuffle_block)
 
 
 def _of_all(target: Target) -> torch.Tensor:
     return torch.from_numpy(target.array)
 
 
-def _targets(bundle: Bundle, rows: IntArray, tasks: dict[str, Task]) -> dict[str, torch.Tensor]:
-    """Give class ids, scaled numbers and labels of some instances."""
-    found = {}
+def _targets(bundle: Bundle, rows: IntArray, tasks: dict[str, Task], device: torch.device) -> dict[str, torch.Tensor]:
+    """Give class ids, scaled numbers and labels of some instances, on the device."""
+    found: dict[str, torch.Tensor] = {}
     for name, task in tasks.items():
         target = bundle.instances.targets[name]
         values = task.scaled(target.values[rows]) if isinstance(target, NumberTarget) else target.array[rows]
-        found[name] = torch.from_numpy(values)
+        target_of_rows = torch.from_numpy(values)
+        found[name] = (target_of_rows if target_of_rows.is_floating_point() else target_of_rows.long()).to(device)
     return found
 
 

@@ -115,12 +115,14 @@ class InputPreparation:
     def apply(self, x: FloatArray, lengths: IntArray | None = None) -> FloatArray:
         """Prepare series (N, C, T) or vectors (N, E); padding becomes 0."""
         out = np.empty_like(x, dtype=np.float32)
-        size = max(1, IN_CACHE // max(1, int(np.prod(x.shape[1:]))))
-        for at in range(0, len(x), size):
-            rows = slice(at, at + size)
-            valid = None if lengths is None else lengths[rows]
-            out[rows] = self._apply_block(x[rows], valid)
+        for rows in _cached_blocks(x):
+            out[rows] = self._apply_block(x[rows], None if lengths is None else lengths[rows])
         return out
+
+    def apply_in_place(self, x: FloatArray, lengths: IntArray | None = None) -> None:
+        """Prepare series or vectors as :meth:`apply` does, in the room that they have."""
+        for rows in _cached_blocks(x):
+            x[rows] = self._apply_block(x[rows], None if lengths is None else lengths[rows])
 
     def _apply_block(self, x: FloatArray, lengths: IntArray | None) -> Double:
         vectors = x.ndim == 2
@@ -171,6 +173,11 @@ class InputPreparation:
         mean, shift, scale = (np.array(state[name], dtype=np.float64) for name in ("mean", "shift", "scale"))
         later = (state.get(name) for name in ("limit", "signed_log"))  # older states have none
         return cls(state["method"], state["missing"], mean, shift, scale, *later)
+
+
+def _cached_blocks(x: FloatArray) -> Iterator[slice]:
+    size = max(1, IN_CACHE // max(1, int(np.prod(x.shape[1:]))))
+    return (slice(at, at + size) for at in range(0, len(x), size))
 
 
 def logarithms(values: Double, signed_log: float | None) -> Double:

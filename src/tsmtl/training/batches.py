@@ -40,17 +40,19 @@ class TensorSplit:
     """A split whose tensors all lie on the training device.
 
     Attributes:
-        x: (N, C, T) or (N, E), prepared.
+        x: (N, C, T) or (N, E), prepared; or, with ``rows``, the instances of all splits, which these share.
         targets: By task: (N,) class ids or (N, D) scaled numbers.
         lengths: (N,) valid steps on the CPU, or None.
+        rows: (N,) which instances of ``x`` these are, on the device; None: all of them.
     """
 
     x: Tensor
     targets: dict[str, Tensor]
     lengths: Tensor | None = None
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.x if self.rows is None else self.rows)
 
     @property
     def device(self) -> torch.device:
@@ -68,7 +70,8 @@ class TensorSplit:
 
     def batch(self, rows: Tensor) -> Batch:
         """Select rows, an index tensor on the device; series are cut to the longest of the batch."""
-        x, targets = self.x.index_select(0, rows), self.targets_of(rows)
+        places = rows if self.rows is None else self.rows.index_select(0, rows)
+        x, targets = self.x.index_select(0, places), self.targets_of(rows)
         if self.lengths is None:
             return x, None, targets
         lengths = self.lengths.index_select(0, rows.cpu())
