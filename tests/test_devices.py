@@ -54,6 +54,7 @@ CASES: dict[str, list[str]] = {
     "share of an epoch, balanced, changed": [
         *(*CNN, *SYNTHETIC, CHANGES, "trainer.sampler=balanced", "trainer.epoch_fraction=0.5"),
     ],
+    "bfloat16": [*FCN, *SYNTHETIC, "trainer.precision=bf16"],
     "a task of no weight, plateau": [
         *(*LSTM, *SYNTHETIC, "alpha=0", "trainer.monitor=val/reg/rmse", "trainer.schedule=plateau"),
         *("trainer.plateau_patience=1", "trainer.optimizer=sgd", "trainer.early_stopping_patience=1"),
@@ -143,11 +144,16 @@ def history_of(folder: Path) -> list[dict[str, float]]:
 def test_two_ranks_have_the_losses_and_metrics_of_one_process(trained, name):
     ours, theirs = (history_of(trained / kind / name) for kind in ("ranks", "alone"))
     assert len(ours) == len(theirs) > 1
+    # Sums of a share in another order are rounded otherwise, in bfloat16 at its third digit.
+    rounded = 0.01 if name == "bfloat16" else 1e-5
     for a, b in zip(ours, theirs, strict=True):
         del a["seconds"], b["seconds"]
-        assert a == pytest.approx(b, rel=1e-5, abs=1e-5, nan_ok=True)
+        losses = {key: value for key, value in b.items() if name != "bfloat16" or key.endswith("loss")}
+        assert {key: a[key] for key in losses} == pytest.approx(losses, rel=rounded, abs=rounded, nan_ok=True)
         if "compared" in name:
             assert any(math.isfinite(value) for key, value in a.items() if key.endswith("/cosine"))
+    if name == "bfloat16":
+        return  # an instance near the boundary may be of another class
     ours, theirs = (summary_of(trained / kind / name) for kind in ("ranks", "alone"))
     assert ours["best"]["epoch"] == theirs["best"]["epoch"]
     for task, metrics in theirs["test"].items():

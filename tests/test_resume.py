@@ -53,10 +53,11 @@ def assert_same_run(ours: Path, theirs: Path) -> None:
 
 
 CASES = {
-    "both tasks, batch norm, dropout, cosine, all changes of the input, a balanced share of an epoch, averaged": [
+    "both tasks, batch norm, dropout, cosine, all changes of the input, a share of an epoch, averaged, in bf16": [
         *("model=lstm_fcn_multi", *TINY_MODEL["lstm_fcn_multi"], "trainer.schedule=cosine", "trainer.warmup_epochs=2"),
         *("batch_size=8", "num_epochs=12", "trainer.sampler=balanced", "trainer.epoch_fraction=0.9", "weighting=famo"),
         *("trainer.weight_average=0.9", "trainer.keep=last", "trainer.best_per_task=true", "trainer.conflict=epoch"),
+        "trainer.precision=bf16",
         "data.augment=[{jitter:0.1},{scaling:0.1},{time_mask:0.1},{channel_mask:0.1},{window_warp:0.5},{mixup:0.2}]",
     ],
     "fine-tuning, frozen at first, plateau": [

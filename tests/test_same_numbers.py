@@ -11,7 +11,7 @@ TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}  # single precision, summed in other or
 BATCHES = (1, 7, 40)  # 40: all at once
 
 
-@pytest.mark.parametrize("model", [*SMALL, "log", "per step", "signed log", "limit", "calibrated"])
+@pytest.mark.parametrize("model", [*SMALL, "log", "per step", "signed log", "limit", "bf16", "calibrated"])
 def test_every_way_gives_the_predictions_of_the_run(trained, command, tmp_path, model):
     run = trained(model)  # with dropout, and batch norm where the backbone has it
     expected = table_of(run.folder / "predictions_test.csv")

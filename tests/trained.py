@@ -51,6 +51,7 @@ CASES = {
     "per step": ["model=gru", *SERIES, "hidden_size=4", "data.scale=standard_per_step"],
     "signed log": ["model=gru", *SERIES, "hidden_size=4", "data.signed_log=0.1"],
     "limit": ["model=gru", *SERIES, "hidden_size=4", "data.input_limit=0.5"],
+    "bf16": ["model=lstm_fcn", *SERIES, *SMALL["lstm_fcn"], "trainer.precision=bf16"],
     "calibrated": ["model=gru", "data.path={folder}/many.npz", "data.channels_key=channels", "hidden_size=8"],
     "simulated": ["model=gru", "data=synthetic", "data.n_instances=40", "hidden_size=4"],
 }

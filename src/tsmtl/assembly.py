@@ -175,7 +175,8 @@ def build_model(settings: Settings, bundle: Bundle) -> MultiTaskModel:
     backbone = build_backbone(name, settings.model.backbone_arguments(), x.shape[1], steps_of(bundle))
     check_lengths(bundle, backbone, name)
     outputs = {task: target.size for task, target in bundle.instances.targets.items()}
-    return MultiTaskModel(backbone, outputs, head_bias(settings))
+    bf16 = settings.trainer.precision == "bf16" and backbone.gains_by_bf16 and not settings.run.freeze
+    return MultiTaskModel(backbone, outputs, head_bias(settings), bf16)
 
 
 def steps_of(bundle: Bundle) -> int | None:

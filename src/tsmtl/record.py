@@ -18,6 +18,7 @@ from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.data.sharing import leak_lines
 from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.models.precision import cost_of_bf16
 from tsmtl.tasks.calibration import LEVEL
 from tsmtl.tasks.metrics import confusion_matrix, label_metrics_per_label, regression_metrics_per_output
 from tsmtl.tasks.task import ClassPrediction, LabelPrediction, Prediction, Task
@@ -56,6 +57,21 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
     targets = ", ".join(f"{name} ({target.key})" for name, target in instances.targets.items())
     on = str(device) if settings.run.devices == 1 else f"{settings.run.devices} x {device.type}"
     log.info("model: %s, %s parameters, tasks %s, on %s", settings.model.model, f"{parameters:,}", targets, on)
+    if settings.trainer.precision == "bf16":
+        _say_precision(settings, model, device)
+
+
+def _say_precision(settings: Settings, model: MultiTaskModel, device: torch.device) -> None:
+    if not model.bf16:
+        why = "the backbone is frozen" if settings.run.freeze else f"{settings.model.model} is slower in bfloat16"
+        log.warning("trainer.precision: %s, so that everything stays float32", why)
+        return
+    log.info("precision: the backbone trains in bfloat16; heads, losses and all that is measured are float32")
+    cost = cost_of_bf16(device)
+    if cost is not None:
+        log.warning(
+            "trainer.precision: %s; trainer.precision=float32 gives more exact gradients for no more time", cost
+        )
 
 
 def labelled_shares(bundle: Bundle) -> dict[str, dict[str, float]]:

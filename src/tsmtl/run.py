@@ -243,6 +243,7 @@ def _test_and_report(
         "device": str(parts.splits["test"].device),
         "devices": settings.run.devices,
         "threads": torch.get_num_threads(),
+        "precision": "bf16" if parts.model.bf16 else "float32",
         "versions": versions(),
         "tasks": {name: task.state() for name, task in parts.tasks.items()},
         "best_model_path": str(best_path),

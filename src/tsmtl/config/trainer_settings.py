@@ -50,6 +50,9 @@ class TrainerSettings(Section):
     epoch_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         description="share of the train instances, drawn anew, that an epoch reads"
     )
+    precision: Literal["float32", "bf16"] = Field(
+        description="what training steps compute in; all that is measured or predicted is float32"
+    )
     gradient_clip: Positive | None = Field(description="largest norm of the gradient")
     weight_average: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         description="decay of a moving average of the weights, which is then validated and saved in their place"

@@ -15,12 +15,14 @@ class Backbone(nn.Module):
         reads: What ``forward`` takes: ``series`` or ``vectors``.
         takes_lengths: Whether ``forward`` honours lengths: padding then changes no embedding.
         shortest: Fewest time steps that ``forward`` can read.
+        gains_by_bf16: Whether ``trainer.precision=bf16`` has it train in bfloat16; False where that is slower.
     """
 
     embed_dim: int
     reads: Literal["series", "vectors"] = "series"
     takes_lengths: bool = False
     shortest: int = 1
+    gains_by_bf16: bool = True
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Embed a batch.

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsmtl.models.backbone import Backbone
+from tsmtl.models.convolution import Convolution
 from tsmtl.models.masking import BatchNorm, valid_steps
 from tsmtl.models.readout import Readout
 
@@ -38,9 +39,9 @@ class CNN1D(Backbone):
         super().__init__()
         widths = (output_channels, 2 * output_channels)
         # No bias: the shift of the batch norm behind it does the same.
-        self.conv1 = nn.Conv1d(input_size, widths[0], kernel_size, stride, padding, bias=False)
+        self.conv1 = Convolution(input_size, widths[0], kernel_size, stride, padding)
         self.norm1 = BatchNorm(widths[0])
-        self.conv2 = nn.Conv1d(widths[0], widths[1], kernel_size, stride, padding, bias=False)
+        self.conv2 = Convolution(widths[0], widths[1], kernel_size, stride, padding)
         self.norm2 = BatchNorm(widths[1])
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         steps = int(self._steps_after(self._steps_after(seq_len)))

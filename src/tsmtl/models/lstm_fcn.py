@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from tsmtl.models.backbone import Backbone
+from tsmtl.models.convolution import Convolution
 from tsmtl.models.masking import BatchNorm, mean_over_steps, valid_steps
 from tsmtl.models.readout import Readout
 
@@ -67,7 +68,7 @@ class LSTMFCN(Backbone):
         widths = [input_size, *conv_channels]
         # No bias: the shift of the batch norm behind it does the same.
         self.convs = nn.ModuleList(
-            nn.Conv1d(before, after, kernel, padding=(kernel - 1) // 2, bias=False)
+            Convolution(before, after, kernel, padding=(kernel - 1) // 2)
             for before, after, kernel in zip(widths, conv_channels, kernel_sizes, strict=False)
         )
         self.norms = nn.ModuleList(BatchNorm(width) for width in conv_channels)

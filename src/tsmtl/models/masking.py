@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from tsmtl.models.precision import in_bf16
+
 
 def valid_steps(lengths: Tensor, x: Tensor) -> Tensor:
     """Mark the valid steps of a padded batch.
@@ -23,6 +25,8 @@ class BatchNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Normalise (N, F, T); ``valid`` is (N, 1, T), or None where all steps count."""
+        if valid is None and in_bf16(x):
+            return super().forward(x.unsqueeze(2)).squeeze(2)  # (N, F, 1, T), the layout of its convolution
         if valid is None:
             return super().forward(x)
         rows = valid[:, 0, :]  # (N, T)
@@ -31,9 +35,14 @@ class BatchNorm(nn.BatchNorm1d):
         out[rows] = super().forward(steps_last[rows])
         return out.transpose(1, 2)
 
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Take (N, F, 1, T) too."""
+
 
 def mean_over_steps(x: Tensor, valid: Tensor | None) -> Tensor:
     """Average (N, F, T) over the valid steps: (N, F)."""
+    if valid is None and x.dtype == torch.bfloat16:
+        return x.sum(dim=2) / x.shape[2]  # summed in float32 like a mean, which takes several times as long
     if valid is None:
         return x.mean(dim=2)
     return (x * valid).sum(dim=2) / valid.sum(dim=2)

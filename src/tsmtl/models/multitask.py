@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from tsmtl.models.backbone import Backbone
+from tsmtl.models.precision import embed_in_bf16
 
 
 class MultiTaskModel(nn.Module):
@@ -12,15 +13,17 @@ class MultiTaskModel(nn.Module):
         backbone: Gives embeddings (N, E).
         outputs: Size of each task's output: K logits of a classification, D numbers of a regression.
         head_bias: Use a bias in the heads.
+        bf16: Let the backbone train in bfloat16; in eval mode, as a frozen one is too, it computes in float32.
 
     Attributes:
         frozen: Whether the backbone stays as it is; see :meth:`freeze_backbone`.
         reads_embeddings: Whether ``forward`` takes embeddings that the frozen backbone has made before.
     """
 
-    def __init__(self, backbone: Backbone, outputs: dict[str, int], head_bias: bool = True) -> None:
+    def __init__(self, backbone: Backbone, outputs: dict[str, int], head_bias: bool = True, bf16: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
+        self.bf16 = bf16
         self.frozen = False
         self.reads_embeddings = False
         self.heads = nn.ModuleDict(
@@ -46,6 +49,10 @@ class MultiTaskModel(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Map series (N, C, T), or vectors (N, E), to ``{task: (N, K) or (N, D)}``."""
-        if not self.reads_embeddings:
+        if self.reads_embeddings:
+            pass
+        elif self.bf16 and self.backbone.training:
+            x = embed_in_bf16(self.backbone, x, lengths)  # (N, E)
+        else:
             x = self.backbone(x) if lengths is None else self.backbone(x, lengths)  # (N, E)
         return {task: head(x) for task, head in self.heads.items()}

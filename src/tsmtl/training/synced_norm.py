@@ -46,6 +46,7 @@ class SyncedNorm(_BatchNorm):
         others = [dim for dim in range(x.ndim) if dim != 1]
         shape = [1, -1] + [1] * (x.ndim - 2)
         counted = float(self.ranks.has_rows)
+        kind, x = x.dtype, x.float()  # bfloat16 would add up the rows of all ranks to three digits
         rows = x.new_full((1,), counted * (x.numel() // x.shape[1]))
         sums = self._summed(torch.cat([counted * x.sum(dim=others), rows]))
         count = sums[-1].detach()
@@ -54,7 +55,8 @@ class SyncedNorm(_BatchNorm):
         variance = self._summed(counted * (centred**2).sum(dim=others)) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
         out = centred * (variance + self.eps).rsqrt().view(shape)
-        return out if self.weight is None else out * self.weight.view(shape) + self.bias.view(shape)
+        out = out if self.weight is None else out * self.weight.view(shape) + self.bias.view(shape)
+        return out.to(kind)
 
     def _summed(self, values: Tensor) -> Tensor:
         summed: Tensor = _SumOverRanks.apply(values, self.ranks)  # type: ignore[no-untyped-call]

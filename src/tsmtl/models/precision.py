@@ -1,0 +1,62 @@
+"""bfloat16 in training steps: what computes in it, and where a processor has units for it.
+
+What is measured or predicted is always float32: validation, test, predictions, exports. A model in bfloat16 is never
+seen outside its training steps, so that every way to its numbers gives the same.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tsmtl.models.backbone import Backbone
+
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def embed_in_bf16(backbone: Backbone, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Embed a batch with matrix products in bfloat16; give float32, which heads and losses go on in.
+
+    Autocast lets convolutions, linear layers and LSTMs take inputs and weights rounded to bfloat16, with sums in
+    float32; batch norms, activations and readouts take what these give, batch norms with statistics and weights in
+    float32. The weights themselves, their gradients and what the optimiser remembers stay float32.
+
+    Args:
+        backbone: Gives embeddings (N, E).
+        x: The batch, as ``backbone`` takes it.
+        lengths: Likewise.
+    """
+    with torch.autocast(x.device.type, torch.bfloat16):
+        embedding: Tensor = backbone(x) if lengths is None else backbone(x, lengths)
+    return embedding.float()
+
+
+def in_bf16(x: Tensor) -> bool:
+    """Say whether layers that read ``x`` are to compute in bfloat16, as within :func:`embed_in_bf16`."""
+    return torch.is_autocast_enabled(x.device.type)
+
+
+def cost_of_bf16(device: torch.device) -> str | None:
+    """Say what bfloat16 costs on a device without units for its matrix products; None where there are some.
+
+    The figures are those of a training step of ``lstm_fcn`` at batch 16 on one core (docs/precision.md).
+    """
+    if device.type == "cuda":
+        there = torch.cuda.is_bf16_supported(including_emulation=False)
+        return None if there else "this GPU has no units for bfloat16, which is slower than float32 without them"
+    flags = _processor_flags()
+    if flags is None:
+        return "whether this processor has units for bfloat16 is not known here"
+    if "amx_bf16" in flags:
+        return None
+    if "avx512_bf16" in flags:
+        return "this processor has no AMX units for bfloat16, and takes as long in it as in float32"
+    return "this processor has no units for bfloat16, and takes about twice as long in it as in float32"
+
+
+def _processor_flags() -> set[str] | None:
+    """Give what a processor of x86 says that it can do; None where it is not one of these, or not under Linux."""
+    if not CPUINFO.is_file():
+        return None
+    lines = CPUINFO.read_text(encoding="utf-8").splitlines()
+    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), None)

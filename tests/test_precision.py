@@ -1,0 +1,49 @@
+"""``trainer.precision`` in whole runs: what is said and stored."""
+
+import torch
+
+from tests.test_train import SMALL, TINY_MODEL, summary_of
+from tsmtl.checkpoint.file import read_checkpoint
+from tsmtl.checkpoint.last import read_last
+
+BF16 = "trainer.precision=bf16"
+FCN = ["model=lstm_fcn", *TINY_MODEL["lstm_fcn_multi"], *SMALL]
+
+
+def test_log_checkpoint_and_summary_say_the_precision_and_weights_and_moments_are_float32(tsmtl_train, tmp_path):
+    answer = tsmtl_train(*FCN, BF16, "hydra.run.dir=run")
+    assert answer.code == 0, answer.err
+    assert "the backbone trains in bfloat16; heads, losses and all that is measured are float32" in answer.err
+    assert summary_of(tmp_path / "run")["precision"] == "bf16"
+    checkpoint = read_checkpoint(tmp_path / "run/best_model.pt")
+    assert checkpoint["settings"]["trainer"]["precision"] == "bf16"
+    last = read_last(tmp_path / "run/last.pt")
+    moments = [value for state in last["optimizer"]["state"].values() for value in state.values()]
+    for tensor in [*last["model"].values(), *moments]:
+        assert tensor.dtype in (torch.float32, torch.int64)  # counters of batch norms
+
+
+def test_what_stays_float32_is_said_with_the_reason(tsmtl_train, tmp_path):
+    answer = tsmtl_train("model=gru", "hidden_size=4", *SMALL, BF16, "hydra.run.dir=gru")
+    assert answer.code == 0, answer.err
+    assert "trainer.precision: gru is slower in bfloat16, so that everything stays float32" in answer.err
+    assert summary_of(tmp_path / "gru")["precision"] == "float32"
+    assert tsmtl_train(*FCN, "hydra.run.dir=first").code == 0
+    tune = ["stage=finetune", "pretrained_path=first/best_model.pt", "freeze=true", "hydra.run.dir=frozen"]
+    answer = tsmtl_train(*FCN[:1], *SMALL, *tune, BF16)
+    assert answer.code == 0, answer.err
+    assert "trainer.precision: the backbone is frozen, so that everything stays float32" in answer.err
+
+
+def test_a_processor_without_units_for_it_is_warned_of(tsmtl_train, tmp_path, monkeypatch):
+    (tmp_path / "cpuinfo").write_text("flags : fpu avx2\n")
+    monkeypatch.setattr("tsmtl.models.precision.CPUINFO", tmp_path / "cpuinfo")
+    answer = tsmtl_train(*FCN, "num_epochs=1", BF16)
+    assert answer.code == 0, answer.err
+    assert "takes about twice as long in it" in answer.err
+
+
+def test_another_precision_is_refused_with_the_choices(tsmtl_train):
+    answer = tsmtl_train("trainer.precision=fp16")
+    assert answer.code == 2
+    assert "trainer.precision: must be one of float32, bf16 (got 'fp16'); did you mean 'bf16'?" in answer.err
