@@ -49,13 +49,14 @@ def linear_probe(parts: Parts, truth: dict[str, npt.NDArray[Any]]) -> LinearProb
         return None
     if train.x.ndim != 2:
         return None
+    inputs = [split.inputs for split in (train, val, test)]
     known: dict[bytes, tuple[Spectrum, Tensor, Tensor]] = {}
 
     def spectrum_of(rows: Tensor) -> tuple[Spectrum, Tensor, Tensor]:
         key = rows.cpu().numpy().tobytes()  # tasks with labels of the same instances share it
         if key not in known:
-            spectrum = Spectrum.of(train.x[rows])
-            known[key] = spectrum, spectrum.rotated(val.x), spectrum.rotated(test.x)
+            spectrum = Spectrum.of(inputs[0][rows])
+            known[key] = spectrum, spectrum.rotated(inputs[1]), spectrum.rotated(inputs[2])
         return known[key]
 
     found = {}

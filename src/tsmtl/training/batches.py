@@ -60,6 +60,11 @@ class TensorSplit:
         return self.x.device
 
     @property
+    def inputs(self) -> Tensor:
+        """(N, C, T) or (N, E) of these instances alone."""
+        return self.x if self.rows is None else self.x.index_select(0, self.rows)
+
+    @property
     def shuffle_block(self) -> None:
         """Memory knows no neighbours."""
         return None
