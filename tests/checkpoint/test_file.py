@@ -271,6 +271,9 @@ def test_a_missing_part_is_named(tmp_path, key):
     assert error.value.lines == [f"{path}: the checkpoint lacks {key}"]
 
 
+OF_ONE_SWEEP = {"shared.py"}  # reads what a process of the same sweep left in a folder that is its user's alone
+
+
 def test_every_load_in_the_package_is_weights_only():
     found = 0
     for path in Path(tsmtl.__file__).parent.rglob("*.py"):
@@ -281,7 +284,7 @@ def test_every_load_in_the_package_is_weights_only():
             if isinstance(node, ast.Import | ast.ImportFrom):
                 module = getattr(node, "module", None)
                 names = {alias.name for alias in node.names}
-                assert "pickle" not in {module, *names}, path
+                assert "pickle" not in {module, *names} or path.name in OF_ONE_SWEEP, path
                 assert not (module in ("torch", "torch.serialization") and "load" in names), path
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("torch.load"):
                 found += 1

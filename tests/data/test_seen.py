@@ -5,6 +5,7 @@ import pytest
 
 from tsmtl.data import seen
 from tsmtl.data.instances import Bundle, Instances
+from tsmtl.data.npy_rows import NpyFile, NpyRows
 from tsmtl.data.seen import SeenInstances
 from tsmtl.data.windows import Windows
 
@@ -30,6 +31,18 @@ def test_exactly_the_instances_of_each_split_are_told_again(x):
     everything = np.arange(40)
     assert np.flatnonzero(known.trained_on(x, everything)).tolist() == list(range(10, 20))
     assert np.flatnonzero(known.chosen_by(x, everything)).tolist() == list(range(30, 34))
+
+
+def test_the_same_instances_have_the_same_codes_wherever_they_lie(tmp_path):
+    values = series(43)[:, :, 0]
+    held = windows(values)
+    x = held[np.arange(40)]
+    np.save(tmp_path / "x.npy", x)
+    found = [
+        SeenInstances.of(bundle_of(one, range(10), [12])) for one in (x, held, NpyRows([NpyFile(tmp_path / "x.npy")]))
+    ]
+    for other in found[1:]:
+        np.testing.assert_array_equal(other.train, found[0].train)
 
 
 def test_they_are_told_in_another_order_with_another_missing_value_and_after_a_round_trip():

@@ -113,7 +113,8 @@ def _few_values(x: Rows, rows: IntArray) -> FloatArray:
         return np.concatenate([x.values[np.maximum(first + step, floor)] for step in steps], axis=1)
     if isinstance(x, np.ndarray):
         return np.concatenate([x[rows, :, step] for step in steps], axis=1)
-    return x[rows][:, :, steps].reshape(len(rows), -1)
+    read = x[rows]
+    return np.concatenate([read[:, :, step] for step in steps], axis=1)
 
 
 def _plain(values: FloatArray) -> FloatArray:

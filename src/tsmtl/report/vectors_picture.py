@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ from tsmtl.report.drawing import BLUE, DPI, GREY, ORANGE, SERIES, dress, plain, 
 from tsmtl.report.run_contents import RunContents
 from tsmtl.report.run_panels import MOST_LINES, MOST_POINTS
 from tsmtl.report.svg import Pictures
-from tsmtl.tasks.task import Task
+
+if TYPE_CHECKING:  # imports PyTorch, without which a run is reported
+    from tsmtl.tasks.task import Task
 
 WIDTH, HEIGHT = 4.8, 3.9  # inches of a panel
 _NUMBERS = LinearSegmentedColormap.from_list("numbers", [BLUE, ORANGE], N=32)
@@ -22,7 +24,7 @@ _MARKS = ("o", "s", "^")  # by which classes of one colour differ
 Double = npt.NDArray[np.float64]
 
 
-def draw_vectors(path: Path, xy: Double, truth: Mapping[str, npt.NDArray[Any]], tasks: Mapping[str, Task]) -> None:
+def draw_vectors(path: Path, xy: Double, truth: Mapping[str, npt.NDArray[Any]], tasks: "Mapping[str, Task]") -> None:
     """Draw vectors (N, 2) once for each class and number; of several numbers by the first.
 
     Args:
