@@ -78,7 +78,7 @@ def draw_delta_m(comparison: Comparison) -> Figure:
     for place, row in enumerate(rows):
         _interval(ax, place, row["low"], row["high"], BLUE, 3.0)
         _row(ax, place, row["mean"], BLUE, f"{labels[row['variant']]}: {signed(row['mean'])} %", None)
-    x = "% of the twin's metric, interval of the seeds alone; right of 0 is better"
+    x = "gain in %, interval of the seeds alone; right of 0 is better"
     _forest(ax, len(rows), "Delta-m: mean gain over all tasks", x)
     return figure
 
