@@ -15,6 +15,8 @@ from tsmtl.sweep.pool import Pool
 # A plugin that notes where and how often things happen, a line each: what, process, more.
 NOTED = """
 import os
+import tsmtl.loaded
+import tsmtl.run
 
 inside, fit = tsmtl.loaded.load_bundle, tsmtl.run._threads
 
