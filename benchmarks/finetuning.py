@@ -51,6 +51,8 @@ def train(folder: Path, data: str, row: str, seed: int) -> tsmtl.TrainingResult:
         if value == "twice":
             setting = f"num_epochs={2 * EPOCHS[data]}"
         settings.append(f"pretrained_path={start}" if key == "from" else setting)
+    if "freeze=true" in ROWS[row]:  # has no dropout
+        settings = [setting for setting in settings if not setting.startswith("lstm_drop_out")]
     own = ["device=cpu", f"seed={seed}", f"hydra.run.dir={folder_of(folder, data, row, seed)}", "resume=true"]
     return tsmtl.train([*settings, *own])
 
