@@ -89,3 +89,9 @@ def test_one_name_runs_through_the_representations(method):
     assert (ROOT / "configs" / "representation" / f"{method}.yaml").is_file()
     assert (SOURCE / "representation" / f"{method}.py").is_file()
     assert (ROOT / "tests" / "representation" / f"test_{method}.py").is_file()
+
+
+def test_test_files_in_folders_have_names_of_their_own():
+    """Pytest imports them by their names alone: two of one name are not run."""
+    names = [path.name for path in (ROOT / "tests").glob("*/**/test_*.py")]
+    assert sorted(names) == sorted(set(names))
