@@ -148,25 +148,24 @@ class Pretrained:
         """
         if self.seen is None:
             return
-        x, splits = bundle.instances.x, bundle.splits
-        test = self.seen.trained_on(x, splits["test"]) | self.seen.chosen_by(x, splits["test"])
+        test, val = self.seen.overlap(bundle)
         said = (
-            f"{int(test.sum())} of the {len(test)} test instances are among those that {self.path} was trained and "
-            "chosen on"
+            f"{test} of the {len(bundle.splits['test'])} test instances are among those that {self.path} was trained "
+            "and chosen on"
         )
-        if test.any() and overlap == "refuse":
+        if test and overlap == "refuse":
             where = "pretrained_path" if self.reused is None else "pretrain.data"
             raise UserError(
                 f"{where}: {said}, so that what is measured on them would say too much; give both trainings the same "
                 "split (data.seed, data.split_targets, data.split_key), or say overlap=warn"
             )
-        if test.any():
+        if test:
             log.warning("pretrained: %s: what is measured on them says too much", said)
-        if val := int(self.seen.trained_on(x, splits["val"]).sum()):
+        if val:
             log.warning(
                 "pretrained: %d of the %d val instances are among those that it was trained on; the epoch is chosen by "
                 "scores that say too much",
-                *(val, len(splits["val"])),
+                *(val, len(bundle.splits["val"])),
             )
 
     def check_length(self, bundle: Bundle, model: MultiTaskModel) -> None:

@@ -50,15 +50,14 @@ def check_unseen(content: dict[str, Any], path: str, bundle: Bundle) -> None:
     if SEEN not in content:
         log.warning("representation: whether %s was trained on test instances is not known: an earlier tsmtl", path)
         return
-    seen, x, splits = SeenInstances.from_state(content[SEEN]), bundle.instances.x, bundle.splits
-    test = seen.trained_on(x, splits["test"]) | seen.chosen_by(x, splits["test"])
-    if test.any():
+    test, val = SeenInstances.from_state(content[SEEN]).overlap(bundle)
+    if test:
         raise UserError(
-            f"representation.path: {int(test.sum())} of the {len(test)} test instances are among those that {path} was "
-            "trained and chosen on; train it on the same split, or take that split here"
+            f"representation.path: {test} of the {len(bundle.splits['test'])} test instances are among those that "
+            f"{path} was trained and chosen on; train it on the same split, or take that split here"
         )
-    if val := int(seen.trained_on(x, splits["val"]).sum()):
+    if val:
         log.warning(
             "representation: %d of the %d val instances are among those that %s was trained on",
-            *(val, len(splits["val"]), path),
+            *(val, len(bundle.splits["val"]), path),
         )

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tsmtl.config.data_settings import TargetPlace
 from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import BLOCK, SPLITS
 from tsmtl.data.loading import load_bundle
@@ -117,3 +118,15 @@ def test_random_splits_and_labels_do_not_depend_on_the_tasks_that_are_learnt(set
         for name, rows in both.splits.items():
             np.testing.assert_array_equal(alone.splits[name], rows)
         np.testing.assert_array_equal(alone.instances.targets[task].array, both.instances.targets[task].array)
+
+
+def test_a_class_column_that_two_tasks_name_differently_keeps_its_classes(settings_of, tmp_path):
+    ids = [2, 0, 1] * 20  # do not first appear in the order of their ids
+    rows = [f"{i // 6},{k},{i}" for i, k in enumerate(ids)]
+    (tmp_path / "t.csv").write_text("entity,c,x\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    settings = settings_of("table", path=str(tmp_path / "t.csv"), entity="entity", channels=["x"], window=1)
+    places = {"plain": TargetPlace("tasks.plain.target", ("c",))}
+    places["named"] = TargetPlace("tasks.named.target", ("c",), names=("low", "middle", "high"))
+    targets = load_bundle(settings.naming(places), {"plain": "cls", "named": "cls"}).instances.targets
+    assert targets["plain"].ids.tolist() == targets["named"].ids.tolist() == ids
+    assert list(targets["named"].names) == ["low", "middle", "high"]

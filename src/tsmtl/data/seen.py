@@ -54,6 +54,11 @@ class SeenInstances:
         both = (np.union1d(getattr(self, name), getattr(other, name)) for name in ("train", "val"))
         return SeenInstances(*(codes[:KEPT] for codes in both))
 
+    def overlap(self, bundle: Bundle) -> tuple[int, int]:
+        """Count the test instances that were trained or chosen on, and the val instances that were trained on."""
+        x, test, val = bundle.instances.x, bundle.splits["test"], bundle.splits["val"]
+        return int((self.trained_on(x, test) | self.chosen_by(x, test)).sum()), int(self.trained_on(x, val).sum())
+
     def trained_on(self, x: Rows, rows: IntArray) -> npt.NDArray[np.bool_]:
         """Say of some instances, (n,), which were trained on, as far as the codes that are kept tell."""
         return _among(x, rows, self.train)

@@ -149,7 +149,7 @@ def columns_wanted(settings: TableSettings, tasks: dict[str, str]) -> Wanted:
 
 def _class_columns(settings: TableSettings, tasks: dict[str, str], recording: Recording) -> dict[str, ClassColumn]:
     places = {task: settings.place_of(task) for task, kind in tasks.items() if kind == "cls"}
-    named = {(place.keys, place.names): task for task, place in reversed(places.items())}
+    named = {(place.keys, place.names): task for task, place in places.items()}  # a task's name before a split's
     columns = [keys for keys, _ in named]
     made = {
         (keys, names): class_column(settings, task, recording, columns.count(keys) > 1)
