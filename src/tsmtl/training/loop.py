@@ -23,6 +23,7 @@ from tsmtl.training.best_epoch import BestEpoch, weights_of
 from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
+from tsmtl.training.step_environment import step_environment
 from tsmtl.training.weight_average import WeightAverage
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Fit:
         return cls(best, losses=losses, epoch_began=time.perf_counter() - state["spent"], **same)
 
 
+@step_environment()
 def fit(
     model: MultiTaskModel,
     criterion: Criterion,

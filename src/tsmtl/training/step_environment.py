@@ -1,0 +1,64 @@
+"""How the processor and the allocator behave while steps are trained on a CPU: two things that each step would pay for.
+
+*Subnormal numbers.* Through many time steps gradients fade to less than 1.2e-38, the smallest normal number of single
+precision, and a processor takes some hundred cycles for each sum with such a number. While steps are trained they count
+as 0.
+
+*Freed memory.* What a step frees, glibc gives back to the system where it is more than a little, and the next step asks
+for it again, page by page. While steps are trained it keeps up to 2 GiB.
+
+docs/benchmarks.md has what both are worth.
+"""
+
+import ctypes
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+KEPT = {M_TRIM_THRESHOLD: 2**31 - 1, M_MMAP_THRESHOLD: 2**28}  # bytes; a larger block is mapped by itself, and unmapped
+USUAL = {M_TRIM_THRESHOLD: 2**26, M_MMAP_THRESHOLD: 2**25}  # where glibc's own, which move, end up
+# Variables by which a user says how glibc's allocator behaves, each also as a part of GLIBC_TUNABLES.
+SAID = {
+    "MALLOC_TRIM_THRESHOLD_": "glibc.malloc.trim_threshold",
+    "MALLOC_MMAP_THRESHOLD_": "glibc.malloc.mmap_threshold",
+}
+
+
+@contextmanager
+def step_environment() -> Iterator[None]:
+    """Let subnormal numbers count as 0 and freed memory stay, and put both back at the end.
+
+    Where the processor cannot, the C library is not glibc, or the environment says how its allocator behaves
+    (``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_``, ``GLIBC_TUNABLES``), that part stays as it is.
+    """
+    flushed, own = subnormals_are_flushed(), _mallopt()
+    for option, size in KEPT.items():
+        own(option, size)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)
+        for option, size in USUAL.items():
+            own(option, size)
+
+
+def subnormals_are_flushed() -> bool:
+    """Say whether subnormal numbers count as 0 in this thread."""
+    return torch.tensor(1e-39).mul(1.0).item() == 0
+
+
+@cache
+def _mallopt() -> Callable[[int, int], object]:
+    """Give glibc's ``mallopt``, or what does nothing in its place."""
+    tunables = os.environ.get("GLIBC_TUNABLES", "")
+    said = any(name in os.environ or tunable in tunables for name, tunable in SAID.items())
+    if said or platform.libc_ver()[0] != "glibc":
+        return lambda option, size: None
+    found: Callable[[int, int], object] = ctypes.CDLL(None).mallopt
+    return found
