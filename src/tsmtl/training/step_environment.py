@@ -31,21 +31,30 @@ SAID = {
 
 @contextmanager
 def step_environment() -> Iterator[None]:
-    """Let subnormal numbers count as 0 and freed memory stay, and put both back at the end.
-
-    Where the processor cannot, the C library is not glibc, or the environment says how its allocator behaves
-    (``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_``, ``GLIBC_TUNABLES``), that part stays as it is.
-    """
-    flushed, own = subnormals_are_flushed(), _mallopt()
-    for option, size in KEPT.items():
-        own(option, size)
+    """Let subnormal numbers count as 0, where the processor can, and freed memory stay; put both back at the end."""
+    flushed = subnormals_are_flushed()
     torch.set_flush_denormal(True)
+    try:
+        with freed_memory_kept():
+            yield
+    finally:
+        torch.set_flush_denormal(flushed)
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Let glibc keep up to 2 GiB of what is freed; other libraries, and what the environment says, stay as they are.
+
+    The environment says it by ``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_`` or ``GLIBC_TUNABLES``.
+    """
+    put = _mallopt()
+    for option, size in KEPT.items():
+        put(option, size)
     try:
         yield
     finally:
-        torch.set_flush_denormal(flushed)
         for option, size in USUAL.items():
-            own(option, size)
+            put(option, size)
 
 
 def subnormals_are_flushed() -> bool:
