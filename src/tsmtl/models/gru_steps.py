@@ -106,7 +106,7 @@ class GRUSteps(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, steps: Steps, *weights: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        _keep_freed_memory()
+        keep_freed_memory()
         w_ih, w_hh, b_ih, b_hh = (weights[i::4] for i in range(4))  # each by direction
         directions, hidden = len(w_hh), w_hh[0].shape[1]
         gates = x.new_empty(directions, steps.total, 3 * hidden)  # r, z and a_n
@@ -115,7 +115,7 @@ class GRUSteps(torch.autograd.Function):
         states[:, : steps.n] = 0
         recurrent = [w.t().contiguous() for w in w_hh]  # (H, 3H): transposed once, not in every product
         for chunk in steps.chunks:
-            for d, rows in enumerate(_rows(x, steps, chunk, directions)):
+            for d, rows in enumerate(rows_by_direction(x, steps, chunk, directions)):
                 both = (b_ih[d] + b_hh[d])[: 2 * hidden]
                 w = w_ih[d].t()  # (F, 3H)
                 torch.addmm(both, rows, w[:, : 2 * hidden], out=gates[d, chunk.rows, : 2 * hidden])
@@ -125,20 +125,17 @@ class GRUSteps(torch.autograd.Function):
         ctx.save_for_backward(x, gates, new, states, *weights)
         ctx.steps = steps
         ctx.set_materialize_grads(False)
-        outputs = [states[0, steps.n :]]
-        if directions == 2:
-            outputs.append(states[1, steps.n :].index_select(0, steps.reversal))
-        return torch.cat(outputs, dim=1), states.index_select(1, steps.last)
+        return outputs_of(states, steps)
 
     @staticmethod
     def backward(ctx: Any, d_output: Tensor | None, d_last: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: D102
         x, gates, new, states, *weights = ctx.saved_tensors
         steps: Steps = ctx.steps
         if torch.is_grad_enabled():
-            return _differentiable(steps, ctx.needs_input_grad, x, weights, (d_output, d_last))
+            return differentiable(steps, ctx.needs_input_grad, x, weights, (d_output, d_last))
         w_ih, w_hh = weights[::4], weights[1::4]
         directions, hidden = len(w_hh), w_hh[0].shape[1]
-        d_states = _gradient_of_states(steps, states, d_output, d_last)
+        d_states = gradient_of_states(steps, states, d_output, d_last)
         d_w_ih, d_w_hh = ([torch.zeros_like(w) for w in group] for group in (w_ih, w_hh))
         d_b_ih, d_b_hh = (x.new_zeros(directions, 3 * hidden) for _ in range(2))
         d_x = x.new_empty(directions, *x.shape) if ctx.needs_input_grad[0] else None
@@ -147,7 +144,7 @@ class GRUSteps(torch.autograd.Function):
             if steps.previous is not None:
                 before = states.index_select(1, steps.previous[chunk.rows])
             d_gates, d_new = _go_back(steps, chunk, gates, new, before, d_states, w_hh)
-            for d, rows in enumerate(_rows(x, steps, chunk, directions)):
+            for d, rows in enumerate(rows_by_direction(x, steps, chunk, directions)):
                 d_b_hh[d] += d_gates[d].sum(dim=0)
                 d_w_hh[d].addmm_(d_gates[d].t(), before[d])
                 d_gates[d, :, 2 * hidden :] = d_new[d]  # what W_ih x adds to n is not multiplied by r
@@ -162,7 +159,7 @@ class GRUSteps(torch.autograd.Function):
 
 
 @cache
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc keep what a step frees for the next one, instead of asking the system for it anew.
 
     It returns freed memory above twice the size of the largest block that was ever mapped by itself and freed. One of
@@ -171,7 +168,7 @@ def _keep_freed_memory() -> None:
     torch.empty(2**25 - 2**13, dtype=torch.uint8)
 
 
-def _differentiable(
+def differentiable(
     steps: Steps, needed: tuple[bool, ...], x: Tensor, weights: list[Tensor], d_outputs: tuple[Tensor | None, ...]
 ) -> tuple[Tensor | None, ...]:
     """Give gradients that have gradients themselves (``create_graph=True``), by the stock layer."""
@@ -190,7 +187,7 @@ def _differentiable(
     return tuple(next(rest) if needs else None for needs in needed)
 
 
-def _rows(x: Tensor, steps: Steps, chunk: Chunk, directions: int) -> Iterator[Tensor]:
+def rows_by_direction(x: Tensor, steps: Steps, chunk: Chunk, directions: int) -> Iterator[Tensor]:
     """Give the input (rows, F) of a chunk as each direction reads it."""
     yield x[chunk.rows]
     if directions == 2:
@@ -242,7 +239,15 @@ def _factors(gates: Tensor, new: Tensor, before: Tensor) -> tuple[Tensor, Tensor
     return factors, of_new
 
 
-def _gradient_of_states(steps: Steps, states: Tensor, d_output: Tensor | None, d_last: Tensor | None) -> Tensor:
+def outputs_of(states: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
+    """Give the states (P, D * H) of all steps and the last ones (D, N, H), of the states (D, N + P, H)."""
+    outputs = [states[0, steps.n :]]
+    for direction in states[1:]:
+        outputs.append(direction[steps.n :].index_select(0, steps.reversal))
+    return torch.cat(outputs, dim=1), states.index_select(1, steps.last)
+
+
+def gradient_of_states(steps: Steps, states: Tensor, d_output: Tensor | None, d_last: Tensor | None) -> Tensor:
     """Give the gradient (D, N + P, H) of the states, by what the layer gave of them alone."""
     d_states = torch.zeros_like(states)
     if d_output is not None:
