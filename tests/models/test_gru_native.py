@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 from tests.conftest import needs_compiler
 from tests.models.gru_ways import all_of, assert_close, graph, layers, packed, series
+from tsmtl.config.processor import processor_flags
 from tsmtl.models import gru_native, gru_steps
 from tsmtl.models.gru_layers import GRULayers
 from tsmtl.models.kernels import kernels_of, train_natively
 from tsmtl.native import NativeError
 
 pytestmark = needs_compiler
+FLAGS_HERE = processor_flags() or set()
 FROM_TORCH, FROM_EXACT = 1e-5, 1e-6  # relative to the norm: of torch's way in single precision, of nn.GRU in double
 
 
@@ -158,6 +160,23 @@ def test_a_layer_trains_through_torch_unless_it_is_told_otherwise():
 def test_a_model_without_such_layers_says_so():
     with pytest.raises(NativeError, match="no layer of this model has native kernels"):
         train_natively(nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("flags", ["sse2", "sse2 avx2 fma"])
+def test_older_instruction_sets_give_the_same_numbers(tmp_path, monkeypatch, flags):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "cpuinfo")
+    if not processor_flags() <= FLAGS_HERE:
+        pytest.skip(f"this processor has not {flags}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kernels = gru_native.GRU_KERNELS
+    monkeypatch.setattr(kernels, "_found", None)
+    rnn = native_layers(hidden_size=20)
+    (library,) = (tmp_path / "tsmtl").glob("*.so")
+    assert "avx512" not in library.name
+    assert ("avx2" in library.name) == ("avx2" in flags)
+    x, lengths = series(13, 37, dtype=torch.float32), [37, 2, 19, 1, 37, 5, 6, 30, 31, 37, 7, 8, 21]
+    assert_close(all_of(GRULayers.__call__, rnn, x, lengths), exact(rnn, x, lengths), FROM_EXACT)
 
 
 @pytest.mark.parametrize("damaged", ["gru_read", "gru_go_back"])

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 CHUNK_ROWS = 2048  # rows worked on at once: enough that calls cost little, few enough that buffers stay in the cache
 
@@ -29,11 +30,13 @@ class Chunk:
     """Consecutive time steps.
 
     Attributes:
+        steps: Which they are.
         rows: Where they lie among the packed rows.
         sizes: Rows of each step.
         before: Rows of the step before the first one.
     """
 
+    steps: range
     rows: slice
     sizes: list[int]
     before: int
@@ -52,6 +55,7 @@ class Steps:
         sizes: The same as a list.
         n: N, rows of the first step.
         total: P, rows of all steps.
+        starts: (T + 1,) the first row of each step, and P.
         reversal: (P,) the row that holds the same series' step counted from its end; it is its own inverse.
         last: (N,) where the last state of each series lies in a buffer of states.
         previous: (P,) where the state before each row lies in a buffer of states, or None: N rows before its own.
@@ -61,7 +65,8 @@ class Steps:
         self.batch_sizes = sizes
         self.sizes: list[int] = sizes.tolist()
         self.n, self.total = self.sizes[0], sum(self.sizes)
-        starts = sizes.cumsum(0) - sizes  # (T,)
+        self.starts = functional.pad(sizes.cumsum(0), (1, 0))
+        starts = self.starts[:-1]  # (T,)
         step = torch.repeat_interleave(sizes)  # (P,)
         series = torch.arange(self.total) - starts[step]  # (P,)
         lengths = (sizes[:, None] > torch.arange(self.n)).sum(dim=0)  # (N,)
@@ -78,7 +83,7 @@ class Steps:
         each = max(1, CHUNK_ROWS // self.n)
         for first in range(0, len(self.sizes), each):
             sizes = self.sizes[first : first + each]
-            found.append(Chunk(slice(row, row + sum(sizes)), sizes, before))
+            found.append(Chunk(range(first, first + len(sizes)), slice(row, row + sum(sizes)), sizes, before))
             row, before = row + sum(sizes), sizes[-1]
         return found
 
@@ -115,7 +120,7 @@ class GRUSteps(torch.autograd.Function):
         states[:, : steps.n] = 0
         recurrent = [w.t().contiguous() for w in w_hh]  # (H, 3H): transposed once, not in every product
         for chunk in steps.chunks:
-            for d, rows in enumerate(rows_by_direction(x, steps, chunk, directions)):
+            for d, rows in enumerate(_rows(x, steps, chunk, directions)):
                 both = (b_ih[d] + b_hh[d])[: 2 * hidden]
                 w = w_ih[d].t()  # (F, 3H)
                 torch.addmm(both, rows, w[:, : 2 * hidden], out=gates[d, chunk.rows, : 2 * hidden])
@@ -125,7 +130,10 @@ class GRUSteps(torch.autograd.Function):
         ctx.save_for_backward(x, gates, new, states, *weights)
         ctx.steps = steps
         ctx.set_materialize_grads(False)
-        return outputs_of(states, steps)
+        outputs = [states[0, steps.n :]]
+        if directions == 2:
+            outputs.append(states[1, steps.n :].index_select(0, steps.reversal))
+        return torch.cat(outputs, dim=1), states.index_select(1, steps.last)
 
     @staticmethod
     def backward(ctx: Any, d_output: Tensor | None, d_last: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: D102
@@ -135,7 +143,7 @@ class GRUSteps(torch.autograd.Function):
             return differentiable(steps, ctx.needs_input_grad, x, weights, (d_output, d_last))
         w_ih, w_hh = weights[::4], weights[1::4]
         directions, hidden = len(w_hh), w_hh[0].shape[1]
-        d_states = gradient_of_states(steps, states, d_output, d_last)
+        d_states = _gradient_of_states(steps, states, d_output, d_last)
         d_w_ih, d_w_hh = ([torch.zeros_like(w) for w in group] for group in (w_ih, w_hh))
         d_b_ih, d_b_hh = (x.new_zeros(directions, 3 * hidden) for _ in range(2))
         d_x = x.new_empty(directions, *x.shape) if ctx.needs_input_grad[0] else None
@@ -144,7 +152,7 @@ class GRUSteps(torch.autograd.Function):
             if steps.previous is not None:
                 before = states.index_select(1, steps.previous[chunk.rows])
             d_gates, d_new = _go_back(steps, chunk, gates, new, before, d_states, w_hh)
-            for d, rows in enumerate(rows_by_direction(x, steps, chunk, directions)):
+            for d, rows in enumerate(_rows(x, steps, chunk, directions)):
                 d_b_hh[d] += d_gates[d].sum(dim=0)
                 d_w_hh[d].addmm_(d_gates[d].t(), before[d])
                 d_gates[d, :, 2 * hidden :] = d_new[d]  # what W_ih x adds to n is not multiplied by r
@@ -187,7 +195,7 @@ def differentiable(
     return tuple(next(rest) if needs else None for needs in needed)
 
 
-def rows_by_direction(x: Tensor, steps: Steps, chunk: Chunk, directions: int) -> Iterator[Tensor]:
+def _rows(x: Tensor, steps: Steps, chunk: Chunk, directions: int) -> Iterator[Tensor]:
     """Give the input (rows, F) of a chunk as each direction reads it."""
     yield x[chunk.rows]
     if directions == 2:
@@ -239,15 +247,7 @@ def _factors(gates: Tensor, new: Tensor, before: Tensor) -> tuple[Tensor, Tensor
     return factors, of_new
 
 
-def outputs_of(states: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
-    """Give the states (P, D * H) of all steps and the last ones (D, N, H), of the states (D, N + P, H)."""
-    outputs = [states[0, steps.n :]]
-    for direction in states[1:]:
-        outputs.append(direction[steps.n :].index_select(0, steps.reversal))
-    return torch.cat(outputs, dim=1), states.index_select(1, steps.last)
-
-
-def gradient_of_states(steps: Steps, states: Tensor, d_output: Tensor | None, d_last: Tensor | None) -> Tensor:
+def _gradient_of_states(steps: Steps, states: Tensor, d_output: Tensor | None, d_last: Tensor | None) -> Tensor:
     """Give the gradient (D, N + P, H) of the states, by what the layer gave of them alone."""
     d_states = torch.zeros_like(states)
     if d_output is not None:
