@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from tsmtl.models.backbone import Backbone
 from tsmtl.models.convolution import Convolution
+from tsmtl.models.dropout import Dropout
 from tsmtl.models.masking import BatchNorm, valid_steps
 from tsmtl.models.readout import Readout
 
@@ -47,7 +48,7 @@ class CNN1D(Backbone):
         steps = int(self._steps_after(self._steps_after(seq_len)))
         self.shortest = self._steps_before(self._steps_before(1))  # shorter series leave nothing behind the blocks
         self.readout = Readout(readout, widths[1], steps)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.embed_dim = self.readout.embed_dim
         self.takes_lengths = self.readout.takes_lengths
 

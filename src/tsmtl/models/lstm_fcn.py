@@ -7,6 +7,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from tsmtl.models.backbone import Backbone
 from tsmtl.models.convolution import Convolution
+from tsmtl.models.dropout import Dropout
 from tsmtl.models.masking import BatchNorm, mean_over_steps, valid_steps
 from tsmtl.models.readout import Readout
 
@@ -75,12 +76,12 @@ class LSTMFCN(Backbone):
         excited = conv_channels[:-1] if squeeze_excite and input_size > 1 else []
         self.excites = nn.ModuleList(SqueezeExcite(width) for width in excited)
         self.readout = Readout(readout, conv_channels[-1], seq_len)
-        self.fc_dropout = nn.Dropout(fc_drop_out)
+        self.fc_dropout = Dropout(fc_drop_out)
         self.dimension_shuffle = dimension_shuffle
         between = lstm_drop_out if num_layers > 1 else 0.0  # torch warns of a dropout that has no layers to go between
         features = seq_len if dimension_shuffle else input_size
         self.lstm = nn.LSTM(features, lstm_hidden_size, num_layers, batch_first=True, dropout=between)
-        self.lstm_dropout = nn.Dropout(lstm_drop_out)
+        self.lstm_dropout = Dropout(lstm_drop_out)
         self.embed_dim = lstm_hidden_size + self.readout.embed_dim
         self.takes_lengths = self.readout.takes_lengths and not dimension_shuffle
 
