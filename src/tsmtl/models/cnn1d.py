@@ -3,12 +3,12 @@
 from typing import Any
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from tsmtl.models.backbone import Backbone
 from tsmtl.models.convolution import Convolution
 from tsmtl.models.dropout import Dropout
 from tsmtl.models.masking import BatchNorm, valid_steps
+from tsmtl.models.norm_relu import norm_relu
 from tsmtl.models.readout import Readout
 
 
@@ -63,10 +63,10 @@ class CNN1D(Backbone):
         valid = None
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2)):
             # Torch would turn the maps back to flatten them, which takes more than the convolutions gain.
-            x = conv(x, turn=self.readout.method != "flatten")  # (N, channels, steps)
+            x = conv(x, turn=norm.native or self.readout.method != "flatten")  # (N, channels, steps)
             if lengths is not None:
                 lengths = self._steps_after(lengths)
                 valid = valid_steps(lengths, x)
-            x = F.relu(norm(x, valid))
-        embedding: Tensor = self.dropout(self.readout(x, valid))
+            x = norm_relu(x, norm, valid, readout=self.readout if norm is self.norm2 else None)
+        embedding: Tensor = self.dropout(x)  # (N, E)
         return embedding
