@@ -59,8 +59,6 @@ def _fits(maps: Tensor, norm: BatchNorm) -> bool:
 
 def _by_kernel(maps: Tensor, norm: BatchNorm, excite: SqueezeExcite | None, form: Form) -> Tensor:
     weights = (None, None) if excite is None else (excite.squeeze.weight, excite.excite.weight)
-    given = (maps, Way(norm.eps, form), norm.weight, norm.bias, *weights)
-    out: Tensor
-    out, mean, variance = NormReLU.apply(NORM_KERNELS.loaded, *given)  # type: ignore[no-untyped-call]
-    norm.remember(mean, variance)
+    given = (maps, Way(norm.eps, form), norm.remember, norm.weight, norm.bias, *weights)
+    out: Tensor = NormReLU.apply(NORM_KERNELS.loaded, *given)  # type: ignore[no-untyped-call]
     return out

@@ -7,6 +7,7 @@ single precision, bfloat16 on the way from and to memory.
 """
 
 import ctypes
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from tsmtl.native import Library
 
 TOLERANCE = 1e-4  # of the check, relative to the norm; rounding makes 1e-6
 WORTH_THREADS = 2**16  # values of the maps from which on threads share them
+Remember = Callable[[Tensor, Tensor], None]
 _NUMBER, _CHOICE, _ARRAY = ctypes.c_int64, ctypes.c_int, ctypes.c_void_p
 
 
@@ -46,37 +48,35 @@ class Weights(NamedTuple):
 
 
 class NormReLU(torch.autograd.Function):
-    """``apply(kernels, maps, way, weight, bias, squeeze, excite)``; gives the output, mean and unbiased variance (F,).
+    """``apply(kernels, maps, way, remember, weight, bias, squeeze, excite)``; gives the output.
 
     Args of ``apply``: ``kernels`` the loaded :data:`NORM_KERNELS`; ``maps`` (N, F, T), float32 or bfloat16; ``way`` a
-    :class:`Way`; the others as in :class:`Weights`.
+    :class:`Way`; ``remember`` is given mean and unbiased variance (F,); the others as in :class:`Weights`.
     """
 
     @staticmethod
     def forward(  # noqa: D102
-        ctx: Any, kernels: ctypes.CDLL, maps: Tensor, way: Way, *given: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx: Any, kernels: ctypes.CDLL, maps: Tensor, way: Way, remember: Remember, *given: Tensor | None
+    ) -> Tensor:
         z = maps.transpose(1, 2).contiguous()  # (N, T, F)
         weights = Weights(*(w if w is None else w.contiguous() for w in given))  # type: ignore[arg-type]
         n, t, f = z.shape
         narrow = 0 if weights.squeeze is None else len(weights.squeeze)
         new, pools = weights.weight.new_empty, narrow > 0 or way.form is Form.MEAN
-        kept = new(3, f), new((4, n, f) if pools else (0,)), new(n, narrow)  # as the kernel says
-        shape = {Form.MAPS: (n, t, f), Form.FLAT: (n, f * t), Form.MEAN: (0,)}[way.form]
-        out = z.new_empty(shape)
-        kernels.norm_relu_forward(*_sizes(z, narrow, way), *map(_address, (z, *weights, out, *kept)))
-        ctx.save_for_backward(maps, z, *weights, *kept)
+        channels, series, hidden = new(3, f), new((4, n, f) if pools else (0,)), new(n, narrow)  # as the kernel says
+        out = z.new_empty({Form.MAPS: (n, t, f), Form.FLAT: (n, f * t), Form.MEAN: (0,)}[way.form])
+        kernels.norm_relu_forward(*_sizes(z, narrow, way), *map(_address, (z, *weights, out, channels, series, hidden)))
+        remember(channels[0], channels[1])
+        ctx.save_for_backward(maps, z, *weights, channels, series, hidden)
         ctx.kernels, ctx.way = kernels, way
-        mean, variance = kept[0][0].clone(), kept[0][1].clone()
-        ctx.mark_non_differentiable(mean, variance)
         if way.form is Form.MEAN:
-            return kept[1][0].clone(), mean, variance
-        return out.transpose(1, 2) if way.form is Form.MAPS else out, mean, variance
+            return series[0].clone()
+        return out.transpose(1, 2) if way.form is Form.MAPS else out
 
     @staticmethod
-    def backward(ctx: Any, d_out: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
         maps, z, *tensors = ctx.saved_tensors
-        weights, kept, way = Weights(*tensors[:4]), tensors[4:], ctx.way
+        weights, kept, way, d_out = Weights(*tensors[:4]), tensors[4:], ctx.way, gradients[0]
         if torch.is_grad_enabled():
             return _differentiable(maps, weights, way, ctx.needs_input_grad, d_out)
         d_out = (d_out.transpose(1, 2) if way.form is Form.MAPS else d_out).contiguous()
@@ -84,7 +84,7 @@ class NormReLU(torch.autograd.Function):
         d_squeeze, d_excite = (None if w is None else torch.empty_like(w) for w in (weights.squeeze, weights.excite))
         given, found = (z, *weights[1:], d_out, *kept), (d_z, d_norm, d_squeeze, d_excite)
         ctx.kernels.norm_relu_backward(*_sizes(z, kept[2].shape[1], way), *map(_address, (*given, *found)))
-        return None, d_z.transpose(1, 2), None, *d_norm, d_squeeze, d_excite
+        return None, d_z.transpose(1, 2), None, None, *d_norm.unbind(), d_squeeze, d_excite
 
 
 def by_torch(maps: Tensor, way: Way, weights: Weights) -> Tensor:
@@ -102,7 +102,7 @@ def _differentiable(
     maps: Tensor, weights: Weights, way: Way, needed: tuple[bool, ...], d_out: Tensor
 ) -> tuple[Tensor | None, ...]:
     """Give gradients that have gradients themselves (``create_graph=True``)."""
-    inputs = (None, maps, None, *weights)  # as of apply
+    inputs = (None, maps, None, None, *weights)  # as of apply
     asked = [tensor for tensor, needs in zip(inputs, needed, strict=True) if tensor is not None and needs]
     found = iter(torch.autograd.grad(by_torch(maps, way, weights), asked, d_out, create_graph=True))
     return tuple(next(found) if needs else None for needs in needed)
@@ -128,7 +128,8 @@ def _check(kernels: ctypes.CDLL) -> str | None:
         maps, *weights = (tensor.clone().requires_grad_() for tensor in inputs)
         with torch.enable_grad():
             if native:
-                out: Tensor = NormReLU.apply(kernels, maps, way, *weights)[0]  # type: ignore[no-untyped-call]
+                given = (kernels, maps, way, lambda mean, variance: None, *weights)
+                out: Tensor = NormReLU.apply(*given)  # type: ignore[no-untyped-call]
             else:
                 out = by_torch(maps, way, Weights(*weights))
         found.append([out, *torch.autograd.grad(out, [maps, *weights], outer)])
