@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.conftest import needs_compiler
-from tests.models.gru_ways import all_of, assert_close, graph, layers, packed, series
+from tests.models.gru_ways import all_of, assert_close, assert_fades_to_zeros, graph, layers, packed, series
 from tsmtl.config.processor import processor_flags
 from tsmtl.models import gru_native, gru_steps
 from tsmtl.models.gru_layers import GRULayers
@@ -113,6 +113,11 @@ def test_what_is_not_read_of_the_outputs_has_no_gradient(read):
         assert (ours - torchs).norm() <= FROM_TORCH * torchs.norm()
 
 
+def test_a_gradient_that_fades_over_many_steps_ends_in_zeros():
+    rnn = native_layers(num_layers=1, bidirectional=False)
+    assert_fades_to_zeros(rnn, series(2, 400, dtype=torch.float32))
+
+
 def test_several_losses_go_back_through_one_graph():
     rnn, x = native_layers(), series(4, 9, dtype=torch.float32)
     _, last = rnn(x)
@@ -132,6 +137,17 @@ def test_gradients_of_gradients_are_those_of_the_stock_layer(lengths):
         found.append(torch.autograd.grad(gradient.square().sum(), [x, *rnn.parameters()]))
     for ours, stock in zip(*found, strict=True):
         torch.testing.assert_close(ours, stock, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_that_do_not_lie_together_are_read_as_they_are():
+    rnn = native_layers(hidden_size=20)
+    x = series(4, 9, dtype=torch.float32)
+    expected = all_of(GRULayers.__call__, rnn, x, None)
+    for name, weight in [*rnn.named_parameters()]:
+        if weight.dim() == 2:
+            setattr(rnn, name, nn.Parameter(weight.detach().t().contiguous().t()))
+            assert not getattr(rnn, name).is_contiguous()
+    assert_close(all_of(GRULayers.__call__, rnn, x, None), expected, FROM_TORCH)
 
 
 def test_the_same_numbers_give_the_same_bits():

@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pack_sequence
 
 from tsmtl.models.gru_steps import Chunk, GRUSteps, Steps, differentiable, keep_freed_memory
 from tsmtl.native import Library
+from tsmtl.native.denormals import denormals_as_zeros
 
 TOLERANCE = 1e-4  # of the check, relative to the norm; rounding makes 1e-6
 _NUMBER, _ARRAY = ctypes.c_int64, ctypes.c_void_p
@@ -53,6 +54,7 @@ class NativeGRUSteps(torch.autograd.Function):
         return states[n:-n].flatten(1).clone(), torch.stack(last)
 
     @staticmethod
+    @denormals_as_zeros()
     def backward(ctx: Any, d_output: Tensor | None, d_last: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: D102
         x, gates, states, *weights = ctx.saved_tensors
         kernels, steps = ctx.kernels, ctx.steps
@@ -121,11 +123,10 @@ def _gradient_of_states(steps: Steps, states: Tensor, d_output: Tensor | None, d
 
 def _packed(kernels: ctypes.CDLL, weights: Tensor, back: bool) -> Tensor:
     """Lay (3H, H) weights as the kernel of one of the ways reads them."""
-    hidden, sizes = weights.shape[1], (_NUMBER * 2)()
-    kernels.gru_sizes(hidden, ctypes.addressof(sizes), ctypes.addressof(sizes) + ctypes.sizeof(_NUMBER))
-    packed = weights.new_empty(sizes[1] if back else sizes[0])
-    ways = (None, packed.data_ptr()) if back else (packed.data_ptr(), None)
-    kernels.gru_pack(hidden, weights.contiguous().data_ptr(), *ways)
+    hidden, sizes = weights.shape[1], (_NUMBER * 2)()  # forth and back
+    kernels.gru_sizes(hidden, ctypes.addressof(sizes))
+    packed, whole = weights.new_empty(sizes[back]), weights.contiguous()
+    kernels.gru_pack(hidden, back, *_addresses(whole, packed))
     return packed
 
 
@@ -175,8 +176,8 @@ def _check(kernels: ctypes.CDLL) -> str | None:
 GRU_KERNELS = Library(
     "gru",
     {
-        "gru_sizes": [_NUMBER, _ARRAY, _ARRAY],
-        "gru_pack": [_NUMBER, _ARRAY, _ARRAY, _ARRAY],
+        "gru_sizes": [_NUMBER, _ARRAY],
+        "gru_pack": [_NUMBER, _NUMBER, _ARRAY, _ARRAY],
         "gru_read": [_NUMBER, _ARRAY, *[_NUMBER] * 5, *[_ARRAY] * 4],
         "gru_go_back": [_NUMBER, _ARRAY, *[_NUMBER] * 5, *[_ARRAY] * 5],
     },

@@ -107,23 +107,27 @@ void differentiate(int64_t hidden, const float* __restrict gates, const float* _
 
 }  // namespace
 
-// Floats that gru_pack fills: weights (H, 3, LANES) by group of units for the way forth, then (3H, PAIR, LANES) back.
-TSMTL_EXPORT void gru_sizes(int64_t hidden, int64_t* forth, int64_t* back) {
-  *forth = groups(hidden, LANES) * hidden * 3 * LANES;
-  *back = groups(hidden, PAIR * LANES) * 3 * hidden * PAIR * LANES;
+// Floats that gru_pack fills for the way forth and for that back.
+TSMTL_EXPORT void gru_sizes(int64_t hidden, int64_t* sizes) {
+  sizes[0] = groups(hidden, LANES) * hidden * 3 * LANES;
+  sizes[1] = groups(hidden, PAIR * LANES) * 3 * hidden * PAIR * LANES;
 }
 
-// Lay the weights (3H, H), gates r, z and n, in the order a_n, r, z for one of the ways; the other is null.
-TSMTL_EXPORT void gru_pack(int64_t hidden, const float* weights, float* forth, float* back) {
+// Lay the weights (3H, H) of the gates r, z and n in the order a_n, r, z: for the way forth (H, 3, LANES) by group of
+// units, for that back (3H, PAIR, LANES).
+TSMTL_EXPORT void gru_pack(int64_t hidden, int64_t back, const float* weights, float* packed) {
   const int64_t of_gate[3] = {2 * hidden, 0, hidden};
-  for (int64_t unit = 0; forth && unit < hidden; unit += LANES)
-    for (int64_t k = 0; k < hidden; ++k)
-      for (int64_t gate : of_gate)
-        for (int64_t j = unit; j < unit + LANES; ++j) *forth++ = j < hidden ? weights[(gate + j) * hidden + k] : 0.0f;
-  for (int64_t unit = 0; back && unit < hidden; unit += PAIR * LANES)
-    for (int64_t gate : of_gate)
+  if (!back)
+    for (int64_t unit = 0; unit < hidden; unit += LANES)
       for (int64_t k = 0; k < hidden; ++k)
-        for (int64_t j = unit; j < unit + PAIR * LANES; ++j) *back++ = j < hidden ? weights[(gate + k) * hidden + j] : 0.0f;
+        for (int64_t gate : of_gate)
+          for (int64_t j = unit; j < unit + LANES; ++j) *packed++ = j < hidden ? weights[(gate + j) * hidden + k] : 0.0f;
+  else
+    for (int64_t unit = 0; unit < hidden; unit += PAIR * LANES)
+      for (int64_t gate : of_gate)
+        for (int64_t k = 0; k < hidden; ++k)
+          for (int64_t j = unit; j < unit + PAIR * LANES; ++j)
+            *packed++ = j < hidden ? weights[(gate + k) * hidden + j] : 0.0f;
 }
 
 // Go through the steps from `first` up to `end`, forth in the direction's own order.

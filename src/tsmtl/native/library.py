@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from tsmtl.native.build import NativeError, built
+from tsmtl.native.denormals import denormals_are_zeros
 
 Arguments = Sequence[type[Any]]  # of ctypes
 
@@ -51,12 +52,12 @@ class Library:
 
     def _load(self) -> ctypes.CDLL:
         path = built(self.name)
-        flushed = _flushes_denormals()
+        before = denormals_are_zeros()
         try:
             library = ctypes.CDLL(str(path))
         except OSError as error:
             raise NativeError(f"{path} cannot be loaded ({error}); XDG_CACHE_HOME names another folder") from error
-        if _flushes_denormals() and not flushed:  # by flags within CXX, or a compiler that is set up so
+        if denormals_are_zeros() and not before:  # by flags within CXX, or a compiler that is set up so
             torch.set_flush_denormal(False)
             raise NativeError(f"{path} changes how this process rounds; CXX needs a compiler without -ffast-math")
         for name, arguments in self._functions.items():
@@ -68,7 +69,3 @@ class Library:
         if wrong is not None:
             raise NativeError(f"{path} gives other numbers than torch ({wrong}); another compiler may do, named by CXX")
         return library
-
-
-def _flushes_denormals() -> bool:
-    return (torch.tensor([1e-40]) * 1.0).item() == 0.0
