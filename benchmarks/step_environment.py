@@ -1,4 +1,4 @@
-"""What training steps gain by ``tsmtl.training.step_environment``: subnormal numbers as 0, and freed memory kept.
+"""What training steps gain by ``tsmtl.training.step_environment``: denormal numbers as 0, and freed memory kept.
 
     OMP_NUM_THREADS=1 python -m benchmarks.step_environment [--repeats 3] [--seconds 0.3] [--models lstm gru]
 

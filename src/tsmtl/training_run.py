@@ -18,6 +18,7 @@ from tsmtl.config.metric_names import JOINT
 from tsmtl.config.schema import Settings
 from tsmtl.config.trainer_rules import monitors, side_scores
 from tsmtl.interruption import Interruption
+from tsmtl.models.kernels import kernels_of
 from tsmtl.run_files import NoFiles, RunFiles
 from tsmtl.tasks.joint import JointScore
 from tsmtl.tasks.measure import measure
@@ -251,6 +252,7 @@ class Training:
             "fit": self.result.state(),
             "each": self.each.state(),
             "threads": torch.get_num_threads(),
+            "kernels": kernels_of(self.parts.model),
             "random": {
                 "order": self.generator.get_state(),
                 **random_numbers(),

@@ -8,40 +8,9 @@ import pytest
 import torch
 
 import tsmtl
+from tsmtl.native.denormals import denormals_are_zeros
 from tsmtl.training import loop
-from tsmtl.training.step_environment import SAID, step_environment, subnormals_are_flushed
-
-SMALLEST = torch.finfo(torch.float32).tiny
-
-
-@pytest.fixture
-def flushing() -> None:
-    if not torch.set_flush_denormal(True):
-        pytest.skip("this processor does not flush subnormal numbers")
-    torch.set_flush_denormal(False)
-
-
-def test_subnormal_numbers_are_0_inside_and_themselves_outside(flushing: None) -> None:
-    half = torch.tensor(SMALLEST)
-    assert (half / 2).item() > 0
-    with step_environment():
-        assert (half / 2).item() == 0
-        assert (half * 2).item() == 2 * SMALLEST  # what is normal is not touched
-    assert (half / 2).item() > 0
-
-
-def test_what_the_caller_had_set_comes_back_after_an_error_too(flushing: None) -> None:
-    torch.set_flush_denormal(True)
-    try:
-        with pytest.raises(ZeroDivisionError), step_environment():
-            raise ZeroDivisionError
-        assert subnormals_are_flushed()
-    finally:
-        torch.set_flush_denormal(False)
-    with pytest.raises(ZeroDivisionError), step_environment():
-        raise ZeroDivisionError
-    assert not subnormals_are_flushed()
-
+from tsmtl.training.step_environment import SAID
 
 FAULTS = """
 import platform, resource, sys
@@ -93,18 +62,18 @@ def test_the_environments_word_counts(monkeypatch: pytest.MonkeyPatch, said: dic
     assert inside > 20 * 1000
 
 
-def test_a_training_flushes_in_its_steps_and_leaves_the_process_as_it_was(
-    flushing: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_denormal_numbers_are_zeros_in_the_steps_of_a_training_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
     original = loop.train_epoch
 
     def looking(*arguments: Any, **named: Any) -> torch.Tensor:
-        seen.append(subnormals_are_flushed())
+        seen.append(denormals_are_zeros())
         return original(*arguments, **named)
 
     monkeypatch.setattr(loop, "train_epoch", looking)
     words = ["data.n_instances=40", "model=cnn1d", "output_channels=2", "num_epochs=2", "device=cpu"]
     tsmtl.train([*words, f"hydra.run.dir={tmp_path}/run"])
     assert seen == [True, True]
-    assert not subnormals_are_flushed()
+    assert not denormals_are_zeros()

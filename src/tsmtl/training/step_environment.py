@@ -1,6 +1,6 @@
 """How the processor and the allocator behave while steps are trained on a CPU: two things that each step would pay for.
 
-*Subnormal numbers.* Through many time steps gradients fade to less than 1.2e-38, the smallest normal number of single
+*Denormal numbers.* Through many time steps gradients fade to less than 1.2e-38, the smallest normal number of single
 precision, and a processor takes some hundred cycles for each sum with such a number. While steps are trained they count
 as 0.
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
-import torch
+from tsmtl.native.denormals import denormals_as_zeros
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 KEPT = {M_TRIM_THRESHOLD: 2**31 - 1, M_MMAP_THRESHOLD: 2**28}  # bytes; a larger block is mapped by itself, and unmapped
@@ -31,14 +31,9 @@ SAID = {
 
 @contextmanager
 def step_environment() -> Iterator[None]:
-    """Let subnormal numbers count as 0, where the processor can, and freed memory stay; put both back at the end."""
-    flushed = subnormals_are_flushed()
-    torch.set_flush_denormal(True)
-    try:
-        with freed_memory_kept():
-            yield
-    finally:
-        torch.set_flush_denormal(flushed)
+    """Let denormal numbers count as 0, where the processor can, and freed memory stay; put both back at the end."""
+    with denormals_as_zeros(), freed_memory_kept():
+        yield
 
 
 @contextmanager
@@ -55,11 +50,6 @@ def freed_memory_kept() -> Iterator[None]:
     finally:
         for option, size in USUAL.items():
             put(option, size)
-
-
-def subnormals_are_flushed() -> bool:
-    """Say whether subnormal numbers count as 0 in this thread."""
-    return torch.tensor(1e-39).mul(1.0).item() == 0
 
 
 @cache
