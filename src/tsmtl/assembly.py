@@ -74,7 +74,7 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     if pretrained is not None:
         pretrained.check_input(bundle)
     check_augment(settings, bundle)
-    model = build_model(settings, bundle)
+    model = build_model(settings, bundle, device)
     load_report = None
     if pretrained is not None:
         pretrained.check_length(bundle, model)
@@ -163,8 +163,8 @@ def truth_of(bundle: Bundle, split: str) -> dict[str, npt.NDArray[np.generic]]:
     return {task: target.array[rows] for task, target in bundle.instances.targets.items()}
 
 
-def build_model(settings: Settings, bundle: Bundle) -> MultiTaskModel:
-    """Build backbone and heads for the sizes of the data.
+def build_model(settings: Settings, bundle: Bundle, device: torch.device) -> MultiTaskModel:
+    """Build backbone and heads for the sizes of the data, on the CPU, to be trained on ``device``.
 
     Raises:
         UserError: If data, settings and model contradict each other.
@@ -175,7 +175,8 @@ def build_model(settings: Settings, bundle: Bundle) -> MultiTaskModel:
     backbone = build_backbone(name, settings.model.backbone_arguments(), x.shape[1], steps_of(bundle))
     check_lengths(bundle, backbone, name)
     outputs = {task: target.size for task, target in bundle.instances.targets.items()}
-    bf16 = settings.trainer.precision == "bf16" and backbone.gains_by_bf16 and not settings.run.freeze
+    gains = backbone.gains_by_bf16 or device.type == "cuda"
+    bf16 = settings.trainer.precision == "bf16" and gains and not settings.run.freeze
     return MultiTaskModel(backbone, outputs, head_bias(settings), bf16)
 
 

@@ -19,6 +19,8 @@ from tsmtl.config.schema import Settings
 from tsmtl.config.trainer_rules import monitors, side_scores
 from tsmtl.interruption import Interruption
 from tsmtl.models.kernels import kernels_of
+from tsmtl.models.precision import float32_products
+from tsmtl.record import precision_of
 from tsmtl.run_files import NoFiles, RunFiles
 from tsmtl.tasks.joint import JointScore
 from tsmtl.tasks.measure import measure
@@ -136,7 +138,8 @@ class Training:
             return row
         weights = self.settings.weights if self.balance is None else self.balance.means
         epoch = len(self.result.history) + 1
-        return row | self.ranks.from_first(lambda: conflict.after_epoch(epoch, weights))
+        with float32_products(self.train.device):
+            return row | self.ranks.from_first(lambda: conflict.after_epoch(epoch, weights))
 
     def run(
         self,
@@ -201,7 +204,8 @@ class Training:
         for name in self.each.weights:
             files.better_by(name, self.each)
         try:
-            with Interruption() as stop:
+            tf32 = precision_of(settings, parts.model, self.train.device) == "tf32"
+            with Interruption() as stop, float32_products(self.train.device, tf32):
                 keep()
                 ranks.from_first(lambda: watch.starts(identity["data"], num_epochs, len(result.history)))
                 fit(

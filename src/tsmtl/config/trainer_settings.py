@@ -50,7 +50,7 @@ class TrainerSettings(Section):
     epoch_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         description="share of the train instances, drawn anew, that an epoch reads"
     )
-    precision: Literal["float32", "bf16"] = Field(
+    precision: Literal["float32", "tf32", "bf16"] = Field(
         description="what training steps compute in; all that is measured or predicted is float32"
     )
     kernels: Literal["torch", "native"] = Field(
