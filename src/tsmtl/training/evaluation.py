@@ -50,7 +50,7 @@ def _passes(module: nn.Module, split: Split, own: slice, batch_size: int) -> Ite
         module.eval()
     at = 0
     batches = torch.arange(own.start, own.stop, device=split.device).split(batch_size)
-    with float32_products(split.device):
+    with split.ahead(batches), float32_products(split.device):
         for rows in batches:
             x, lengths, _ = split.batch(rows)
             yield at, module(x) if lengths is None else module(x, lengths)

@@ -250,26 +250,28 @@ def train_epoch(
     else:
         generator.set_state(result.order)
     losses, width = result.losses, 1 + len(criterion.losses)
-    for rows in sampler.draw(generator)[len(losses) // width :]:
-        x, lengths, targets = train.batch(rows)
-        schedule.before_step()
-        optimizer.zero_grad(set_to_none=True)
-        look = partial(_losses, model, criterion, augmentation, x, lengths, targets)
-        if balance is None:
-            total, parts = look()
-            total.backward()
-            ranks.sum_gradients(model)
-        else:
-            total, parts = balance.backward(look)
-        if gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
-        optimizer.step()
-        if balance is not None:
-            balance.after_step()
-        if average is not None:
-            average.update(model)
-        losses += [total.detach(), *(part.detach() for part in parts.values())]
-        after_step()
+    batches = sampler.draw(generator)[len(losses) // width :]
+    with train.ahead(batches):
+        for rows in batches:
+            x, lengths, targets = train.batch(rows)
+            schedule.before_step()
+            optimizer.zero_grad(set_to_none=True)
+            look = partial(_losses, model, criterion, augmentation, x, lengths, targets)
+            if balance is None:
+                total, parts = look()
+                total.backward()
+                ranks.sum_gradients(model)
+            else:
+                total, parts = balance.backward(look)
+            if gradient_clip is not None:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
+            optimizer.step()
+            if balance is not None:
+                balance.after_step()
+            if average is not None:
+                average.update(model)
+            losses += [total.detach(), *(part.detach() for part in parts.values())]
+            after_step()
     return torch.stack(losses).view(-1, width).cpu()
 
 
