@@ -36,6 +36,7 @@ from tsmtl.tasks.task import Task, fit_scaling
 from tsmtl.training.augmentation import Augmentation, channels_of
 from tsmtl.training.balance import Balance
 from tsmtl.training.batches import Split
+from tsmtl.training.captured_step import CapturedSteps, CudaGraphs, why_not_captured
 from tsmtl.training.conflict import Conflict
 from tsmtl.training.ranks import Ranks
 from tsmtl.training.sampling import BalancedSampler, BothTasksSampler, Sampler
@@ -239,6 +240,20 @@ def make_balance(settings: Settings, model: MultiTaskModel, device: torch.device
     tasks = settings.tasks
     method = build_weighting(settings.weighting, list(tasks.values()), settings.model.lr, device)
     return None if method is None else Balance(method, model, list(tasks), ranks)
+
+
+def make_captured(
+    settings: Settings, model: MultiTaskModel, train: Split, sampler: Sampler, balance: Balance | None, ranks: Ranks
+) -> CapturedSteps | None:
+    """Make what records the steps on a GPU; None on a CPU, and where they cannot be recorded, which is logged."""
+    if train.device.type != "cuda" or settings.trainer.cuda_graph == "off":
+        return None
+    why_not = why_not_captured(model, train, balance, ranks, settings.trainer.conflict != "off")
+    if why_not is not None:
+        log.info("steps: each operation is launched by itself, as %s", why_not)
+        return None
+    log.info("steps: recorded as a CUDA graph (trainer.cuda_graph)")
+    return CapturedSteps(CudaGraphs(train.device), sampler.sizes)
 
 
 def make_conflict(settings: Settings, parts: Parts, steps: int) -> Conflict | None:

@@ -250,6 +250,7 @@ def _test_and_report(
         "threads": torch.get_num_threads(),
         "kernels": kernels_of(parts.model),
         "precision": precision_of(settings, parts.model, training.train.device),
+        "captured": training.captured is not None and training.captured.replayed > 0,
         "versions": versions(),
         "tasks": {name: task.state() for name, task in parts.tasks.items()},
         "best_model_path": str(best_path),

@@ -56,6 +56,9 @@ class TrainerSettings(Section):
     kernels: Literal["torch", "native"] = Field(
         description="native: training steps on a CPU through C++ kernels, compiled on first use, if the model has any"
     )
+    cuda_graph: Annotated[Literal["auto", "off"], BeforeValidator(_off)] = Field(
+        description="on a GPU, record the training step once and launch it as a whole, where that is possible"
+    )
     gradient_clip: Positive | None = Field(description="largest norm of the gradient")
     weight_average: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         description="decay of a moving average of the weights, which is then validated and saved in their place"
