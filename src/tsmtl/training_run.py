@@ -28,7 +28,7 @@ from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
 from tsmtl.training.optimizers import build_optimizer
 from tsmtl.training.ranks import Ranks
 from tsmtl.training.schedule import Schedule
-from tsmtl.training.seeding import random_numbers, set_random_numbers
+from tsmtl.training.state import Moving
 from tsmtl.training.watch import Watch
 from tsmtl.training.weight_average import WeightAverage
 
@@ -71,6 +71,7 @@ class Training:
         self.train, self.augmentation = ranks.spread(model, train, augmentation, settings.run.seed)
         self.balance = make_balance(settings, model, train.device, ranks)
         self.schedule = Schedule(self.optimizer, trainer, settings.model.num_epochs, self.sampler.steps)
+        self.moving = Moving(model, self.optimizer, self.schedule, generator, self.average, self.balance, ranks)
         self.conflict = make_conflict(settings, self.parts, self.sampler.steps)
         higher_is_better = monitors(settings.task, settings.data)
         self.each = BestOfEach(side_scores(settings.task, settings.data, trainer), higher_is_better)
@@ -85,18 +86,8 @@ class Training:
             if self.balance is not None and self.balance.method.wants_like_losses:
                 _warn_of_unlike_losses(settings.weighting.name, {t: row[f"val/{t}/loss"] for t in settings.tasks})
         else:
-            model.load_state_dict(earlier["model"])
-            self.optimizer.load_state_dict(earlier["optimizer"])
-            self.schedule.load_state(earlier["schedule"])
-            if self.average is not None:
-                self.average.load_state(earlier["average"])
-            if self.balance is not None:
-                self.balance.load_state(earlier["balance"])
-            generator.set_state(earlier["random"]["order"])
-            set_random_numbers(earlier["random"])
-            ranks.set_own_random(earlier["random"]["ranks"])
             self.each.load_state(earlier["each"])
-            self.result = Fit.from_state(best, earlier["fit"], train.device)
+            self.result = self.moving.load_state(earlier, best, train.device)
 
     @cached_property
     def _truth(self) -> dict[str, npt.NDArray[np.generic]]:
@@ -167,7 +158,7 @@ class Training:
             log.info("resume: going on in %s after %d of %d epochs", folder, len(result.history), num_epochs)
 
         def collect() -> dict[str, Any]:
-            return {**identity, **self._state()}
+            return {**identity, "each": self.each.state(), **self.moving.state(result)}
 
         files = RunFiles(folder, best_path, about, collect, self.each.scores) if ranks.first else NoFiles(collect)
         files.begin(result.history)
@@ -219,7 +210,7 @@ class Training:
                     on_epoch=on_epoch,
                     on_better=files.better,
                     on_step=on_step,
-                    unfreeze_at=settings.trainer.unfreeze_at,
+                    before_epoch=self._unfreeze,
                     augmentation=self.augmentation,
                     result=result,
                     average=self.average,
@@ -235,28 +226,17 @@ class Training:
             parts.model.reads_embeddings = False
         return result
 
+    def _unfreeze(self, epoch: int) -> None:
+        """Let a frozen backbone learn from the epoch on that was asked for."""
+        model, at = self.parts.model, self.settings.trainer.unfreeze_at
+        if model.frozen and at is not None and epoch >= at:
+            model.freeze_backbone(False)
+
     def _weights(self) -> dict[str, torch.Tensor]:
         """Give a copy of the weights of the epoch that has just ended, once for all that keep it."""
         if self.result.best.epoch == len(self.result.history):
             return self.result.best_state
         return weights_of(self.parts.model if self.average is None else self.average.model)
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "model": self.parts.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state(),
-            "average": None if self.average is None else self.average.state(),
-            "balance": None if self.balance is None else self.balance.state(),
-            "fit": self.result.state(),
-            "each": self.each.state(),
-            "threads": torch.get_num_threads(),
-            "random": {
-                "order": self.generator.get_state(),
-                **random_numbers(),
-                "ranks": self.ranks.own_random(),
-            },
-        }
 
 
 def _on_embeddings(parts: Parts, ranks: Ranks) -> Parts:

@@ -1,14 +1,22 @@
 """A split whose input stays where it is and is read, prepared and moved to the device a batch at a time."""
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from tsmtl.data.instances import IntArray, Rows
+from tsmtl.data.instances import FloatArray, IntArray, Rows
 from tsmtl.data.npy_rows import NpyRows
-from tsmtl.data.preparation import InputPreparation
 from tsmtl.training.batches import Batch
 from tsmtl.training.order import TOGETHER
+
+
+class Preparation(Protocol):
+    """What is done to inputs before a model sees them."""
+
+    def apply(self, x: FloatArray, lengths: IntArray | None = None) -> FloatArray:
+        """Prepare (N, C, T) or (N, E)."""
 
 
 class LazySplit:
@@ -29,7 +37,7 @@ class LazySplit:
         x: Rows,
         rows: IntArray,
         lengths: IntArray | None,
-        preparation: InputPreparation,
+        preparation: Preparation,
         targets: dict[str, Tensor],
         device: torch.device,
         shuffle_block: int | None,
