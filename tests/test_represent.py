@@ -10,12 +10,17 @@ import pytest
 
 import tsmtl
 from tests.trained import table_of, write_csv, write_ts
+from tsmtl.representation.registry import TRAINED
 
 SMALL = {
     "summary": ["representation=summary"],
     "minirocket": ["representation=minirocket", "representation.num_features=200"],
     "multirocket": ["representation=multirocket", "representation.num_features=700"],
     "catch22": ["representation=catch22"],
+    "ts2vec": [
+        *("representation=ts2vec", "representation.embed_dim=8", "representation.hidden_size=8"),
+        *("representation.depth=3", "representation.steps=10"),
+    ],
 }
 FAST = ["model=fc", "hidden_sizes=[8]", "num_epochs=2", "batch_size=32", "lr=0.01", "device=cpu"]
 N, STEPS = 90, 24
@@ -186,7 +191,10 @@ def test_unequal_lengths_count_by_their_own_steps(series, tsmtl_represent, metho
     transform = tsmtl.load_transform("v.transform.pt")
     for row in (0, 7, 40, 89):
         alone = transform.transform([series["X"][row, :, : lengths[row]]])
-        np.testing.assert_array_equal(alone[0], vectors[row])
+        if method in TRAINED:  # the sums of a network hang on the size of the batch
+            np.testing.assert_allclose(alone[0], vectors[row], rtol=1e-4, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(alone[0], vectors[row])
 
 
 def test_raw_series_are_predicted_as_their_vectors_are(series, tsmtl_represent, tsmtl_train, tsmtl_predict, tmp_path):

@@ -101,7 +101,8 @@ def _composed(words: list[str]) -> dict[str, Any]:
     from tsmtl.config.location import config_dir
 
     with composing(), initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return plain_settings(compose(FILE, prepare_arguments(words, (*GROUPS, GROUP))))
+        prepared = prepare_arguments(words, (*GROUPS, GROUP), goes_on_in_folder=False)
+        return plain_settings(compose(FILE, prepared))
 
 
 def _unknown(full: str, key: str, section: Any, owner: str) -> str:

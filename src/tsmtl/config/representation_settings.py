@@ -6,6 +6,11 @@ from pydantic import Field
 
 from tsmtl.config.section import Count, Probability, Section, Text
 
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+Odd = Literal[3, 5, 7, 9, 11, 13, 15]
+
 
 class SummarySettings(Section):
     """Settings of ``representation=summary``."""
@@ -45,11 +50,47 @@ class CheckpointSettings(Section):
     path: Text = Field(description="the trained model, a best_model.pt")
 
 
-AnyRepresentation = SummarySettings | MiniRocketSettings | MultiRocketSettings | Catch22Settings | CheckpointSettings
+class TrainedSettings(Section):
+    """Settings of methods that train a network; how it is trained."""
+
+    steps: Count = Field(description="training steps, rounded up to whole epochs")
+    batch_size: Count = Field(description="series per step")
+    lr: Annotated[float, Field(gt=0, le=0.1)] = Field(description="learning rate, of AdamW")
+    weight_decay: NotNegative = Field(description="weight decay")
+    weight_average: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        description="decay of a mean of the weights, which is then kept in their place; 1: all steps count alike"
+    )
+    gradient_clip: Positive | None = Field(description="largest norm of the gradient")
+    precision: Literal["float32", "bf16"] = Field(description="what training steps compute in; vectors are float32")
+
+
+class TS2VecSettings(TrainedSettings):
+    """Settings of ``representation=ts2vec``."""
+
+    name: Literal["ts2vec"] = Field(description="which method")
+    embed_dim: Count = Field(description="E")
+    hidden_size: Count = Field(description="features within the encoder")
+    depth: Count = Field(description="residual blocks before the last one; the dilation doubles from each to the next")
+    kernel_size: Odd = Field(description="taps of the convolutions, odd")
+    dropout: Dropout = Field(description="of the vectors of a training step")
+    hidden_share: Annotated[float, Field(ge=0, lt=1)] = Field(description="probability that a view misses a step")
+    longest_view: Annotated[int, Field(ge=2)] = Field(description="most steps of the views of a series")
+    temporal_unit: Annotated[int, Field(ge=0, le=20)] = Field(
+        description="scale, of steps halved so often, from which time is told apart"
+    )
+    steps: Count | None = Field(  # type: ignore[assignment]  # null here alone
+        description="training steps, rounded up to whole epochs"
+    )
+
+
+AnyRepresentation = (
+    SummarySettings | MiniRocketSettings | MultiRocketSettings | Catch22Settings | CheckpointSettings | TS2VecSettings
+)
 REPRESENTATIONS: dict[str, type[AnyRepresentation]] = {
     "summary": SummarySettings,
     "minirocket": MiniRocketSettings,
     "multirocket": MultiRocketSettings,
     "catch22": Catch22Settings,
     "checkpoint": CheckpointSettings,
+    "ts2vec": TS2VecSettings,
 }
