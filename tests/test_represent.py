@@ -21,6 +21,14 @@ SMALL = {
         *("representation=ts2vec", "representation.embed_dim=8", "representation.hidden_size=8"),
         *("representation.depth=3", "representation.steps=10"),
     ],
+    "contrastive": [
+        *("representation=contrastive", "representation.features=8", "representation.layers=1"),
+        *("representation.head_size=4", "representation.steps=3"),
+    ],
+    "masked": [
+        *("representation=masked", "representation.head_size=4", "representation.layers=1"),
+        "representation.steps=3",
+    ],
 }
 FAST = ["model=fc", "hidden_sizes=[8]", "num_epochs=2", "batch_size=32", "lr=0.01", "device=cpu"]
 N, STEPS = 90, 24

@@ -21,6 +21,11 @@ from tsmtl.representation.registry import TRAINED
 
 SMALL = {
     "ts2vec": ["representation=ts2vec", "embed_dim=8", "hidden_size=8", "depth=3", "batch_size=8"],
+    "contrastive": ["representation=contrastive", "features=12", "head_size=4", "layers=1", "batch_size=8"],
+    "masked": ["representation=masked", "heads=2", "head_size=6", "inner_size=16", "layers=2", "batch_size=8"],
+}
+EASY = {  # views that are much alike
+    "contrastive": ["strong_jitter=0.1", "strong_segments=2", "dropout=0.0", "readout=mean", "context_dropout=0.0"],
 }
 STEPS = 24
 ALL = sorted(SMALL)
@@ -75,7 +80,8 @@ def test_a_fit_leaves_its_losses_and_no_state(series, tsmtl_represent, tmp_path,
 
 @pytest.mark.parametrize("method", ALL)
 def test_the_loss_falls(series, tsmtl_represent, method):
-    assert tsmtl_represent(*words_of(method, 140)).code == 0
+    own = [f"representation.{word}" for word in EASY.get(method, [])]
+    assert tsmtl_represent(*words_of(method, 140, "representation.lr=3e-3", *own)).code == 0
     losses = [float(row["train/loss"]) for row in rows_of("v.metrics.csv")]
     assert np.mean(losses[-3:]) < 0.9 * losses[0]
 
@@ -266,6 +272,8 @@ REFUSED = {
     "representation.precision=fp16": "representation.precision: must be one of float32, bf16",
     "representation.num_features=100": "representation.num_features: not a setting of representation=ts2vec, but of",
     "representation.weight_averag=1.0": "representation.weight_averag: unknown setting; did you mean",
+    "representation=contrastive representation.batch_size=1": "representation.batch_size: must be a whole number, at",
+    "representation=masked representation.hidden_share=0.7": "representation.hidden_share: must be a number in (0, 0.5",
     "device=cuda": "device: cuda was asked for",
 }
 
@@ -274,7 +282,10 @@ REFUSED = {
 def test_wrong_settings_are_refused_with_a_line(series, tsmtl_represent, tmp_path, word):
     if word == "device=cuda" and torch.cuda.is_available():
         return
-    answer = tsmtl_represent(*[w for w in words_of("ts2vec") if w != "device=cpu"], word)
+    chosen = words_of("ts2vec")
+    if word.startswith("representation="):
+        chosen = [w for w in chosen if not w.startswith("representation")]
+    answer = tsmtl_represent(*[w for w in chosen if w != "device=cpu"], *word.split())
     assert answer.code == 2
     assert any(line.startswith(f"tsmtl-represent: {REFUSED[word]}") for line in answer.lines), answer.err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["series.npz"]

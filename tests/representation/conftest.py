@@ -23,6 +23,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "minirocket": {"num_features": 300, "max_dilations": 4},
     "multirocket": {"num_features": 1400, "max_dilations": 4},
     "ts2vec": {"embed_dim": 12, "hidden_size": 8, "depth": 3, "steps": 8},
+    "contrastive": {"features": 12, "heads": 2, "head_size": 4, "layers": 1, "steps": 8, "batch_size": 8},
+    "masked": {"heads": 2, "head_size": 6, "layers": 2, "inner_size": 16, "steps": 8, "batch_size": 8},
 }
 CPU = torch.device("cpu")
 

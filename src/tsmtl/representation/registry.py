@@ -6,6 +6,8 @@ from typing import Any
 import torch
 
 from tsmtl.representation.catch22 import Catch22
+from tsmtl.representation.contrastive import Contrastive
+from tsmtl.representation.masked import Masked
 from tsmtl.representation.method import Representation
 from tsmtl.representation.minirocket import MiniRocket
 from tsmtl.representation.multirocket import MultiRocket
@@ -21,6 +23,8 @@ FIXED: dict[str, type[Representation]] = {
 }
 TRAINED: dict[str, type[SelfSupervised]] = {
     "ts2vec": TS2Vec,
+    "contrastive": Contrastive,
+    "masked": Masked,
 }
 METHODS: dict[str, type[Representation]] = FIXED | TRAINED
 
