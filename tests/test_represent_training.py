@@ -230,6 +230,21 @@ def test_a_loss_that_is_not_finite_ends_with_a_line(series, tsmtl_represent, tmp
     assert not (tmp_path / "v.last.pt").exists()
 
 
+def test_a_batch_beyond_the_memory_ends_with_a_line_and_a_smaller_one_may_begin(series, tsmtl_represent, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("tsmtl.representation.ts2vec.Views.forward", _no_memory)
+        answer = tsmtl_represent(*words_of("ts2vec", 12))
+    assert answer.code == 1
+    assert answer.lines[-1] == (
+        "tsmtl-represent: not enough memory for representation.batch_size=8; take a smaller one"
+    )
+    assert tsmtl_represent(*words_of("ts2vec", 12, "representation.batch_size=4")).code == 0
+
+
+def _no_memory(*given):
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
 @pytest.mark.parametrize("method", ALL)
 def test_bfloat16_is_for_the_training_alone(series, tsmtl_represent, method):
     found = {}

@@ -113,7 +113,7 @@ class RepresentationTraining:
             moving = Moving(pretext, optimizer, schedule, generator, average)
             best = BestEpoch(higher_is_better=False, patience=None, take_each=True)
             result = Fit(best) if earlier is None else moving.load_state(earlier, best, self.device)
-            with self._told(recipe), self._files(moving, result, num_epochs) as on_step:
+            with self._told(recipe, result), self._files(moving, result, num_epochs) as on_step:
                 fit(
                     pretext,
                     WeighedParts(pretext.weights),
@@ -213,7 +213,7 @@ class RepresentationTraining:
             last.write()
 
     @contextmanager
-    def _told(self, recipe: Recipe) -> Iterator[None]:
+    def _told(self, recipe: Recipe, result: Fit) -> Iterator[None]:
         """Say in one line why a training failed."""
         try:
             yield
@@ -224,6 +224,8 @@ class RepresentationTraining:
                 f"{what}; a smaller representation.lr or representation.gradient_clip may help"
             ) from error
         except (MemoryError, torch.OutOfMemoryError) as error:
+            if not result.history and not result.losses:
+                self.finish()  # nothing was done: a smaller batch may begin anew
             raise FailedError(
                 f"not enough memory for representation.batch_size={recipe.batch_size}; take a smaller one"
             ) from error
