@@ -110,6 +110,13 @@ def test_training_takes_the_vectors_with_their_split_and_units(series, tsmtl_rep
     assert predictor.representation["transform_sha256"] == tsmtl.load_transform("v.transform.pt").sha256
 
 
+@pytest.mark.parametrize("task", ["cls", "reg"])
+def test_a_single_task_needs_no_model(series, tsmtl_represent, task):
+    answer = tsmtl_represent(*WORDS, *SMALL["summary"], f"task={task}", "output=v.npz")
+    assert answer.code == 0, answer.err
+    assert [name for name in arrays_of("v.npz") if name.startswith("y_")] == [f"y_{task}"]
+
+
 OTHER = {
     "data.split=stratified": "data.split",
     "data.split_key=machine": "data.split_key",
@@ -291,7 +298,7 @@ REFUSED = {
     "output=v.csv": "output: must be a file that ends in .npz (got 'v.csv')",
     "output=none/v.npz": "output: there is no folder none",
     "output=v.npz transform=t.npz": "transform: must be a file that ends in .pt (got 't.npz')",
-    "output=v.npz representation=rocket": "representation: must be one of catch22, checkpoint, minirocket, multirocket",
+    "output=v.npz representation=rocket": "representation: must be one of catch22, checkpoint, contrastive, masked",
     "output=v.npz representation.num_features=83": "representation.num_features: must be a whole number, at least 84",
     "output=v.npz representation.bands=2": "representation.bands: not a setting of representation=minirocket, but of",
     "output=v.npz representation.num_featurs=100": "representation.num_featurs: unknown setting; did you mean",
