@@ -36,7 +36,7 @@ PUBLISHED = {"BasicMotions": 0.975, "JapaneseVowels": 0.984}  # of TS2Vec, in it
 
 
 def padded(name: str, part: str) -> tuple[Any, Any, Any]:
-    """Give series (N, C, T), lengths (N,) and classes of a file in aeon's wheel."""
+    """Give series (N, C, T), lengths (N,), or None where all are equal, and classes of a file in aeon's wheel."""
     import aeon.datasets
 
     path = Path(aeon.datasets.__file__).parent / "data" / name / f"{name}_{part}.ts"
@@ -45,7 +45,7 @@ def padded(name: str, part: str) -> tuple[Any, Any, Any]:
     x = np.zeros((len(series), series[0].shape[0], lengths.max()), np.float32)
     for row, one in enumerate(series):
         x[row, :, : one.shape[1]] = one
-    return x, lengths, classes
+    return x, None if (lengths == x.shape[2]).all() else lengths, classes
 
 
 def accuracy(train: Any, of_train: Any, test: Any, of_test: Any) -> float:
