@@ -19,7 +19,7 @@ from tsmtl.data.preparation import InputPreparation
 from tsmtl.predictor import predictor_of
 from tsmtl.representation.checkpoint import Checkpoint
 from tsmtl.representation.method import Representation, of_equal_length, prepared
-from tsmtl.representation.registry import METHODS
+from tsmtl.representation.registry import METHODS, PRETRAINED
 from tsmtl.storage.run_folder import sha256_of
 
 FORMAT_VERSION = 1
@@ -110,7 +110,7 @@ def build_representation(settings: AnyRepresentation, device: torch.device, plug
 
     Args:
         settings: Of the method.
-        device: Where embeddings of checkpoints are made.
+        device: Where embeddings of models are made.
         plugins: Modules that register their backbones.
     """
     return _build(settings.name, settings.model_dump(exclude={"name"}), "representation.path", device, plugins)
@@ -121,19 +121,28 @@ def _build(
 ) -> Representation:
     if name == "checkpoint":
         return Checkpoint(lambda content: predictor_of(content, where, device, plugins))
+    if name in PRETRAINED:
+        return PRETRAINED[name](**arguments, device=device)
     return METHODS[name](**arguments)
 
 
-def load_transform(path: str | os.PathLike[str], device: str = "cpu", plugins: Sequence[str] = ()) -> Transform:
+def load_transform(
+    path: str | os.PathLike[str],
+    device: str = "cpu",
+    plugins: Sequence[str] = (),
+    weights: str | os.PathLike[str] | None = None,
+) -> Transform:
     """Load a fitted transform that ``tsmtl-represent`` has left.
 
     Args:
         path: The file.
-        device: Where embeddings of checkpoints are made, such as ``cpu`` or ``cuda``.
+        device: Where embeddings of models are made, such as ``cpu`` or ``cuda``.
         plugins: Modules to import that register their backbones; no file decides what code runs.
+        weights: Of a transform of a pretrained model: the folder of its weights, where that has moved since the fit.
 
     Raises:
-        UserError: A ValueError: if the file is missing, damaged, of a newer format, or no transform.
+        UserError: A ValueError: if the file is missing, damaged, of a newer format, or no transform; or weights are
+            others than those of the fit.
     """
     file = Path(path)
     content = read_archive(file)
@@ -144,8 +153,12 @@ def load_transform(path: str | os.PathLike[str], device: str = "cpu", plugins: S
         raise UserError(f"{file}: format {version} is newer than this tsmtl reads ({FORMAT_VERSION}); update tsmtl")
     about, state = dict(content[KIND]), content.pop("state")
     name = about.pop("name")
-    if name != "checkpoint" and name not in METHODS:
+    if name not in ("checkpoint", *METHODS, *PRETRAINED):
         raise UserError(f"{file}: holds representation={name}, which this tsmtl does not know; update tsmtl")
+    if name in PRETRAINED:
+        about["path"] = state["folder"] if weights is None else os.fspath(weights)
+    elif weights is not None:
+        raise UserError(f"weights: the transform {file} (representation={name}) reads none; leave it out")
     representation = _build(name, about, str(file), torch.device(device), plugins)
     representation.load_state(state)
     return Transform(representation, content, sha256_of(file))

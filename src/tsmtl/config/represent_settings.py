@@ -36,8 +36,9 @@ class RepresentNewSettings(Section):
 
     fitted: Text = Field(description="the transform that an earlier tsmtl-represent has left")
     output: Text = Field(description="the .npz file of the vectors; its folder must exist")
+    weights: Text | None = Field(description="of a pretrained model: the folder of its weights, where it has moved")
     batch_size: Count = Field(description="instances read and represented at once")
-    device: Literal["cuda", "cpu"] = Field(description="where embeddings of checkpoints are made")
+    device: Literal["cuda", "cpu"] = Field(description="where embeddings of models are made")
     plugins: list[Text] = Field(description="modules to import that register backbones")
 
 

@@ -45,11 +45,45 @@ class CheckpointSettings(Section):
     path: Text = Field(description="the trained model, a best_model.pt")
 
 
-AnyRepresentation = SummarySettings | MiniRocketSettings | MultiRocketSettings | Catch22Settings | CheckpointSettings
+class MantisSettings(Section):
+    """Settings of ``representation=mantis``."""
+
+    name: Literal["mantis"] = Field(description="which method")
+    path: Text = Field(description="the folder of the weights: config.json, *.safetensors")
+    steps: Count = Field(description="what each series is stretched or shrunk to")
+
+
+class MomentSettings(Section):
+    """Settings of ``representation=moment``."""
+
+    name: Literal["moment"] = Field(description="which method")
+    path: Text = Field(description="the folder of the weights: config.json, *.safetensors")
+
+
+class ChronosSettings(Section):
+    """Settings of ``representation=chronos``."""
+
+    name: Literal["chronos"] = Field(description="which method")
+    path: Text = Field(description="the folder of the weights: config.json, *.safetensors")
+
+
+AnyRepresentation = (
+    SummarySettings
+    | MiniRocketSettings
+    | MultiRocketSettings
+    | Catch22Settings
+    | CheckpointSettings
+    | MantisSettings
+    | MomentSettings
+    | ChronosSettings
+)
 REPRESENTATIONS: dict[str, type[AnyRepresentation]] = {
     "summary": SummarySettings,
     "minirocket": MiniRocketSettings,
     "multirocket": MultiRocketSettings,
     "catch22": Catch22Settings,
     "checkpoint": CheckpointSettings,
+    "mantis": MantisSettings,
+    "moment": MomentSettings,
+    "chronos": ChronosSettings,
 }
