@@ -9,4 +9,4 @@ def test_a_training_on_wide_vectors_holds_them_once(tmp_path):
     size = write_vectors(tmp_path / "wide.npz", 2000, 30_000)  # 240 MB
     write_vectors(tmp_path / "narrow.npz", 2000, 10)
     more = peak_of(tmp_path / "wide.npz", WORDS) - peak_of(tmp_path / "narrow.npz", WORDS)
-    assert more < 1.6 * size, f"{more / size:.2f} times the file"
+    assert more < 1.8 * size, f"{more / size:.2f} times the file"
