@@ -41,3 +41,14 @@ def test_a_decoder_alone_has_no_embedding(tmp_path, series):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="a Chronos model of the decoder alone has no embedding"):
         Chronos(str(tmp_path), CPU).fit(train_of(series), 0)
+
+
+def test_code_in_the_folder_is_not_run(tmp_path, series):
+    tiny("chronos", tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"model_type": "of their own", "auto_map": {"AutoConfig": "theirs.Theirs"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "theirs.py").write_text(f"open({str(tmp_path / 'was_run')!r}, 'w')\nclass Theirs: pass\n")
+    with pytest.raises(UserError, match="holds no model that chronos-forecasting opens"):
+        Chronos(str(tmp_path), CPU).fit(train_of(series), 0)
+    assert not (tmp_path / "was_run").exists()

@@ -38,7 +38,7 @@ def _with_digest(archive: memoryview) -> tuple[memoryview, bytes]:
 
     Gives what is to be written, the archive's part without a copy.
     """
-    assert archive[-22:-18] == b"PK\x05\x06", "a zip archive without a comment ends so"
+    assert bytes(archive[-22:-18]) == b"PK\x05\x06", "a zip archive without a comment ends so"
     body = archive[:-2]  # all but the length of the comment
     comment = DIGEST + hashlib.sha256(body).hexdigest().encode()
     return body, len(comment).to_bytes(2, "little") + comment

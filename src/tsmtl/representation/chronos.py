@@ -29,6 +29,7 @@ class Chronos(Pretrained):
             raise UserError(f"{self.folder}: a Chronos model of the decoder alone has no embedding; take another")
         import_module("transformers").utils.logging.disable_progress_bar()
         given = {"torch_dtype": torch.float32, "local_files_only": True, "use_safetensors": True}
+        given["trust_remote_code"] = False  # no file decides what code runs
         pipeline = self._library.BaseChronosPipeline.from_pretrained(self.folder, **given)
         _check_complete(pipeline.inner_model, names_of(weights))
         pipeline.inner_model.eval().to(self.device)
