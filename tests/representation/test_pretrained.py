@@ -82,9 +82,9 @@ def test_the_state_names_the_weights_and_other_ones_are_refused(kind, tmp_path, 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_that_are_not_whole_are_refused(kind, tmp_path, series):
-    from safetensors.torch import load_file, save_file
-
     tiny(kind, tmp_path / "weights")
+    from safetensors.torch import load_file, save_file  # which comes with the libraries
+
     (file,) = (tmp_path / "weights").glob("*.safetensors")
     tensors = load_file(file)
     del tensors[min(name for name in tensors if name.startswith(("encoder.block", "transf", "vit")))]
