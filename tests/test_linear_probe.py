@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge, RidgeClassifier
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.metrics import log_loss
 
 from tests.trained import table_of
+from tsmtl.config import trainer_rules
 
 RUN = ["model=fc", "hidden_sizes=[8]", "num_epochs=2", "batch_size=32", "lr=0.01", "device=cpu", "hydra.run.dir=run"]
 
@@ -50,6 +52,79 @@ def test_the_linear_model_is_a_ridge_regression_chosen_on_val(content, tsmtl_tra
     assert found["cls"]["accuracy"] == pytest.approx(classes.score(x[test], content["y_cls"][test]))
     (line,) = [line for line in answer.out.splitlines() if line.startswith("reg  rmse")]
     assert line.split()[-2:] == ["ridge", f"{found['reg']['rmse']:.4g}"]
+    assert "logistic" not in answer.out
+
+
+@pytest.mark.parametrize("features", [10, 200], ids=["long", "wide"])
+def test_the_logistic_regression_is_that_of_scikit_learn_chosen_on_val(content, tsmtl_train, tmp_path, features):
+    rng = np.random.default_rng(1)
+    x = np.concatenate([content["X"], rng.normal(size=(150, features - 10)).astype(np.float32)], axis=1)
+    np.savez("v.npz", **content | {"X": x})
+    answer = tsmtl_train(*DATA, *RUN, "trainer.logistic_probe=true")
+    assert answer.code == 0, answer.err
+    found = json.loads((tmp_path / "run" / "summary.json").read_text())["logistic_probe"]
+    assert list(found) == ["cls"]
+    named = content["y_cls"] != ""
+    train, val, test = ((content["part"] == name) & named for name in ("train", "val", "test"))
+    scores = {}
+    for power in range(-4, 5):
+        model = LogisticRegression(C=10.0**power, max_iter=10_000, tol=1e-8).fit(x[train], content["y_cls"][train])
+        loss = log_loss(content["y_cls"][val], model.predict_proba(x[val]))
+        scores[10.0**power] = 1 - model.score(x[val], content["y_cls"][val]), loss, model
+    best = min(scores, key=lambda c: scores[c][:2])
+    assert found["cls"]["C"] == best
+    assert found["cls"]["instances"] == train.sum()
+    assert found["cls"]["accuracy"] == pytest.approx(scores[best][2].score(x[test], content["y_cls"][test]))
+    (line,) = [line for line in answer.out.splitlines() if line.startswith("cls  macro_f1")]
+    assert line.split()[-2:] == ["logistic", f"{found['cls']['macro_f1']:.4g}"]
+    (line,) = [line for line in answer.out.splitlines() if line.startswith("reg  rmse")]
+    assert "logistic" not in line
+
+
+def test_test_labels_do_not_choose_the_penalty(content, tsmtl_train, tmp_path):
+    chosen = []
+    for turn in range(2):
+        names = content["y_cls"].copy()
+        last = content["part"] == "test"
+        names[last] = np.roll(names[last], turn)
+        np.savez("v.npz", **content | {"y_cls": names})
+        assert tsmtl_train(*DATA, *RUN, "trainer.logistic_probe=true").code == 0
+        summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+        chosen.append((summary["linear_probe"]["cls"]["alpha"], summary["logistic_probe"]["cls"]["C"]))
+    assert chosen[0] == chosen[1]
+
+
+def test_neighbours_of_classes_lie_together(content, pictures, tsmtl_train, tsmtl_report, tmp_path):
+    x = content["X"] + 20 * (content["y_cls"] == "a")[:, None]
+    np.savez("v.npz", **content | {"X": x.astype(np.float32)})
+    answer = tsmtl_train(*DATA, *RUN, "trainer.vectors_picture=tsne")
+    assert answer.code == 0, answer.err
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["vectors_picture"] == "tsne"
+    table = table_of(tmp_path / "run" / "vectors_2d.csv")
+    places = np.array([table["first"], table["second"]], float).T
+    is_a = content["y_cls"][content["part"] == "test"] == "a"
+    distances = np.linalg.norm(places[:, None] - places[None], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    assert (is_a[distances.argmin(axis=1)] == is_a).mean() > 0.95
+    assert (tmp_path / "run" / "vectors.png").stat().st_size > 5000
+    assert tsmtl_report("run").code == 0
+    assert "t-SNE, first dimension" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_what_is_made_of_vectors_needs_them_and_scikit_learn(content, tsmtl_train, monkeypatch):
+    asked = ["trainer.logistic_probe=true", "trainer.vectors_picture=tsne"]
+    answer = tsmtl_train("model=gru", *asked)
+    assert answer.lines == [
+        f"tsmtl-train: trainer.{key}: is made of vectors, which model=fc reads; model=gru reads series"
+        for key in ("logistic_probe", "vectors_picture")
+    ]
+    find = trainer_rules.find_spec
+    monkeypatch.setattr(trainer_rules, "find_spec", lambda name: None if name == "sklearn" else find(name))
+    answer = tsmtl_train(*DATA, *RUN, *asked)
+    assert answer.lines == [
+        f"tsmtl-train: trainer.{key}: needs scikit-learn: pip install scikit-learn"
+        for key in ("logistic_probe", "vectors_picture")
+    ]
 
 
 def test_the_vectors_are_drawn_and_on_the_page(content, pictures, tsmtl_train, tsmtl_report, tmp_path):
@@ -67,7 +142,7 @@ def test_the_vectors_are_drawn_and_on_the_page(content, pictures, tsmtl_train, t
     page = (tmp_path / "run" / "report.html").read_text()
     assert "50 test vectors in two dimensions, coloured by cls (y_cls)" in page
     assert "50 test vectors in two dimensions, coloured by reg (y_reg)" in page
-    assert "Beside a ridge regression on the same vectors" in page
+    assert "Beside linear models of the same vectors" in page
 
 
 def test_a_run_on_series_has_none(tsmtl_train, tmp_path):

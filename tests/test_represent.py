@@ -231,6 +231,43 @@ def test_raw_series_are_predicted_as_their_vectors_are(series, tsmtl_represent, 
     ]
 
 
+def metrics_of(path):
+    return json.loads(path.read_text())["metrics"]
+
+
+def test_raw_series_are_measured_as_their_vectors_are(series, tsmtl_represent, tsmtl_train, tsmtl_evaluate, tmp_path):
+    assert tsmtl_represent(*WORDS, *SMALL["minirocket"], "output=v.npz").code == 0
+    assert tsmtl_train("data=npz", "data.path=v.npz", *FAST, "hydra.run.dir=run").code == 0
+    model, transform = "checkpoint=run/best_model.pt", "transform=v.transform.pt"
+    expected = json.loads((tmp_path / "run" / "summary.json").read_text())["test"]
+    answer = tsmtl_evaluate(model, transform, "output=own.json")
+    assert answer.code == 0, answer.err
+    assert "warning" not in answer.err
+    found = metrics_of(tmp_path / "own.json")
+    assert found["cls"]["accuracy"] == expected["cls"]["accuracy"]
+    assert found["reg"]["rmse"] == pytest.approx(expected["reg"]["rmse"], rel=1e-5)
+    assert tsmtl_evaluate(model, "split=val", "output=v.json").code == 0
+    assert tsmtl_evaluate(model, transform, "split=val", "output=raw.json").code == 0
+    raw, vectors = (metrics_of(tmp_path / name)["reg"]["rmse"] for name in ("raw.json", "v.json"))
+    assert raw == pytest.approx(vectors, rel=1e-5)
+    answer = tsmtl_evaluate(model, transform, "data.path=series.npz", "output=file.json", "tasks=[reg]", "batch_size=7")
+    assert answer.code == 0, answer.err
+    assert tsmtl_evaluate(model, "split=all", "output=all.json").code == 0
+    of_file, of_all = (metrics_of(tmp_path / name)["reg"]["rmse"] for name in ("file.json", "all.json"))
+    assert of_file == pytest.approx(of_all, rel=1e-5)
+
+
+def test_a_transform_knows_the_places_of_its_own_targets(series, tsmtl_represent, tsmtl_train, tsmtl_evaluate):
+    tasks = "tasks=[{name: kind, kind: cls, target: y_cls}, {name: n, kind: reg, target: y_reg}]"
+    assert tsmtl_represent(*WORDS, "task=custom", tasks, *SMALL["summary"], "output=v.npz").code == 0
+    assert tsmtl_train("data=npz", "data.path=v.npz", *FAST, "hydra.run.dir=run").code == 0
+    answer = tsmtl_evaluate("checkpoint=run/best_model.pt", "transform=v.transform.pt")
+    assert answer.lines == [
+        "tsmtl-evaluate: transform: v.transform.pt was fitted beside targets of kind, n, the model has cls; measure "
+        "others with tasks="
+    ]
+
+
 def test_a_transform_is_for_models_of_its_vectors(trained, series, tsmtl_represent, tsmtl_predict):
     run = trained("gru")
     assert tsmtl_represent(*WORDS, *SMALL["summary"], "output=w.npz").code == 0
@@ -245,7 +282,7 @@ def test_a_transform_is_for_models_of_its_vectors(trained, series, tsmtl_represe
     assert answer.err.endswith("best_model.pt: not a fitted transform of tsmtl-represent\n")
 
 
-def test_windows_of_a_table_go_the_whole_way(tsmtl_represent, tsmtl_train, tsmtl_predict, tmp_path):
+def test_windows_of_a_table_go_the_whole_way(tsmtl_represent, tsmtl_train, tsmtl_predict, tsmtl_evaluate, tmp_path):
     rng = np.random.default_rng(0)
     hour, machine = np.tile(np.arange(40), 9), np.repeat(np.arange(9), 40)
     wear = hour / 40 + 0.1 * rng.normal(size=hour.size)
@@ -269,6 +306,16 @@ def test_windows_of_a_table_go_the_whole_way(tsmtl_represent, tsmtl_train, tsmtl
     a, b = table_of(tmp_path / "a.csv"), table_of(tmp_path / "b.csv")
     assert a["reg_predicted"] == b["reg_predicted"]
     assert a["time"] == [str(t) for t in range(11, 40, 4)]
+    model = ["checkpoint=run/best_model.pt", "transform=v.transform.pt"]
+    test = json.loads((tmp_path / "run" / "summary.json").read_text())["test"]
+    answer = tsmtl_evaluate(*model, "output=own.json")
+    assert answer.code == 0, answer.err
+    assert metrics_of(tmp_path / "own.json")["reg"]["rmse"] == pytest.approx(test["reg"]["rmse"], rel=1e-5)
+    answer = tsmtl_evaluate(*model, "data.path=plant.csv", "output=rows.json")
+    assert answer.code == 0, answer.err
+    assert tsmtl_evaluate(model[0], "split=all", "output=all.json").code == 0
+    rows, every = (metrics_of(tmp_path / name)["reg"]["rmse"] for name in ("rows.json", "all.json"))
+    assert rows == pytest.approx(every, rel=1e-5)
 
 
 def test_named_tasks_keep_their_words(series, tsmtl_represent, tsmtl_train, tmp_path):
@@ -298,7 +345,7 @@ REFUSED = {
     "output=v.csv": "output: must be a file that ends in .npz (got 'v.csv')",
     "output=none/v.npz": "output: there is no folder none",
     "output=v.npz transform=t.npz": "transform: must be a file that ends in .pt (got 't.npz')",
-    "output=v.npz representation=rocket": "representation: must be one of catch22, checkpoint, contrastive, masked",
+    "output=v.npz representation=rocket": "representation: must be one of catch22, checkpoint, chronos, contrastive",
     "output=v.npz representation.num_features=83": "representation.num_features: must be a whole number, at least 84",
     "output=v.npz representation.bands=2": "representation.bands: not a setting of representation=minirocket, but of",
     "output=v.npz representation.num_featurs=100": "representation.num_featurs: unknown setting; did you mean",

@@ -15,6 +15,8 @@ ABOUT = """\
   {name} checkpoint=best_model.pt data.path=new.npz  on all labelled instances of a file
   {name} checkpoint=best_model.pt data.path=new.csv data.class_target=fault tasks=[cls]
 
+  {name} checkpoint=best_model.pt transform=vectors.transform.pt  raw series, of which the model reads vectors
+
 What is typed of data replaces the setting of the training, as far as the data's source has it; a default of null
 is that of the training. The files are those of tsmtl-predict, with an array or a column for the target of each task.
 Of a model of task=custom, targets={{valve: valve_2}} names those that are called otherwise than in training.

@@ -1,7 +1,7 @@
 """What a linear model makes of the vectors that a run learns from: what its head has to beat."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,9 @@ from tsmtl.assembly import Parts
 from tsmtl.tasks.measure import measure
 from tsmtl.tasks.task import Task
 from tsmtl.training.batches import TensorSplit
-from tsmtl.training.spectrum import Spectrum
+from tsmtl.training.logistic import logistic_regression
+from tsmtl.training.neighbours import DIRECTIONS, FEWEST, neighbours_in_two
+from tsmtl.training.spectrum import MOST, Spectrum
 
 ALPHAS = tuple(10.0**power for power in range(-3, 7))
 _SHOWN = {"cls": ("accuracy", "balanced_accuracy", "macro_f1"), "reg": ("rmse", "mae", "r2")}
@@ -21,18 +23,25 @@ Double = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """A ridge regression beside a run, and the test vectors in two dimensions.
+    """Linear models beside a run, and the test vectors in two dimensions.
 
     Attributes:
-        found: By task the test metrics, the penalty ``alpha`` that was best on val, and the number of train instances.
-        coordinates: (N, 2) first two principal components, by the train split, of the test vectors.
+        found: By task the test metrics of a ridge regression, the penalty ``alpha`` that was best on val, and how many
+            train instances there were.
+        logistic: By task of classes the same of a logistic regression, with ``C``; empty where none was asked for.
+        coordinates: (N, 2) the test vectors.
+        picture: ``pca``: their first two principal components, by the train split; or ``tsne``.
     """
 
     found: dict[str, dict[str, float]]
+    logistic: dict[str, dict[str, float]]
     coordinates: Double
+    picture: Literal["pca", "tsne"]
 
 
-def linear_probe(parts: Parts, truth: dict[str, npt.NDArray[Any]]) -> LinearProbe | None:
+def linear_probe(
+    parts: Parts, truth: dict[str, npt.NDArray[Any]], logistic: bool, picture: Literal["pca", "tsne"], seed: int
+) -> LinearProbe | None:
     """Fit a ridge regression on the prepared train vectors of each class and number, its penalty chosen on val.
 
     A class is the greatest of K outputs, fitted to 1 and -1. Labels of which any may be true have none.
@@ -40,6 +49,9 @@ def linear_probe(parts: Parts, truth: dict[str, npt.NDArray[Any]]) -> LinearProb
     Args:
         parts: Of the run.
         truth: What is true of the test split, by task.
+        logistic: Fit a logistic regression of each class too.
+        picture: How the test vectors come into two dimensions; few of them by ``pca`` in any case.
+        seed: Of ``tsne``.
 
     Returns:
         None where the run reads series, or vectors that stay in their file.
@@ -49,17 +61,18 @@ def linear_probe(parts: Parts, truth: dict[str, npt.NDArray[Any]]) -> LinearProb
         return None
     if train.x.ndim != 2:
         return None
-    inputs = [split.inputs for split in (train, val, test)]
+    assert train.x is val.x is test.x, "splits that do not share their vectors"
+    places = [split.places for split in (train, val, test)]
     known: dict[bytes, tuple[Spectrum, Tensor, Tensor]] = {}
 
     def spectrum_of(rows: Tensor) -> tuple[Spectrum, Tensor, Tensor]:
         key = rows.cpu().numpy().tobytes()  # tasks with labels of the same instances share it
         if key not in known:
-            spectrum = Spectrum.of(inputs[0][rows])
-            known[key] = spectrum, spectrum.rotated(inputs[1]), spectrum.rotated(inputs[2])
+            spectrum = Spectrum.of(train.x, places[0][rows])
+            known[key] = spectrum, spectrum.rotated(places[1]), spectrum.rotated(places[2])
         return known[key]
 
-    found = {}
+    found, classified = {}, {}
     for name, task in parts.tasks.items():
         if task.kind == "multilabel":
             continue
@@ -73,15 +86,29 @@ def linear_probe(parts: Parts, truth: dict[str, npt.NDArray[Any]]) -> LinearProb
         outputs = spectrum.ridge(y[chosen], rotated_test, alpha).float().cpu().numpy()
         metrics = measure(task, truth[name], task.decode(outputs))
         found[name] = {metric: metrics[metric] for metric in _SHOWN[task.kind]}
-        found[name] |= {"alpha": alpha, "instances": len(spectrum.x)}
+        found[name] |= {"alpha": alpha, "instances": len(spectrum.rows)}
+        if logistic and task.kind == "cls":
+            ids = [split.targets[name].cpu().numpy() for split in (train, val)]
+            own = spectrum.own, rotated, rotated_test
+            of_train, of_val, of_test = (spectrum.components(x, MOST).cpu().numpy() for x in own)
+            learnt, known_val = ids[0][chosen.cpu().numpy()], ids[1] >= 0
+            if len(set(learnt.tolist())) > 1:
+                chooses = of_val[known_val], ids[1][known_val]
+                outputs, c = logistic_regression(of_train, learnt, chooses, of_test, task.size)
+                metrics = measure(task, truth[name], task.decode(outputs.astype(np.float32)))
+                classified[name] = {metric: metrics[metric] for metric in _SHOWN[task.kind]}
+                classified[name] |= {"C": c, "instances": len(learnt)}
     every = torch.arange(len(train), device=train.device)
     spectrum, _, rotated_test = spectrum_of(every)
-    return LinearProbe(found, spectrum.coordinates(rotated_test).cpu().numpy())
+    if picture == "pca" or len(test) < FEWEST:
+        return LinearProbe(found, classified, spectrum.coordinates(rotated_test).cpu().numpy(), "pca")
+    in_two = neighbours_in_two(spectrum.components(rotated_test, DIRECTIONS).cpu().numpy(), seed)
+    return LinearProbe(found, classified, in_two, "tsne")
 
 
 def _rows_of(spectrum: Spectrum, rows: Tensor) -> Tensor:
     """Give the rows that a spectrum has taken of those that it was given."""
-    n = len(spectrum.x)
+    n = len(spectrum.rows)
     return rows if n == len(rows) else rows[torch.linspace(0, len(rows) - 1, n).long()]
 
 

@@ -66,7 +66,7 @@ def predict_file(settings: PredictSettings, data: PredictDataSettings, typed: fr
     return n
 
 
-def transform_for(predictor: Predictor, settings: PredictSettings) -> "Transform | None":
+def transform_for(predictor: Predictor, settings: ModelSettings) -> "Transform | None":
     """Load the transform of a command, if there is one.
 
     Raises:
@@ -79,7 +79,9 @@ def transform_for(predictor: Predictor, settings: PredictSettings) -> "Transform
     made_by = predictor.representation
     if made_by is None:
         raise UserError("transform: the model was not trained on vectors of tsmtl-represent; leave it out")
-    transform = load_transform(Path(settings.transform).expanduser(), str(predictor.device), settings.plugins)
+    weights = None if settings.weights is None else Path(settings.weights).expanduser()
+    place = Path(settings.transform).expanduser()
+    transform = load_transform(place, str(predictor.device), settings.plugins, weights)
     if transform.sha256 != made_by["transform_sha256"]:
         raise UserError(
             f"transform: {settings.transform} (representation={transform.method}) is not the one that made the vectors "
@@ -108,7 +110,7 @@ def _of_table(
             else:
                 from tsmtl.represent_file import vectors_of_rows
 
-                vectors = np.concatenate(list(vectors_of_rows(transform, bundle)))
+                vectors = np.concatenate(list(vectors_of_rows(transform, bundle, rows)))
                 predictions = predictor.predict_checked(vectors, None, settings.batch_size, level)
             add(bundle.instances.places, predictions)
         except (MemoryError, torch.OutOfMemoryError) as error:

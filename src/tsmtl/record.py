@@ -166,9 +166,9 @@ def draw_run(
     predictions: dict[str, Prediction],
     uncalibrated: dict[str, Prediction],
     conflict: Conflict | None,
-    coordinates: npt.NDArray[np.float64] | None = None,
+    vectors: tuple[npt.NDArray[np.float64], str] | None = None,
 ) -> None:
-    """Draw the curves, each task's pictures, how the tasks agree where that was measured, and vectors."""
+    """Draw the curves, each task's pictures, how the tasks agree where that was measured, and vectors (N, 2)."""
     # Here, not above: importing matplotlib takes longer than many a first epoch, which would wait for it.
     from tsmtl.report.conflict_picture import draw_conflict
     from tsmtl.report.drawing import style
@@ -182,8 +182,8 @@ def draw_run(
     from tsmtl.report.vectors_picture import draw_vectors
 
     with style():
-        if coordinates is not None:
-            draw_vectors(folder / "vectors.png", coordinates, truth, tasks)
+        if vectors is not None:
+            draw_vectors(folder / "vectors.png", *vectors, truth, tasks)
         if conflict is not None and looks_of(conflict, result.history):
             draw_conflict(folder / "conflict.png", curves_of(conflict, result.history))
         draw_curves(folder / "curves.png", result.history, tasks, result.best.epoch)

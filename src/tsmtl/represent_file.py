@@ -17,7 +17,7 @@ from tsmtl.config.logs import set_up_logs
 from tsmtl.config.predict_settings import PredictDataSettings, kind_problems
 from tsmtl.config.represent_settings import RepresentNewSettings
 from tsmtl.data.contract import Names
-from tsmtl.data.instances import Bundle, FloatArray, blocks
+from tsmtl.data.instances import Bundle, FloatArray, IntArray, blocks
 from tsmtl.data.stream import Request
 from tsmtl.data.streaming import open_stream
 from tsmtl.data.vectors import FEATURES, INSTANCE
@@ -47,7 +47,8 @@ def represent_file(settings: RepresentNewSettings, data: PredictDataSettings, ty
     """
     set_up_logs(None)
     device = choose_device(settings.device, "device" in typed)
-    transform = load_transform(Path(settings.fitted).expanduser(), str(device), settings.plugins)
+    weights = None if settings.weights is None else Path(settings.weights).expanduser()
+    transform = load_transform(Path(settings.fitted).expanduser(), str(device), settings.plugins, weights)
     on_table = trained_on_table(transform)
     if problems := kind_problems(data.path, on_table, typed):
         raise UserError(problems)
@@ -108,21 +109,25 @@ def _add_rows(file: VectorFile, transform: Transform, data: PredictDataSettings)
     bundle = new_rows(transform, data.path, {}, {"test_windows": data.windows, "stride": data.stride})
     for note in bundle.notes:
         log.info("data: %s", note)
-    for vectors in vectors_of_rows(transform, bundle):
+    for vectors in vectors_of_rows(transform, bundle, bundle.splits["test"]):
         file.add(vectors)
     return {INSTANCE: np.arange(file.n), **bundle.instances.places}, bundle.instances.where
 
 
-def vectors_of_rows(transform: Transform, bundle: Bundle) -> Iterator[FloatArray]:
-    """Yield the vectors of the windows of new rows, in blocks.
+def vectors_of_rows(transform: Transform, bundle: Bundle, rows: IntArray) -> Iterator[FloatArray]:
+    """Yield the vectors of rows (N,) of a data set, in blocks.
 
     Raises:
         UserError: If channels or length are not those of the fit.
     """
     bundle, _ = with_features(bundle, transform.features)
-    instances, rows = bundle.instances, bundle.splits["test"]
+    instances = bundle.instances
     transform.contract.check_shape(instances.x.shape, instances.where)
-    transform.contract.check_channels(instances.channels, instances.where)
+    if instances.places:  # of a table, whose columns have names
+        transform.contract.check_channels(instances.channels, instances.where)
     for block in blocks(len(rows), instances.x):
-        checked = transform.contract.check(instances.x[rows[block]], None, instances.where, rows[block].tolist())
-        yield transform.transform_checked(*checked)
+        part = rows[block]
+        lengths = None if instances.lengths is None else instances.lengths[part]
+        yield transform.transform_checked(
+            *transform.contract.check(instances.x[part], lengths, instances.where, part.tolist())
+        )

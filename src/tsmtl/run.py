@@ -225,11 +225,12 @@ def _test_and_report(
     places = {"instance": bundle.splits["test"], **bundle.instances.places}
     write_predictions(folder / "predictions_test.csv", places, parts.tasks, truth, predictions)
     uncalibrated = decoded(seen["test"], parts.tasks, {})
-    probe = linear_probe(parts, truth)
+    trainer = settings.trainer
+    probe = linear_probe(parts, truth, trainer.logistic_probe, trainer.vectors_picture, settings.run.seed)
     if probe is not None:
         write_vectors_2d(folder / VECTORS_2D, bundle.splits["test"], probe.coordinates)
-    coordinates = None if probe is None else probe.coordinates
-    draw_run(folder, parts.tasks, result, truth, predictions, uncalibrated, training.conflict, coordinates)
+    vectors = None if probe is None else (probe.coordinates, probe.picture)
+    draw_run(folder, parts.tasks, result, truth, predictions, uncalibrated, training.conflict, vectors)
     summary = {
         "test": {name: metrics | details[name] for name, metrics in test.items()},
         "calibration": calibrated,
@@ -242,6 +243,8 @@ def _test_and_report(
         "stage": settings.run.stage,
         "pretrained": parts.load_report,
         "linear_probe": None if probe is None else probe.found,
+        "logistic_probe": None if probe is None else probe.logistic,
+        "vectors_picture": None if probe is None else probe.picture,
         **of_tasks,
         "parameters": sum(p.numel() for p in parts.model.parameters()),
         "seconds": {"training": result.seconds, "all": time.perf_counter() - began},

@@ -19,7 +19,7 @@ from tsmtl.data.preparation import InputPreparation
 from tsmtl.predictor import device_of, predictor_of
 from tsmtl.representation.checkpoint import Checkpoint
 from tsmtl.representation.method import Representation, of_equal_length, prepared
-from tsmtl.representation.registry import METHODS, build_method
+from tsmtl.representation.registry import METHODS, PRETRAINED, build_method
 from tsmtl.representation.self_supervised import Learner
 from tsmtl.storage.run_folder import sha256_of
 
@@ -134,16 +134,23 @@ def _build(
     return build_method(name, arguments, device, learner)
 
 
-def load_transform(path: str | os.PathLike[str], device: str = "cpu", plugins: Sequence[str] = ()) -> Transform:
+def load_transform(
+    path: str | os.PathLike[str],
+    device: str = "cpu",
+    plugins: Sequence[str] = (),
+    weights: str | os.PathLike[str] | None = None,
+) -> Transform:
     """Load a fitted transform that ``tsmtl-represent`` has left.
 
     Args:
         path: The file.
         device: Where networks work, such as ``cpu`` or ``cuda``.
         plugins: Modules to import that register their backbones; no file decides what code runs.
+        weights: Of a transform of a pretrained model: the folder of its weights, where that has moved since the fit.
 
     Raises:
-        UserError: A ValueError: if the file is missing, damaged, of a newer format, or no transform.
+        UserError: A ValueError: if the file is missing, damaged, of a newer format, or no transform; or weights are
+            others than those of the fit.
     """
     file = Path(path)
     content = read_archive(file)
@@ -154,8 +161,12 @@ def load_transform(path: str | os.PathLike[str], device: str = "cpu", plugins: S
         raise UserError(f"{file}: format {version} is newer than this tsmtl reads ({FORMAT_VERSION}); update tsmtl")
     about, state = dict(content[KIND]), content.pop("state")
     name = about.pop("name")
-    if name != "checkpoint" and name not in METHODS:
+    if name not in ("checkpoint", *METHODS, *PRETRAINED):
         raise UserError(f"{file}: holds representation={name}, which this tsmtl does not know; update tsmtl")
+    if name in PRETRAINED:
+        about["path"] = state["folder"] if weights is None else os.fspath(weights)
+    elif weights is not None:
+        raise UserError(f"weights: the transform {file} (representation={name}) reads none; leave it out")
     representation = _build(name, about, str(file), device_of(device), plugins, None)
     representation.load_state(state)
     return Transform(representation, content, sha256_of(file))

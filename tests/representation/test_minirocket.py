@@ -92,11 +92,11 @@ def test_biases_are_quantiles_of_outputs_on_train_series(fitted):
 
 
 def test_counts_above_a_byte_are_right():
-    outputs = np.ones((1000, 3), np.float32)
-    outputs[::3, 1] = -1
-    found = share_above(outputs, np.array([0.0, 2.0], np.float32))
-    np.testing.assert_allclose(found[0, 0], [1, 666 / 1000, 1], rtol=1e-6)
-    assert not found[0, 1].any()
+    outputs = np.ones((2, 1000, 3), np.float32)
+    outputs[1, ::3, 1] = -1
+    found = share_above(outputs, np.array([[0.0, 2.0], [2.0, 0.0]], np.float32))
+    np.testing.assert_array_equal(found[0, 0], [[1, 1, 1], [0, 0, 0]])
+    np.testing.assert_allclose(found[0, 1], [[0, 0, 0], [1, 666 / 1000, 1]], rtol=1e-6)
 
 
 def test_threads_do_not_move_a_bit(fitted, series):

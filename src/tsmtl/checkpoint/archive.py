@@ -29,15 +29,19 @@ def write_archive(path: Path, content: dict[str, Any]) -> None:
     buffer = io.BytesIO()  # torch.save on a file turns the OSError of a full disk into a RuntimeError of its own
     torch.save(_plain(content, ""), buffer)
     with whole_file(path) as file:
-        file.write(_with_digest(buffer.getvalue()))
+        for part in _with_digest(buffer.getbuffer()):
+            file.write(part)
 
 
-def _with_digest(archive: bytes) -> bytes:
-    """Put the SHA-256 of a zip archive into its comment, which ends it; other readers pass over it."""
-    assert archive[-22:-18] == b"PK\x05\x06", "a zip archive without a comment ends so"
+def _with_digest(archive: memoryview) -> tuple[memoryview, bytes]:
+    """Put the SHA-256 of a zip archive into its comment, which ends it; other readers pass over it.
+
+    Gives what is to be written, the archive's part without a copy.
+    """
+    assert bytes(archive[-22:-18]) == b"PK\x05\x06", "a zip archive without a comment ends so"
     body = archive[:-2]  # all but the length of the comment
     comment = DIGEST + hashlib.sha256(body).hexdigest().encode()
-    return body + len(comment).to_bytes(2, "little") + comment
+    return body, len(comment).to_bytes(2, "little") + comment
 
 
 def _plain(value: Any, where: str) -> Any:

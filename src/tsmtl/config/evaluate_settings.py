@@ -13,13 +13,19 @@ from pydantic import Field, create_model
 from tsmtl.config.data_settings import DataSettings, TargetPlace
 from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
-from tsmtl.config.predict_settings import ModelSettings, ending_problems, input_problems, unread_problems
+from tsmtl.config.predict_settings import (
+    ModelSettings,
+    ending_problems,
+    input_problems,
+    unread_problems,
+    weights_problems,
+)
 from tsmtl.config.rules import RULES
 from tsmtl.config.run_settings import TASKS, CustomTaskSettings, TaskSettings
 from tsmtl.config.schema import check_section
 from tsmtl.config.section import Section, Text
 from tsmtl.config.sources import SOURCES
-from tsmtl.config.task_kinds import target_places
+from tsmtl.config.task_kinds import target_places, task_kinds
 from tsmtl.config.words import must_be_one_of
 
 _FITTED = (  # the model knows them
@@ -72,7 +78,8 @@ def evaluate_data_settings() -> type[EvaluateDataSettings]:
 
 def evaluate_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[str]:
     """Check what the checked sections of ``tsmtl-evaluate`` say of the files."""
-    own, problems = settings[""], []
+    own = settings[""]
+    problems = weights_problems(own)
     if own.output is not None:
         problems += ending_problems("output", own.output, (".json",))
     if own.tasks == []:
@@ -126,6 +133,20 @@ def data_of_checkpoint(
     if problems:
         raise UserError(problems)
     return cast(DataSettings, sections["data"]).naming(target_places(cast(TaskSettings, sections["task"])))
+
+
+def kinds_of_checkpoint(flat: dict[str, Any]) -> dict[str, str]:
+    """Give the kinds of the tasks, by name, that a model or transform was fitted with.
+
+    Args:
+        flat: The settings that its file holds.
+
+    Raises:
+        UserError: If they cannot be read.
+    """
+    section = TASKS[flat["task"]]
+    task = section.model_validate({key: flat[key] for key in section.model_fields if key in flat})
+    return task_kinds(task, data_of_checkpoint(flat, {}, "the file"))
 
 
 def place_in_file(

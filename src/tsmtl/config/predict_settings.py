@@ -18,6 +18,10 @@ class ModelSettings(Section):
     """Which model, and how it runs."""
 
     checkpoint: Text = Field(description="the trained model, a best_model.pt")
+    transform: Text | None = Field(
+        description="of a model of vectors: the transform of tsmtl-represent that makes them of raw series"
+    )
+    weights: Text | None = Field(description="of a transform of a pretrained model: its weights, where they have moved")
     level: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         description="share of new instances that a number's interval, low to high, shall hold; null: no intervals"
     )
@@ -29,9 +33,6 @@ class ModelSettings(Section):
 class PredictSettings(ModelSettings):
     """Settings of ``tsmtl-predict``."""
 
-    transform: Text | None = Field(
-        description="of a model of vectors: the transform of tsmtl-represent that makes them of raw series"
-    )
     output: Text = Field(description="file of predictions: .csv, .npz or .parquet")
 
 
@@ -118,7 +119,14 @@ def predict_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[st
     problems = input_problems(path) + ending_problems("output", output, OUTPUTS)
     if Path(path).resolve() == Path(output).resolve():
         problems.append(f"output: {output} is the file to read; name another")
+    problems += weights_problems(settings[""])
     return problems or unread_problems(path, typed)
+
+
+def weights_problems(own: ModelSettings) -> list[str]:
+    """Say if weights were named without the transform that reads them."""
+    alone = own.weights is not None and own.transform is None
+    return ["weights: is read by a transform of a pretrained model; name it with transform="] if alone else []
 
 
 def unread_problems(path: str, typed: frozenset[str]) -> list[str]:

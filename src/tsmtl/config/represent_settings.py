@@ -47,6 +47,7 @@ class RepresentNewSettings(Section):
 
     fitted: Text = Field(description="the transform that an earlier tsmtl-represent has left")
     output: Text = Field(description="the .npz file of the vectors; its folder must exist")
+    weights: Text | None = Field(description="of a pretrained model: the folder of its weights, where it has moved")
     batch_size: Count = Field(description="instances read and represented at once")
     device: Literal["cuda", "cpu"] = Field(description="where networks work")
     plugins: list[Text] = Field(description="modules to import that register backbones")

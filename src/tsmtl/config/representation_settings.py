@@ -124,6 +124,28 @@ class MaskedSettings(TrainedSettings):
     batch_size: AtLeastTwo = Field(description="series per step")
 
 
+class MantisSettings(Section):
+    """Settings of ``representation=mantis``."""
+
+    name: Literal["mantis"] = Field(description="which method")
+    path: Text = Field(description="the folder of the weights: config.json, *.safetensors")
+    steps: Count = Field(description="what each series is stretched or shrunk to")
+
+
+class MomentSettings(Section):
+    """Settings of ``representation=moment``."""
+
+    name: Literal["moment"] = Field(description="which method")
+    path: Text = Field(description="the folder of the weights: config.json, *.safetensors")
+
+
+class ChronosSettings(Section):
+    """Settings of ``representation=chronos``."""
+
+    name: Literal["chronos"] = Field(description="which method")
+    path: Text = Field(description="the folder of the weights: config.json, *.safetensors")
+
+
 AnyRepresentation = (
     SummarySettings
     | MiniRocketSettings
@@ -133,6 +155,9 @@ AnyRepresentation = (
     | TS2VecSettings
     | ContrastiveSettings
     | MaskedSettings
+    | MantisSettings
+    | MomentSettings
+    | ChronosSettings
 )
 REPRESENTATIONS: dict[str, type[AnyRepresentation]] = {
     "summary": SummarySettings,
@@ -143,4 +168,7 @@ REPRESENTATIONS: dict[str, type[AnyRepresentation]] = {
     "ts2vec": TS2VecSettings,
     "contrastive": ContrastiveSettings,
     "masked": MaskedSettings,
+    "mantis": MantisSettings,
+    "moment": MomentSettings,
+    "chronos": ChronosSettings,
 }

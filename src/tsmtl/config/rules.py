@@ -26,6 +26,7 @@ from tsmtl.config.task_rules import (
 from tsmtl.config.trainer_rules import (
     joint_score,
     last_epoch_waits_for_none,
+    looks_at_vectors,
     monitor_of_the_tasks,
     several_to_compare,
     trackers,
@@ -261,4 +262,5 @@ RULES: list[tuple[Callable[..., list[str]], tuple[str, ...]]] = [
     (_every_device_has_rows, ("run", "model")),
     (_warmup_ends, ("model", "trainer")),
     (trackers, ("trainer",)),
+    (looks_at_vectors, ("model", "trainer")),
 ]

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.metric_names import CAPPED, JOINT, metrics_of_numbers, monitor_choices
+from tsmtl.config.model_settings import ModelSettings
 from tsmtl.config.run_settings import TaskSettings
 from tsmtl.config.task_kinds import task_kinds
 from tsmtl.config.trainer_settings import TRACKER_PACKAGES, TrainerSettings
@@ -118,3 +119,14 @@ def trackers(trainer: TrainerSettings) -> list[str]:
     if missing:
         problems.append(f"trainer.tracker: {', '.join(missing)} is not installed: pip install 'tsmtl[track]'")
     return problems
+
+
+def looks_at_vectors(model: ModelSettings, trainer: TrainerSettings) -> list[str]:
+    """Check that what is made of vectors has vectors, and scikit-learn."""
+    asked = {"logistic_probe": trainer.logistic_probe, "vectors_picture": trainer.vectors_picture != "pca"}
+    names = [f"trainer.{key}" for key, given in asked.items() if given]
+    if model.model != "fc":
+        return [f"{name}: is made of vectors, which model=fc reads; model={model.model} reads series" for name in names]
+    if find_spec("sklearn") is None:
+        return [f"{name}: needs scikit-learn: pip install scikit-learn" for name in names]
+    return []

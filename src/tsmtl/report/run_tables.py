@@ -52,7 +52,7 @@ def detail_tables(run: RunContents) -> Iterator[Table]:
 
 
 def linear_probe_table(summary: Mapping[str, Any]) -> Table | None:
-    """Give the test metrics of a run on vectors beside those of a linear model on them; None of another run.
+    """Give the test metrics of a run on vectors beside those of linear models on them; None of another run.
 
     Args:
         summary: What ``summary.json`` holds.
@@ -60,16 +60,21 @@ def linear_probe_table(summary: Mapping[str, Any]) -> Table | None:
     probe = summary.get("linear_probe")
     if not probe:
         return None
+    logistic = summary.get("logistic_probe") or {}
     rows = []
     for name, found in probe.items():
-        unit = summary["tasks"][name]["unit"]
+        unit, other = summary["tasks"][name]["unit"], logistic.get(name, {})
+        chosen = f"alpha {found['alpha']:g}" + (f", C {other['C']:g}" if other else "")
         for metric, value in found.items():
             if metric in ("alpha", "instances"):
                 continue
-            own = summary["test"][name][metric]
-            said = ["not defined" if v is None else cell(v) for v in (own, value)]
-            rows.append([name, in_unit(metric, unit), *said, f"alpha {found['alpha']:g}"])
-    return Table("Beside a ridge regression on the same vectors", ["task", "metric", "run", "ridge", ""], rows)
+            values = [summary["test"][name][metric], value]
+            said = ["not defined" if v is None else cell(v) for v in values]
+            if logistic:
+                said.append("" if metric not in other else cell(other[metric]))
+            rows.append([name, in_unit(metric, unit), *said, chosen])
+    header = ["task", "metric", "run", "ridge", *(["logistic"] if logistic else []), ""]
+    return Table("Beside linear models of the same vectors", header, rows)
 
 
 def best_epochs_table(summary: Mapping[str, Any]) -> Table | None:

@@ -55,9 +55,12 @@ def linear_probe_lines(summary: Mapping[str, Any]) -> list[str]:
     found = linear_probe_table(summary)
     if found is None:
         return []
-    task = max(len(row[0]) for row in found.rows)
-    lines = ["", "beside a ridge regression on the same vectors"]
-    return lines + [f"{row[0]:<{task}}  {row[1]:<18} {row[2]:<8} ridge {row[3]}" for row in found.rows]
+    task, models = max(len(row[0]) for row in found.rows), found.header[3:-1]
+    lines = ["", f"beside a {' and a '.join(models)} regression on the same vectors"]
+    for name, metric, own, *others, _ in found.rows:
+        said = "  ".join(f"{model} {value:<8}" for model, value in zip(models, others, strict=True) if value)
+        lines.append(f"{name:<{task}}  {metric:<18} {own:<8} {said}".rstrip())
+    return lines
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:

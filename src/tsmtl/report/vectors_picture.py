@@ -20,16 +20,20 @@ if TYPE_CHECKING:  # imports PyTorch, without which a run is reported
 
 WIDTH, HEIGHT = 4.8, 3.9  # inches of a panel
 _NUMBERS = LinearSegmentedColormap.from_list("numbers", [BLUE, ORANGE], N=32)
+AXES = {"pca": ("first principal component", "second"), "tsne": ("t-SNE, first dimension", "second")}
 _MARKS = ("o", "s", "^")  # by which classes of one colour differ
 Double = npt.NDArray[np.float64]
 
 
-def draw_vectors(path: Path, xy: Double, truth: Mapping[str, npt.NDArray[Any]], tasks: "Mapping[str, Task]") -> None:
+def draw_vectors(
+    path: Path, xy: Double, picture: str, truth: Mapping[str, npt.NDArray[Any]], tasks: "Mapping[str, Task]"
+) -> None:
     """Draw vectors (N, 2) once for each class and number; of several numbers by the first.
 
     Args:
         path: The picture.
         xy: (N, 2)
+        picture: How they came into two dimensions, a key of :data:`AXES`.
         truth: By task (N,) class ids, -1 missing, or (N, D) numbers, NaN missing.
         tasks: The tasks.
     """
@@ -43,6 +47,7 @@ def draw_vectors(path: Path, xy: Double, truth: Mapping[str, npt.NDArray[Any]], 
             class_panel(ax, xy, truth[task.name], task.class_names, title)
         else:
             number_panel(figure, ax, xy, truth[task.name][:, 0], task.unit, title)
+        _name_axes(ax, picture)
     figure.savefig(path, dpi=DPI)
 
 
@@ -88,6 +93,7 @@ def vectors(run: RunContents, svg: Pictures) -> list[str]:
             number_panel(figure, figure.subplots(), xy, values, task["unit"], title)
         else:
             continue
+        _name_axes(figure.axes[0], run.summary.get("vectors_picture") or "pca")  # an earlier tsmtl knew no other
         drawn.append(svg.add(figure, says))
     return drawn
 
@@ -106,6 +112,12 @@ def _dots(ax: Axes, xy: Double, colour: str, mark: str, label: str | None) -> No
 
 
 def _dress(ax: Axes, title: str) -> None:
-    ax.set_xticks([])  # the units of principal components say nothing
+    ax.set_xticks([])  # the units of the two dimensions say nothing
     ax.set_yticks([])
-    dress(ax, title, "first principal component", "second")
+    dress(ax, title, "", "")
+
+
+def _name_axes(ax: Axes, picture: str) -> None:
+    first, second = AXES[picture]
+    ax.set_xlabel(first)
+    ax.set_ylabel(second)

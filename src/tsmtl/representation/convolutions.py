@@ -1,6 +1,6 @@
 """The 84 fixed kernels of MiniRocket at many dilations, and what is read off their outputs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,10 +16,12 @@ from tsmtl.representation.method import TrainSeries
 TAPS = 9
 KERNELS = tuple(combinations(range(TAPS), 3))  # the taps of weight 2; the others have -1
 N_KERNELS = len(KERNELS)
-BLOCK = 2**16  # outputs of a kernel at a time: they stay in the cache of a core
+SERIES = 2**16  # steps of series at a time, and
+BLOCK = 2**16  # outputs of some kernels on them: they stay in the cache of a core
+LEAST_BUFFER = 16  # values
 Ints = npt.NDArray[np.int32]
 Pool = Callable[[FloatArray, FloatArray], FloatArray]
-"""Takes outputs (R, n) of a kernel and its biases (Q,), gives features (P, Q, n)."""
+"""Takes outputs (K, R, n) of kernels, each of one piece, and their biases (K, Q), gives features (P, K, Q, n)."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,10 @@ class Convolutions:
             series = of(train.series(place))
             for at in np.flatnonzero(picked == place).tolist():
                 taps = _Taps(series[list(channels[at]), :, None], int(dilations[at // N_KERNELS]))
-                ((_, outputs),) = taps.outputs(tuple(range(len(channels[at]))), [at % N_KERNELS])
+                outputs = np.empty((1, series.shape[1], 1), dtype=np.float32)
+                taps.fill(outputs, [at % N_KERNELS], [tuple(range(len(channels[at])))])
                 own = slice(starts[at], starts[at + 1])
-                biases[own] = np.quantile(outputs[:, 0], quantiles[own])
+                biases[own] = np.quantile(outputs[0, :, 0], quantiles[own])
         return cls(dilations, counts, channels, biases)
 
     @property
@@ -85,32 +88,46 @@ class Convolutions:
         their number.
         """
         found = np.zeros((n_pools, self.n_features, len(x)), dtype=np.float32)
-        at_once = max(BLOCK // max(1, x.shape[2]), 16)
+        n_blocks = -(-len(x) // max(SERIES // x.shape[2], 16))
+        ends = np.linspace(0, len(x), n_blocks + 1).astype(int).tolist()
 
         def fill(place: int) -> None:
             block, d = divmod(place, len(self.dilations))
-            rows = slice(block * at_once, (block + 1) * at_once)
+            rows = slice(ends[block], ends[block + 1])
             series = np.ascontiguousarray(x[rows].transpose(1, 2, 0))  # (C, T, n): rows of n are added
             self._pool_dilation(series, d, pool, found[:, :, rows])
 
-        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            list(threads.map(fill, range(-(-len(x) // at_once) * len(self.dilations))))
+        # NumPy copies short rows that meet one number into its buffer, unless that is shorter still.
+        buffer = LEAST_BUFFER if ends[1] * x.shape[2] < np.getbufsize() else np.getbufsize()
+        with ThreadPoolExecutor(torch.get_num_threads(), initializer=np.setbufsize, initargs=(buffer,)) as threads:
+            list(threads.map(fill, range(n_blocks * len(self.dilations))))
         by_series: FloatArray = found.transpose(2, 0, 1).reshape(len(x), -1)
         return by_series
 
     def _pool_dilation(self, series: FloatArray, d: int, pool: Pool, found: FloatArray) -> None:
-        steps, dilation, count = series.shape[1], int(self.dilations[d]), int(self.counts[d])
-        first = N_KERNELS * int(self.counts[:d].sum())
-        of_channels: dict[tuple[int, ...], list[int]] = {}
-        for kernel, channels in enumerate(self.channels[d * N_KERNELS : (d + 1) * N_KERNELS]):
-            of_channels.setdefault(channels, []).append(kernel)
+        _, steps, n = series.shape
+        dilation, count = int(self.dilations[d]), int(self.counts[d])
+        channels = self.channels[d * N_KERNELS : (d + 1) * N_KERNELS]
+        own = slice(N_KERNELS * int(self.counts[:d].sum()), N_KERNELS * int(self.counts[: d + 1].sum()))
+        biases = self.biases[own].reshape(N_KERNELS, count)
+        features = found[:, own].reshape(len(found), N_KERNELS, count, n)  # a view
         taps = _Taps(series, dilation)
-        for channels, kernels in of_channels.items():
-            for kernel, outputs in taps.outputs(channels, kernels):
-                own = slice(first + kernel * count, first + (kernel + 1) * count)
-                edge = TAPS // 2 * dilation if (d + kernel) % 2 else 0  # every other one reads whole taps alone
-                if steps > 2 * edge:
-                    found[:, own] = pool(outputs[edge : steps - edge], self.biases[own])
+        at_once = min(max(1, BLOCK // (steps * n)), N_KERNELS)
+        room = np.empty((at_once, steps, n), dtype=np.float32)
+        for some in _orders(channels, d, at_once):
+            taps.fill(room, some, [channels[kernel] for kernel in some])
+            for odd in (0, 1):  # every other kernel reads whole taps alone
+                edge = TAPS // 2 * dilation * odd
+                places = [place for place, kernel in enumerate(some) if (d + kernel) % 2 == odd]
+                if places and steps > 2 * edge:
+                    step = places[1] - places[0] if len(places) > 1 else 1
+                    chosen = room[places[0] : places[-1] + 1 : step, edge : steps - edge]  # no copy
+                    if len(places) > 1:
+                        these = [some[place] for place in places]
+                        features[:, these] = pool(chosen, biases[these])
+                    else:  # without copies of lists of one
+                        kernel = some[places[0]]
+                        features[:, kernel] = pool(chosen, biases[kernel : kernel + 1])[:, 0]
 
     def state(self) -> dict[str, Any]:
         """Give tensors and plain values."""
@@ -124,6 +141,17 @@ class Convolutions:
         return cls(dilations, counts, tuple(tuple(chosen) for chosen in state["channels"]), biases)
 
 
+def _orders(channels: Sequence[tuple[int, ...]], d: int, at_once: int) -> list[list[int]]:
+    """Give the kernels of a dilation, some at a time.
+
+    Neighbours of the same channels share sums; where channels differ, those that read whole taps alone stand together.
+    """
+    kernels = list(range(N_KERNELS))
+    if len(set(channels)) > 1:
+        kernels.sort(key=lambda kernel: ((d + kernel) % 2, channels[kernel]))
+    return [kernels[at : at + at_once] for at in range(0, N_KERNELS, at_once)]
+
+
 class _Taps:
     """Series (C, T, n) as the taps of dilated kernels see them, zeros beyond their ends."""
 
@@ -135,20 +163,27 @@ class _Taps:
         for tap in range(1, TAPS):
             self._others -= padded[:, tap * dilation : tap * dilation + self._steps]
         self._tripled = np.multiply(padded, np.float32(3), out=padded)
+        self._sums = np.empty((2, *x.shape[1:]), dtype=np.float32)
+        self._summed: tuple[int, ...] = ()  # the channels whose sums these are
+        self._known: list[int] = []  # the taps in them
 
-    def outputs(self, channels: tuple[int, ...], kernels: list[int]) -> Iterator[tuple[int, FloatArray]]:
-        """Yield kernels, in their order, with their outputs (T, n) on the sum of channels; valid until the next."""
-        others, tripled = (_sum_of(values, channels) for values in (self._others, self._tripled))
-        taps = [tripled[tap * self._dilation : tap * self._dilation + self._steps] for tap in range(TAPS)]
-        sums = [np.empty_like(others) for _ in range(3)]  # of the others with one tap, two, and all three
-        known: list[int] = []
-        for kernel in kernels:
-            chosen = KERNELS[kernel]
-            same = next((i for i in range(len(known)) if known[i] != chosen[i]), len(known))
-            for i in range(min(same, 2), 3):  # neighbours among the kernels share taps
-                np.add(others if i == 0 else sums[i - 1], taps[chosen[i]], out=sums[i])
-            known = list(chosen)
-            yield kernel, sums[2]
+    def fill(self, outputs: FloatArray, kernels: Sequence[int], channels: Sequence[tuple[int, ...]]) -> None:
+        """Write the outputs (K or more, T, n) of K kernels, each on the sum of its channels."""
+        for output, kernel, own in zip(outputs, kernels, channels, strict=False):
+            if own != self._summed:
+                self._summed, self._known = own, []
+                self._of_own, self._of_taps = (_sum_of(values, own) for values in (self._others, self._tripled))
+            one, two, three = KERNELS[kernel]
+            first, second = self._sums  # of the others with one tap, and with two
+            if self._known[:1] != [one]:
+                np.add(self._of_own, self._tap(one), out=first)
+            if self._known != [one, two]:
+                np.add(first, self._tap(two), out=second)
+            np.add(second, self._tap(three), out=output)
+            self._known = [one, two]
+
+    def _tap(self, tap: int) -> FloatArray:
+        return self._of_taps[tap * self._dilation :][: self._steps]
 
 
 def _sum_of(values: FloatArray, channels: tuple[int, ...]) -> FloatArray:

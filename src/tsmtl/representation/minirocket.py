@@ -12,6 +12,7 @@ from tsmtl.representation.convolutions import TAPS, Convolutions
 from tsmtl.representation.method import Representation, TrainSeries
 
 MOST_ADDED = 255  # in a byte
+MOST_BYTES = 2**19  # at a time: they stay in the cache of a core
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -61,30 +62,43 @@ class MiniRocket(Representation):
 
 
 def share_above(outputs: FloatArray, biases: FloatArray) -> FloatArray:
-    """Give the share (1, Q, n) of outputs (R, n) above biases (Q,)."""
-    rows, n = outputs.shape
-    above = np.empty((len(biases), rows, n), dtype=np.bool_)
-    for q, bias in enumerate(biases):
-        np.greater(outputs, bias, out=above[q])  # with one number at a time: four times as fast as with all
-    return np.asarray(_count(above.view(np.uint8))[None] / rows, dtype=np.float32)
+    """Give the share (1, K, Q, n) of outputs (K, R, n) above biases (K, Q)."""
+    _, rows, n = outputs.shape
+    at_once = max(1, MOST_BYTES // (biases.shape[1] * rows * n))
+    parts = (slice(at, at + at_once) for at in range(0, len(outputs), at_once))
+    counts = [sum_of_bytes(above_biases(outputs[own], biases[own])) for own in parts]
+    share: FloatArray = np.divide(np.concatenate(counts), np.float32(rows), dtype=np.float32)
+    return share[None]
 
 
-def _count(ones: Bytes) -> npt.NDArray[np.int32]:
-    """Add up (Q, R, n) along R: bytes are added four times as fast as whole numbers, and hold 255."""
-    count = np.zeros((len(ones), ones.shape[2]), dtype=np.int32)
-    for at in range(0, ones.shape[1], MOST_ADDED):
-        part = ones[:, at : at + MOST_ADDED]
-        each = math.isqrt(part.shape[1])  # whole stretches of steps are added first: few long additions
-        whole = part.shape[1] // each * each
-        stretches = part[:, :whole].reshape(len(part), each, -1)
-        count += _added(_added(stretches).reshape(len(part), -1, part.shape[2]))
-        if whole < part.shape[1]:
-            count += _added(part[:, whole:])
-    return count
+def above_biases(outputs: FloatArray, biases: FloatArray) -> Bytes:
+    """Give which outputs (K, R, n) exceed biases (K, Q), 1 or 0, as (K, Q, L, S, n): L stretches of S steps.
+
+    What the last stretch has beyond R is 0.
+    """
+    _, rows, n = outputs.shape
+    steps = steps_of_stretch(rows)
+    stretches = -(-rows // steps)
+    above = np.empty((*biases.shape, stretches * steps, n), dtype=np.bool_)
+    above[:, :, rows:] = False
+    np.greater(outputs[:, None], biases[:, :, None, None], out=above[:, :, :rows])
+    return above.view(np.uint8).reshape(*biases.shape, stretches, steps, n)
 
 
-def _added(ones: Bytes) -> Bytes:
-    return np.asarray(np.add.reduce(ones, axis=1, dtype=np.uint8))
+def steps_of_stretch(rows: int) -> int:
+    """Give S: about as many steps as there are stretches, of which there are 255 at most."""
+    return max(math.isqrt(rows), -(-rows // MOST_ADDED))
+
+
+def sum_of_bytes(ones: Bytes) -> npt.NDArray[np.integer]:
+    """Add up (K, Q, L, S, n) along L and S.
+
+    Bytes are added four times as fast as whole numbers, and hold 255. Stretches are added first: few long additions.
+    """
+    stretches, steps = ones.shape[2:4]
+    fits = stretches * steps <= MOST_ADDED
+    by_place = np.add.reduce(ones, axis=2, dtype=np.uint8)  # (K, Q, S, n)
+    return np.asarray(np.add.reduce(by_place, axis=2, dtype=np.uint8 if fits else np.int32))
 
 
 def check_length(train: TrainSeries, name: str, fewest: int) -> None:

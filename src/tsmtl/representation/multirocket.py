@@ -3,11 +3,12 @@
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from tsmtl.data.instances import FloatArray
 from tsmtl.representation.convolutions import TAPS, Convolutions
 from tsmtl.representation.method import Representation, TrainSeries
-from tsmtl.representation.minirocket import check_length, share_above
+from tsmtl.representation.minirocket import MOST_ADDED, Bytes, above_biases, check_length, sum_of_bytes
 
 POOLS = ("ppv", "lspv", "mpv", "mipv")
 
@@ -74,27 +75,42 @@ _READ = {"series": _itself, "differences": _differences}
 
 
 def four_pools(outputs: FloatArray, biases: FloatArray) -> FloatArray:
-    """Give the poolings (4, Q, n) of outputs (R, n) above biases (Q,), in the order of :data:`POOLS`."""
-    rows = len(outputs)
-    found = np.empty((len(POOLS), len(biases), outputs.shape[1]), dtype=np.float32)
-    found[0] = share_above(outputs, biases)[0]
+    """Give the poolings (4, K, Q, n) of outputs (K, R, n) above biases (K, Q), in the order of :data:`POOLS`."""
+    _, rows, n = outputs.shape
+    found = np.empty((len(POOLS), *biases.shape, n), dtype=np.float32)
+    above = above_biases(outputs, biases)
+    count = sum_of_bytes(above)  # (K, Q, n)
+    some = np.maximum(count, 1)
+    np.divide(count, np.float32(rows), out=found[0])
     found[1] = longest_stretch(outputs, biases)
-    for q, bias in enumerate(biases):
-        above = outputs > bias  # (R, n)
-        count = np.maximum(above.sum(axis=0), 1)
-        total = np.where(above, outputs + bias, np.float32(0)).sum(axis=0, dtype=np.float64)
-        place = (above * np.arange(rows, dtype=np.int64)[:, None]).sum(axis=0)
-        found[2, q] = total / count
-        found[3, q] = np.where(above.any(axis=0), place / count, -1)
+    over = np.empty((biases.shape[1], above.shape[2] * above.shape[3], n), dtype=np.float32)
+    over[:, rows:] = 0
+    for output, own, total in zip(outputs, biases, found[2], strict=True):
+        np.maximum(np.subtract(output, own[:, None, None], out=over[:, :rows]), 0, out=over[:, :rows])
+        np.add.reduce(np.add.reduce(over.reshape(len(own), *above.shape[2:]), axis=1), axis=1, out=total)
+    found[2] = np.where(count, found[2] / some + 2 * biases[:, :, None], 0)  # of output plus bias
+    found[3] = np.where(count, sum_of_places(above) / some, -1)
     return found
 
 
+def sum_of_places(ones: Bytes) -> npt.NDArray[np.float64]:
+    """Add up the steps (K, Q, n) at which (K, Q, L, S, n) is 1: the first of each stretch, and the places in it."""
+    stretches, steps = ones.shape[2:4]
+    wide = steps > MOST_ADDED  # more than a byte counts
+    of_stretch = np.add.reduce(ones, axis=3, dtype=np.int64 if wide else np.uint8)  # (K, Q, L, n)
+    of_place = np.add.reduce(ones, axis=2, dtype=np.uint8)  # (K, Q, S, n)
+    starts, places = steps * np.arange(stretches, dtype=np.float64), np.arange(steps, dtype=np.float64)
+    return np.asarray(starts @ of_stretch + places @ of_place)
+
+
 def longest_stretch(outputs: FloatArray, biases: FloatArray) -> FloatArray:
-    """Give the most steps (Q, n) from one output (R, n) below a bias (Q,) to the next; the ends count as such."""
-    last = np.zeros((len(biases), outputs.shape[1]), dtype=np.int32)
-    most = np.zeros_like(last)
-    for step, row in enumerate(outputs):
-        below = row < biases[:, None]
-        np.maximum(most, step - last, out=most, where=below)
-        np.copyto(last, step, where=below)
-    return np.maximum(most, len(outputs) - 1 - last).astype(np.float32)
+    """Give the most steps (K, Q, n) from an output (K, R, n) below a bias (K, Q) to the next; the ends are such."""
+    rows = outputs.shape[1]
+    kind = np.uint8 if rows <= MOST_ADDED else np.uint16 if rows < 2**16 else np.uint32
+    kept = (outputs.swapaxes(0, 1)[:, :, None] >= biases[:, :, None]).astype(kind)  # (R, K, Q, n)
+    since, most = np.zeros_like(kept[0]), np.zeros_like(kept[0])
+    for row in kept[1:]:
+        since += kind(1)
+        np.maximum(most, since, out=most)
+        since *= row
+    return np.asarray(most, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Names of representations that need nothing but their settings, and of those that train a network."""
+"""Names of representations: those that only need settings, those that train a network, and pretrained ones."""
 
 from dataclasses import fields
 from typing import Any
@@ -6,11 +6,15 @@ from typing import Any
 import torch
 
 from tsmtl.representation.catch22 import Catch22
+from tsmtl.representation.chronos import Chronos
 from tsmtl.representation.contrastive import Contrastive
+from tsmtl.representation.mantis import Mantis
 from tsmtl.representation.masked import Masked
 from tsmtl.representation.method import Representation
 from tsmtl.representation.minirocket import MiniRocket
+from tsmtl.representation.moment import Moment
 from tsmtl.representation.multirocket import MultiRocket
+from tsmtl.representation.pretrained import Pretrained
 from tsmtl.representation.self_supervised import Learner, Recipe, SelfSupervised
 from tsmtl.representation.summary import Summary
 from tsmtl.representation.ts2vec import TS2Vec
@@ -26,6 +30,7 @@ TRAINED: dict[str, type[SelfSupervised]] = {
     "contrastive": Contrastive,
     "masked": Masked,
 }
+PRETRAINED: dict[str, type[Pretrained]] = {"mantis": Mantis, "moment": Moment, "chronos": Chronos}
 METHODS: dict[str, type[Representation]] = FIXED | TRAINED
 
 
@@ -35,13 +40,15 @@ def build_method(
     """Make a method that is still to be fitted, or to take over a state.
 
     Args:
-        name: One of :data:`METHODS`.
+        name: One of :data:`METHODS` or :data:`PRETRAINED`.
         arguments: Its settings.
         device: Where a network works.
         learner: Trains it; None where that is not to come.
     """
     if name in FIXED:
         return FIXED[name](**arguments)
+    if name in PRETRAINED:
+        return PRETRAINED[name](**arguments, device=device)
     recipe = {field.name for field in fields(Recipe)}
     own = {key: value for key, value in arguments.items() if key not in recipe}
     how = Recipe(**{key: arguments[key] for key in recipe})

@@ -20,4 +20,5 @@ def sha256_of(path: Path) -> str:
     Raises:
         OSError: If it cannot be read.
     """
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

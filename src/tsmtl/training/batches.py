@@ -76,9 +76,9 @@ class TensorSplit:
         return self.x.device
 
     @property
-    def inputs(self) -> Tensor:
-        """(N, C, T) or (N, E) of these instances alone."""
-        return self.x if self.rows is None else self.x.index_select(0, self.rows)
+    def places(self) -> Tensor:
+        """(N,) where these instances are in ``x``."""
+        return torch.arange(len(self.x), device=self.device) if self.rows is None else self.rows
 
     @property
     def shuffle_block(self) -> None:

@@ -1,20 +1,25 @@
 """Ridge regression and principal components of vectors, from one decomposition of the smaller of their two sides."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 MOST = 2048  # of the smaller side: its decomposition takes a second or two
-BLOCK = 2**24  # values in double precision at a time
+ROUNDING = 1e-10  # of the greatest eigenvalue: less is noise
+BLOCK = 2**20  # values in double precision at a time
 
 
 @dataclass(frozen=True)
 class Spectrum:
     """The decomposition of centred vectors (n, E): of their products (n, n) or, where that is smaller, of (E, E).
 
+    The vectors stay where they are, among others (N, E), and are read some at a time.
+
     Attributes:
-        x: (n, E) the vectors.
+        x: (N, E) all vectors.
+        rows: (n,) which of them it is of.
         mean: (E,) double.
         values: (r,) eigenvalues, ascending, r the smaller of n and E.
         vectors: (r, r) eigenvectors in columns.
@@ -22,28 +27,33 @@ class Spectrum:
     """
 
     x: Tensor
+    rows: Tensor
     mean: Tensor
     values: Tensor
     vectors: Tensor
     wide: bool
 
     @classmethod
-    def of(cls, x: Tensor) -> "Spectrum":
-        """Decompose vectors (n, E); of more than :data:`MOST` on both sides so many, evenly from first to last."""
-        if min(x.shape) > MOST:
-            x = x[torch.linspace(0, len(x) - 1, MOST).long()]
-        mean = x.mean(dim=0, dtype=torch.float64)
-        wide = x.shape[1] > len(x)
-        products = _by_features(x, x, mean) if wide else _by_rows(x, mean)
+    def of(cls, x: Tensor, rows: Tensor) -> "Spectrum":
+        """Decompose the vectors at rows (n,) of (N, E); of more than :data:`MOST` on both sides so many, evenly."""
+        if min(len(rows), x.shape[1]) > MOST:
+            rows = rows[torch.linspace(0, len(rows) - 1, MOST).long()]
+        mean = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device)
+        for part in _by_row(x, rows):
+            mean += part.sum(dim=0, dtype=torch.float64) / len(rows)
+        wide = x.shape[1] > len(rows)
+        products = _by_features(x, rows, rows, mean) if wide else _by_rows(x, rows, mean)
         values, vectors = torch.linalg.eigh(products)
-        return cls(x, mean, values.clamp(min=0), vectors, wide)
+        return cls(x, rows, mean, values.clamp(min=0), vectors, wide)
 
-    def rotated(self, x: Tensor) -> Tensor:
-        """Give vectors (m, E) in the eigenvectors' directions, (m, r): by features, or by their products with n."""
+    def rotated(self, rows: Tensor) -> Tensor:
+        """Give the vectors at rows (m,) in the eigenvectors' directions, (m, r).
+
+        By their features or, where there are more of these, by their products with the n vectors.
+        """
         if self.wide:
-            return _by_features(x, self.x, self.mean) @ self.vectors
-        size = max(1, BLOCK // x.shape[1])
-        return torch.cat([(part.double() - self.mean) @ self.vectors for part in x.split(size)])
+            return _by_features(self.x, rows, self.rows, self.mean) @ self.vectors
+        return torch.cat([(part.double() - self.mean) @ self.vectors for part in _by_row(self.x, rows)])
 
     def ridge(self, y: Tensor, rotated: Tensor, alpha: float) -> Tensor:
         """Give the outputs (m, D) of a ridge regression on the n vectors and targets (n, D).
@@ -56,37 +66,55 @@ class Spectrum:
         middle = y.mean(dim=0)
         centred = y - middle
         if not self.wide:
-            size = max(1, BLOCK // self.x.shape[1])
-            parts = zip(self.x.split(size), centred.split(size), strict=True)
-            centred = torch.stack([(x.double() - self.mean).T @ part for x, part in parts]).sum(dim=0)
+            total = torch.zeros(self.x.shape[1], y.shape[1], dtype=torch.float64, device=y.device)
+            for x, part in zip(_by_row(self.x, self.rows), centred.split(_size(self.x)), strict=True):
+                total.addmm_((x.double() - self.mean).T, part)
+            centred = total
         return rotated @ ((self.vectors.T @ centred) / (self.values + alpha)[:, None]) + middle
 
-    def coordinates(self, rotated: Tensor) -> Tensor:
-        """Give the first two principal components (m, 2) of rotated vectors (m, r)."""
-        r = len(self.values)
-        first = torch.arange(r - 1, max(r - 3, -1), -1)
+    @property
+    def own(self) -> Tensor:
+        """The n vectors as :meth:`rotated` would give them, (n, r)."""
+        return self.vectors * self.values if self.wide else self.rotated(self.rows)
+
+    def components(self, rotated: Tensor, most: int) -> Tensor:
+        """Give the first ``most`` principal components (m, k) of rotated vectors (m, r), less those of rounding."""
+        k = min(most, int((self.values > self.values[-1] * ROUNDING).sum()))
+        first = torch.arange(len(self.values) - 1, len(self.values) - 1 - k, -1)
         found = rotated[:, first]
-        if self.wide:
-            found = found / self.values[first].sqrt().clamp(min=1e-12)
-        if found.shape[1] < 2:
-            found = torch.cat([found, torch.zeros_like(found)], dim=1)
-        return found
+        return found / self.values[first].sqrt() if self.wide else found
+
+    def coordinates(self, rotated: Tensor) -> Tensor:
+        """Give the first two principal components (m, 2) of rotated vectors (m, r); 0 where there are fewer."""
+        found = self.components(rotated, 2)
+        return torch.nn.functional.pad(found, (0, 2 - found.shape[1]))
 
 
-def _by_features(a: Tensor, b: Tensor, mean: Tensor) -> Tensor:
-    """Give the products (m, n) of centred vectors (m, E) and (n, E), some features at a time."""
-    size = max(1, BLOCK // max(len(a), len(b)))
-    total = torch.zeros(len(a), len(b), dtype=torch.float64, device=a.device)
-    for at in range(0, a.shape[1], size):
+def _size(x: Tensor) -> int:
+    """Give how many vectors are worked on at a time."""
+    return max(1, BLOCK // x.shape[1])
+
+
+def _by_row(x: Tensor, rows: Tensor) -> Iterator[Tensor]:
+    """Yield the vectors at rows (n,), some at a time."""
+    return (x.index_select(0, part) for part in rows.split(_size(x)))
+
+
+def _by_features(x: Tensor, rows: Tensor, others: Tensor, mean: Tensor) -> Tensor:
+    """Give the products (m, n) of centred vectors at rows (m,) and at others (n,), some features at a time."""
+    size = max(1, BLOCK // max(len(rows), len(others)))
+    total = torch.zeros(len(rows), len(others), dtype=torch.float64, device=x.device)
+    for at in range(0, x.shape[1], size):
         own = slice(at, at + size)
-        total += (a[:, own].double() - mean[own]) @ (b[:, own].double() - mean[own]).T
+        a, b = (x[:, own].index_select(0, places).double().sub_(mean[own]) for places in (rows, others))
+        total.addmm_(a, b.T)
     return total
 
 
-def _by_rows(x: Tensor, mean: Tensor) -> Tensor:
+def _by_rows(x: Tensor, rows: Tensor, mean: Tensor) -> Tensor:
     """Give the products (E, E) of centred features, some vectors at a time."""
     total = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64, device=x.device)
-    for part in x.split(max(1, BLOCK // x.shape[1])):
-        centred = part.double() - mean
-        total += centred.T @ centred
+    for part in _by_row(x, rows):
+        centred = part.double().sub_(mean)
+        total.addmm_(centred.T, centred)
     return total
