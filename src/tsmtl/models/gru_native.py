@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_sequence
 
-from tsmtl.models.gru_steps import Chunk, GRUSteps, Steps, differentiable, keep_freed_memory
+from tsmtl.models.gru_steps import Chunk, GRUSteps, Steps, differentiable
 from tsmtl.native import Library
 
 TOLERANCE = 1e-4  # of the check, relative to the norm; rounding makes 1e-6
@@ -34,7 +34,6 @@ class NativeGRUSteps(torch.autograd.Function):
     def forward(  # noqa: D102
         ctx: Any, kernels: ctypes.CDLL, x: Tensor, steps: Steps, *weights: Tensor
     ) -> tuple[Tensor, Tensor]:
-        keep_freed_memory()
         w_ih, w_hh, b_ih, b_hh = (weights[i::4] for i in range(4))  # each by direction
         directions, hidden, n = len(w_hh), w_hh[0].shape[1], steps.n
         gates = x.new_empty(directions, steps.total, 4 * hidden)  # a_n, r, z and n

@@ -15,7 +15,7 @@ that the loop back through time is a product of elements, one of matrices, and a
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -111,7 +111,6 @@ class GRUSteps(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, steps: Steps, *weights: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        keep_freed_memory()
         w_ih, w_hh, b_ih, b_hh = (weights[i::4] for i in range(4))  # each by direction
         directions, hidden = len(w_hh), w_hh[0].shape[1]
         gates = x.new_empty(directions, steps.total, 3 * hidden)  # r, z and a_n
@@ -164,16 +163,6 @@ class GRUSteps(torch.autograd.Function):
             d_x = d_x[0] if directions == 1 else d_x[0].add_(d_x[1].index_select(0, steps.reversal))
         of_weights = zip(d_w_ih, d_w_hh, d_b_ih, d_b_hh, strict=True)
         return d_x, None, *(gradient for direction in of_weights for gradient in direction)
-
-
-@cache
-def keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next one, instead of asking the system for it anew.
-
-    It returns freed memory above twice the size of the largest block that was ever mapped by itself and freed. One of
-    just under 32 MiB, the most that it looks at, is asked for and given back untouched; other libraries ignore it.
-    """
-    torch.empty(2**25 - 2**13, dtype=torch.uint8)
 
 
 def differentiable(
