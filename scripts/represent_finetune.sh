@@ -13,7 +13,7 @@ out=${OUT:-outputs/represent_finetune}
 read -r -a train <<< "${TRAIN:-}"
 mkdir -p "$out"
 
-tsmtl-represent "$@" representation="${METHOD:-minirocket}" output="$out/vectors.npz"
+tsmtl-represent "$@" representation="${METHOD:-minirocket}" output="$out/vectors.npz" resume=true
 tsmtl-train experiment=represent_fc data.path="$out/vectors.npz" "${train[@]}" task=reg stage=pretrain \
   hydra.run.dir="$out/reg" resume=true
 tsmtl-train experiment=represent_fc data.path="$out/vectors.npz" "${train[@]}" stage=finetune \

@@ -10,12 +10,25 @@ import pytest
 
 import tsmtl
 from tests.trained import table_of, write_csv, write_ts
+from tsmtl.representation.registry import TRAINED
 
 SMALL = {
     "summary": ["representation=summary"],
     "minirocket": ["representation=minirocket", "representation.num_features=200"],
     "multirocket": ["representation=multirocket", "representation.num_features=700"],
     "catch22": ["representation=catch22"],
+    "ts2vec": [
+        *("representation=ts2vec", "representation.embed_dim=8", "representation.hidden_size=8"),
+        *("representation.depth=3", "representation.steps=10"),
+    ],
+    "contrastive": [
+        *("representation=contrastive", "representation.features=8", "representation.layers=1"),
+        *("representation.head_size=4", "representation.steps=3"),
+    ],
+    "masked": [
+        *("representation=masked", "representation.head_size=4", "representation.layers=1"),
+        "representation.steps=3",
+    ],
 }
 FAST = ["model=fc", "hidden_sizes=[8]", "num_epochs=2", "batch_size=32", "lr=0.01", "device=cpu"]
 N, STEPS = 90, 24
@@ -95,6 +108,13 @@ def test_training_takes_the_vectors_with_their_split_and_units(series, tsmtl_rep
     assert summary["data"]["representation"]["method"] == "minirocket"
     predictor = tsmtl.load_model(tmp_path / "run" / "best_model.pt")
     assert predictor.representation["transform_sha256"] == tsmtl.load_transform("v.transform.pt").sha256
+
+
+@pytest.mark.parametrize("task", ["cls", "reg"])
+def test_a_single_task_needs_no_model(series, tsmtl_represent, task):
+    answer = tsmtl_represent(*WORDS, *SMALL["summary"], f"task={task}", "output=v.npz")
+    assert answer.code == 0, answer.err
+    assert [name for name in arrays_of("v.npz") if name.startswith("y_")] == [f"y_{task}"]
 
 
 OTHER = {
@@ -186,7 +206,10 @@ def test_unequal_lengths_count_by_their_own_steps(series, tsmtl_represent, metho
     transform = tsmtl.load_transform("v.transform.pt")
     for row in (0, 7, 40, 89):
         alone = transform.transform([series["X"][row, :, : lengths[row]]])
-        np.testing.assert_array_equal(alone[0], vectors[row])
+        if method in TRAINED:  # the sums of a network hang on the size of the batch
+            np.testing.assert_allclose(alone[0], vectors[row], rtol=1e-4, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(alone[0], vectors[row])
 
 
 def test_raw_series_are_predicted_as_their_vectors_are(series, tsmtl_represent, tsmtl_train, tsmtl_predict, tmp_path):
@@ -275,7 +298,7 @@ REFUSED = {
     "output=v.csv": "output: must be a file that ends in .npz (got 'v.csv')",
     "output=none/v.npz": "output: there is no folder none",
     "output=v.npz transform=t.npz": "transform: must be a file that ends in .pt (got 't.npz')",
-    "output=v.npz representation=rocket": "representation: must be one of catch22, checkpoint, minirocket, multirocket",
+    "output=v.npz representation=rocket": "representation: must be one of catch22, checkpoint, contrastive, masked",
     "output=v.npz representation.num_features=83": "representation.num_features: must be a whole number, at least 84",
     "output=v.npz representation.bands=2": "representation.bands: not a setting of representation=minirocket, but of",
     "output=v.npz representation.num_featurs=100": "representation.num_featurs: unknown setting; did you mean",

@@ -206,7 +206,7 @@ def load_model(path: str | os.PathLike[str], device: str = "cpu", plugins: Seque
     """
     if isinstance(plugins, str):
         raise UserError(f"plugins: must be a list of modules (got {plugins!r})")
-    place = _device(device)
+    place = device_of(device)
     return predictor_of(read_checkpoint(Path(path)), str(path), place, plugins)
 
 
@@ -237,7 +237,12 @@ def predictor_of(content: dict[str, Any], where: str, device: torch.device, plug
     return Predictor(model.to(device), content)
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """Give a device by its name.
+
+    Raises:
+        UserError: If there is none of that name here.
+    """
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError) as error:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.assembly import choose_device, fit_preparation
 from tsmtl.config.errors import FailedError, UserError
@@ -21,6 +23,7 @@ from tsmtl.data.sharing import leak_lines
 from tsmtl.data.vectors import FEATURES, GROUP, INSTANCE, MANIFEST, SPLIT, X
 from tsmtl.record import versions
 from tsmtl.represent_checkpoint import check_unseen, checkpoint_of, features_of
+from tsmtl.represent_training import RepresentationTraining
 from tsmtl.representation.checkpoint import Checkpoint
 from tsmtl.representation.method import TrainSeries
 from tsmtl.representation.vector_file import vector_file
@@ -53,7 +56,8 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
     if instances.x.ndim != 3:
         raise UserError(f"{where}: holds vectors (N, E) already; representations are made of series (N, C, T)")
     columns, data_sha256 = columns_of(bundle, settings), data_hash(bundle)
-    representation = build_representation(method, device, settings.run.plugins)
+    learner = RepresentationTraining(own, method, settings, data_sha256, device)
+    representation = build_representation(method, device, settings.run.plugins, learner)
     features = None
     if isinstance(representation, Checkpoint):
         assert isinstance(method, CheckpointSettings)
@@ -62,13 +66,13 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
         check_unseen(content, method.path, bundle)
         features = features_of(content)
     bundle, features = with_features(bundle, features)
-    transform = _fitted(method, settings, bundle, features, representation)
     for note in bundle.notes:
         log.info("data: %s", note)
     for line in leak_lines(instances.facts):
         log.warning("data: %s; metrics will be better than on new data", line)
     sizes = ", ".join(f"{name} {len(rows)}" for name, rows in bundle.splits.items())
     log.info("data: %s, %s (%s)", where, " x ".join(map(str, bundle.instances.x.shape[1:])), sizes)
+    transform = _fitted(method, settings, bundle, features, representation)
     try:
         transform.save(own.transform_path)
     except OSError as error:
@@ -81,9 +85,14 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
         "units": _units(bundle, settings),
     }
     with vector_file(own.vectors_path, len(transform.names)) as file:
-        for vectors in _vectors(transform, bundle, np.asarray(columns[INSTANCE])):
-            file.add(vectors)
+        rows = np.asarray(columns[INSTANCE])
+        bar: Any = tqdm(total=len(rows), unit="instance", disable=None, dynamic_ncols=True)
+        with bar, logging_redirect_tqdm():
+            for vectors in _vectors(transform, bundle, rows):
+                file.add(vectors)
+                bar.update(len(vectors))
         file.finish({**columns, FEATURES: np.array(transform.names)}, about)
+    learner.finish()
     log.info("represented: %d instances by %s, E = %d", file.n, transform.method, len(transform.names))
     log.info("vectors: %s", own.vectors_path)
     log.info("transform: %s", own.transform_path)

@@ -44,7 +44,7 @@ def saved_state(settings: Settings, folder: Path) -> dict[str, Any] | None:
     except UserError as error:
         raise UserError(f"{error}, or remove it to start the run anew") from error
     problems = [
-        f"{key}: {_shown(ours)} differs from the run in {folder}, where it is {_shown(theirs)}; a run goes on with its "
+        f"{key}: {shown(ours)} differs from the run in {folder}, where it is {shown(theirs)}; a run goes on with its "
         "own settings"
         for key, ours, theirs in differences(settings.flat, state["settings"])
         if key not in PLACES
@@ -119,7 +119,8 @@ def finished_summary(folder: Path) -> dict[str, Any] | None:
         raise UserError(f"{path}: damaged; remove it, and resume=true tests and reports again") from error
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Give a setting's value as it is typed."""
     if value is UNSET:
         return "not set"
     return "null" if value is None else str(value)

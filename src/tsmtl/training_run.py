@@ -18,7 +18,6 @@ from tsmtl.config.metric_names import JOINT
 from tsmtl.config.schema import Settings
 from tsmtl.config.trainer_rules import monitors, side_scores
 from tsmtl.interruption import Interruption
-from tsmtl.models.kernels import kernels_of
 from tsmtl.models.precision import float32_products
 from tsmtl.record import precision_of
 from tsmtl.run_files import NoFiles, RunFiles
@@ -28,10 +27,10 @@ from tsmtl.training.best_epoch import BestEpoch, BestOfEach, weights_of
 from tsmtl.training.embedded import embedded
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
-from tsmtl.training.optimizers import build_optimizer, load_state, make_capturable, state_of
+from tsmtl.training.optimizers import build_optimizer, make_capturable
 from tsmtl.training.ranks import Ranks
 from tsmtl.training.schedule import Schedule
-from tsmtl.training.seeding import random_numbers, set_random_numbers
+from tsmtl.training.state import Moving
 from tsmtl.training.watch import Watch
 from tsmtl.training.weight_average import WeightAverage
 
@@ -77,6 +76,7 @@ class Training:
         if self.captured is not None:
             make_capturable(self.optimizer)
         self.schedule = Schedule(self.optimizer, trainer, settings.model.num_epochs, self.sampler.steps)
+        self.moving = Moving(model, self.optimizer, self.schedule, generator, self.average, self.balance, ranks)
         self.conflict = make_conflict(settings, self.parts, self.sampler.steps)
         higher_is_better = monitors(settings.task, settings.data)
         self.each = BestOfEach(side_scores(settings.task, settings.data, trainer), higher_is_better)
@@ -91,18 +91,8 @@ class Training:
             if self.balance is not None and self.balance.method.wants_like_losses:
                 _warn_of_unlike_losses(settings.weighting.name, {t: row[f"val/{t}/loss"] for t in settings.tasks})
         else:
-            model.load_state_dict(earlier["model"])
-            load_state(self.optimizer, earlier["optimizer"])
-            self.schedule.load_state(earlier["schedule"])
-            if self.average is not None:
-                self.average.load_state(earlier["average"])
-            if self.balance is not None:
-                self.balance.load_state(earlier["balance"])
-            generator.set_state(earlier["random"]["order"])
-            set_random_numbers(earlier["random"])
-            ranks.set_own_random(earlier["random"]["ranks"])
             self.each.load_state(earlier["each"])
-            self.result = Fit.from_state(best, earlier["fit"], train.device)
+            self.result = self.moving.load_state(earlier, best, train.device)
 
     @cached_property
     def _truth(self) -> dict[str, npt.NDArray[np.generic]]:
@@ -174,7 +164,7 @@ class Training:
             log.info("resume: going on in %s after %d of %d epochs", folder, len(result.history), num_epochs)
 
         def collect() -> dict[str, Any]:
-            return {**identity, **self._state()}
+            return {**identity, "each": self.each.state(), **self.moving.state(result)}
 
         files = RunFiles(folder, best_path, about, collect, self.each.scores) if ranks.first else NoFiles(collect)
         files.begin(result.history)
@@ -227,7 +217,7 @@ class Training:
                     on_epoch=on_epoch,
                     on_better=files.better,
                     on_step=on_step,
-                    unfreeze_at=settings.trainer.unfreeze_at,
+                    before_epoch=self._unfreeze,
                     augmentation=self.augmentation,
                     result=result,
                     average=self.average,
@@ -244,29 +234,17 @@ class Training:
             parts.model.reads_embeddings = False
         return result
 
+    def _unfreeze(self, epoch: int) -> None:
+        """Let a frozen backbone learn from the epoch on that was asked for."""
+        model, at = self.parts.model, self.settings.trainer.unfreeze_at
+        if model.frozen and at is not None and epoch >= at:
+            model.freeze_backbone(False)
+
     def _weights(self) -> dict[str, torch.Tensor]:
         """Give a copy of the weights of the epoch that has just ended, once for all that keep it."""
         if self.result.best.epoch == len(self.result.history):
             return self.result.best_state
         return weights_of(self.parts.model if self.average is None else self.average.model)
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "model": self.parts.model.state_dict(),
-            "optimizer": state_of(self.optimizer),
-            "schedule": self.schedule.state(),
-            "average": None if self.average is None else self.average.state(),
-            "balance": None if self.balance is None else self.balance.state(),
-            "fit": self.result.state(),
-            "each": self.each.state(),
-            "threads": torch.get_num_threads(),
-            "kernels": kernels_of(self.parts.model),
-            "random": {
-                "order": self.generator.get_state(),
-                **random_numbers(),
-                "ranks": self.ranks.own_random(),
-            },
-        }
 
 
 def _on_embeddings(parts: Parts, ranks: Ranks) -> Parts:

@@ -16,10 +16,11 @@ from tsmtl.data.contract import InputContract, Series
 from tsmtl.data.features import Features
 from tsmtl.data.instances import FloatArray, IntArray
 from tsmtl.data.preparation import InputPreparation
-from tsmtl.predictor import predictor_of
+from tsmtl.predictor import device_of, predictor_of
 from tsmtl.representation.checkpoint import Checkpoint
 from tsmtl.representation.method import Representation, of_equal_length, prepared
-from tsmtl.representation.registry import METHODS
+from tsmtl.representation.registry import METHODS, build_method
+from tsmtl.representation.self_supervised import Learner
 from tsmtl.storage.run_folder import sha256_of
 
 FORMAT_VERSION = 1
@@ -105,23 +106,32 @@ class Transform:
         self.sha256 = sha256_of(path)
 
 
-def build_representation(settings: AnyRepresentation, device: torch.device, plugins: Sequence[str]) -> Representation:
+def build_representation(
+    settings: AnyRepresentation, device: torch.device, plugins: Sequence[str], learner: Learner
+) -> Representation:
     """Make a representation that is still to be fitted.
 
     Args:
         settings: Of the method.
-        device: Where embeddings of checkpoints are made.
-        plugins: Modules that register their backbones.
+        device: Where networks work.
+        plugins: Modules that register the backbones of checkpoints.
+        learner: Trains the network of a method that has one to train.
     """
-    return _build(settings.name, settings.model_dump(exclude={"name"}), "representation.path", device, plugins)
+    arguments = settings.model_dump(exclude={"name"})
+    return _build(settings.name, arguments, "representation.path", device, plugins, learner)
 
 
 def _build(
-    name: str, arguments: dict[str, Any], where: str, device: torch.device, plugins: Sequence[str]
+    name: str,
+    arguments: dict[str, Any],
+    where: str,
+    device: torch.device,
+    plugins: Sequence[str],
+    learner: Learner | None,
 ) -> Representation:
     if name == "checkpoint":
         return Checkpoint(lambda content: predictor_of(content, where, device, plugins))
-    return METHODS[name](**arguments)
+    return build_method(name, arguments, device, learner)
 
 
 def load_transform(path: str | os.PathLike[str], device: str = "cpu", plugins: Sequence[str] = ()) -> Transform:
@@ -129,7 +139,7 @@ def load_transform(path: str | os.PathLike[str], device: str = "cpu", plugins: S
 
     Args:
         path: The file.
-        device: Where embeddings of checkpoints are made, such as ``cpu`` or ``cuda``.
+        device: Where networks work, such as ``cpu`` or ``cuda``.
         plugins: Modules to import that register their backbones; no file decides what code runs.
 
     Raises:
@@ -146,6 +156,6 @@ def load_transform(path: str | os.PathLike[str], device: str = "cpu", plugins: S
     name = about.pop("name")
     if name != "checkpoint" and name not in METHODS:
         raise UserError(f"{file}: holds representation={name}, which this tsmtl does not know; update tsmtl")
-    representation = _build(name, about, str(file), torch.device(device), plugins)
+    representation = _build(name, about, str(file), device_of(device), plugins, None)
     representation.load_state(state)
     return Transform(representation, content, sha256_of(file))

@@ -1,28 +1,49 @@
 """Small representations, fitted on series of the test's own."""
 
+import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from tests.conftest import ROOT
+from tsmtl.config.python_call import composed
+from tsmtl.config.represent_settings import RepresentSettings
+from tsmtl.config.representation_settings import REPRESENTATIONS
 from tsmtl.data.preparation import InputPreparation
+from tsmtl.represent_training import RepresentationTraining
 from tsmtl.representation.method import Representation, TrainSeries
-from tsmtl.representation.registry import METHODS
+from tsmtl.representation.registry import TRAINED, build_method
 
 SMALL: dict[str, dict[str, Any]] = {
     "minirocket": {"num_features": 300, "max_dilations": 4},
     "multirocket": {"num_features": 1400, "max_dilations": 4},
+    "ts2vec": {"embed_dim": 12, "hidden_size": 8, "depth": 3, "steps": 8},
+    "contrastive": {"features": 12, "heads": 2, "head_size": 4, "layers": 1, "steps": 8, "batch_size": 8},
+    "masked": {"heads": 2, "head_size": 6, "layers": 2, "inner_size": 16, "steps": 8, "batch_size": 8},
 }
+CPU = torch.device("cpu")
 
 
-def small(name: str) -> Representation:
-    """Give a method with the defaults of its YAML file, but few features."""
+def small(name: str, folder: Path | None = None, **changes: Any) -> Representation:
+    """Give a method with the defaults of its YAML file, but few features; with a folder it can train a network."""
     defaults = yaml.safe_load((ROOT / "configs" / "representation" / f"{name}.yaml").read_text())
-    del defaults["name"]
-    return METHODS[name](**defaults | SMALL.get(name, {}))
+    section = REPRESENTATIONS[name].model_validate(defaults | SMALL.get(name, {}) | changes)
+    learner = None
+    if folder is not None and name in TRAINED:
+        own = RepresentSettings(output=str(folder / "vectors.npz"), transform=None, resume=False)
+        learner = RepresentationTraining(own, section, _settings(), "", CPU)
+        learner.finish()
+    return build_method(name, section.model_dump(exclude={"name"}), CPU, learner)
+
+
+@functools.cache
+def _settings() -> Any:
+    return composed(["device=cpu"])[0]
 
 
 def train_of(x: np.ndarray, lengths: np.ndarray | None = None, takes_gaps: bool = False) -> TrainSeries:
@@ -34,12 +55,14 @@ def train_of(x: np.ndarray, lengths: np.ndarray | None = None, takes_gaps: bool 
 
 
 @pytest.fixture
-def fitted() -> Callable[..., Representation]:
+def fitted(tmp_path: Path) -> Callable[..., Representation]:
     """Fit a small method on series (N, C, T)."""
 
-    def fit(name: str, x: np.ndarray, seed: int = 0) -> Representation:
-        method = small(name)
-        method.fit(train_of(x, takes_gaps=method.takes_gaps), seed)
+    def fit(
+        name: str, x: np.ndarray, seed: int = 0, lengths: np.ndarray | None = None, **changes: Any
+    ) -> Representation:
+        method = small(name, tmp_path, **changes)
+        method.fit(train_of(x, lengths, takes_gaps=method.takes_gaps), seed)
         return method
 
     return fit

@@ -84,7 +84,7 @@ def train(trainer, split):
             gradient_clip,
             on_epoch,
             on_better,
-            unfreeze_at=unfreeze_at,
+            before_epoch=lambda epoch: model.freeze_backbone(epoch < unfreeze_at) if unfreeze_at else None,
             average=average,
         )
 

@@ -35,6 +35,17 @@ def test_each_step_counts_decay_times_the_next_one_and_the_start_nothing():
     assert seen[0] == 2.0
 
 
+def test_with_a_decay_of_1_all_steps_count_alike():
+    model = MultiTaskModel(Normed(), {"reg": 1})
+    average = WeightAverage(model, decay=1.0)
+    seen = []
+    for value in (2.0, 4.0, 9.0):
+        weight(model).fill_(value)
+        average.update(model)
+        seen.append(weight(average.model).item())
+    assert seen == pytest.approx([2.0, 3.0, 5.0], rel=1e-6)
+
+
 def test_statistics_of_a_batch_norm_are_averaged_and_its_counter_is_the_last():
     model = MultiTaskModel(Normed(), {"reg": 1})
     average = WeightAverage(model, decay=0.25)

@@ -26,7 +26,9 @@ _SEVERAL = re.compile(r"^Ambiguous value for argument '\+*(.+?)=(.*)'$", re.MULT
 _OPEN = ("hydra.launcher.sbatch", "hydra.sweeper.params")  # mappings that take any key, which Hydra refuses
 
 
-def prepare_arguments(arguments: list[str], groups: tuple[str, ...] = GROUPS) -> list[str]:
+def prepare_arguments(
+    arguments: list[str], groups: tuple[str, ...] = GROUPS, goes_on_in_folder: bool = True
+) -> list[str]:
     """Turn what users type into what Hydra takes.
 
     ``key=value`` becomes ``++key=value``: Hydra would stop at the first unknown key, the schema reports all at once.
@@ -35,6 +37,7 @@ def prepare_arguments(arguments: list[str], groups: tuple[str, ...] = GROUPS) ->
     Args:
         arguments: What was typed.
         groups: The config groups, whose choices stay as they are.
+        goes_on_in_folder: Whether ``resume=true`` goes on with a run, in a folder that has to be named.
     """
     if any(flag in arguments for flag in ("--shell-completion", "-sc")):
         return arguments
@@ -68,7 +71,8 @@ def prepare_arguments(arguments: list[str], groups: tuple[str, ...] = GROUPS) ->
         else:
             prepared.append(argument)
     place = "hydra.sweep.dir" if sweeping else "hydra.run.dir"
-    if "++resume=true" in prepared and not any(argument.startswith(f"{place}=") for argument in prepared):
+    named = any(argument.startswith(f"{place}=") for argument in prepared)
+    if goes_on_in_folder and "++resume=true" in prepared and not named:
         raise UserError(f"resume: true goes on with the run of a folder; name it with {place}=FOLDER")
     return prepared
 

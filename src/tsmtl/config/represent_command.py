@@ -86,12 +86,18 @@ def checked(words: list[str]) -> "tuple[RepresentSettings, AnyRepresentation, Se
     if own is not None:
         problems += represent_problems(own)
     try:
-        settings, _ = composed([word for word in words if word not in mine])
+        settings, _ = composed(_with_a_model([word for word in words if word not in mine]))
     except UserError as error:
         raise UserError([*problems, *error.lines]) from error
     if problems or own is None or section is None:
         raise UserError(problems)
     return own, section, settings
+
+
+def _with_a_model(words: list[str]) -> list[str]:
+    """Name a model that takes every task, where none is named: the default one, which nothing here reads, does not."""
+    named = any(word.partition("=")[0] in ("model", "experiment") for word in words)
+    return words if named else [*words, "model=lstm_fcn"]
 
 
 def _composed(words: list[str]) -> dict[str, Any]:
@@ -101,7 +107,8 @@ def _composed(words: list[str]) -> dict[str, Any]:
     from tsmtl.config.location import config_dir
 
     with composing(), initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return plain_settings(compose(FILE, prepare_arguments(words, (*GROUPS, GROUP))))
+        prepared = prepare_arguments(words, (*GROUPS, GROUP), goes_on_in_folder=False)
+        return plain_settings(compose(FILE, prepared))
 
 
 def _unknown(full: str, key: str, section: Any, owner: str) -> str:

@@ -18,6 +18,7 @@ class RepresentSettings(Section):
     transform: Text | None = Field(
         description="the .pt file of the fitted transform; null: NAME.transform.pt beside the vectors"
     )
+    resume: bool = Field(description="go on with the unfinished training of a network, where there is one")
 
     @property
     def vectors_path(self) -> Path:
@@ -30,6 +31,16 @@ class RepresentSettings(Section):
         beside = self.vectors_path.with_suffix(f".transform{TRANSFORM}")
         return beside if self.transform is None else Path(self.transform).expanduser()
 
+    @property
+    def state_path(self) -> Path:
+        """Where the state of a training under way is kept."""
+        return self.vectors_path.with_suffix(".last.pt")
+
+    @property
+    def metrics_path(self) -> Path:
+        """Where the losses of a training go."""
+        return self.vectors_path.with_suffix(".metrics.csv")
+
 
 class RepresentNewSettings(Section):
     """Settings of ``tsmtl-represent fitted=...``."""
@@ -37,7 +48,7 @@ class RepresentNewSettings(Section):
     fitted: Text = Field(description="the transform that an earlier tsmtl-represent has left")
     output: Text = Field(description="the .npz file of the vectors; its folder must exist")
     batch_size: Count = Field(description="instances read and represented at once")
-    device: Literal["cuda", "cpu"] = Field(description="where embeddings of checkpoints are made")
+    device: Literal["cuda", "cpu"] = Field(description="where networks work")
     plugins: list[Text] = Field(description="modules to import that register backbones")
 
 

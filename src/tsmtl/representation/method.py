@@ -91,12 +91,21 @@ class TrainSeries:
         found: FloatArray = prepared(self.preparation, self.x[row][:, :, :steps], self.takes_gaps)[0]
         return found
 
+    def apply(self, x: FloatArray, lengths: IntArray | None = None) -> FloatArray:
+        """Prepare raw series (N, C, T) as those of :meth:`series` are; padding becomes 0."""
+        return prepared(self.preparation, x, self.takes_gaps, lengths)
 
-def prepared(preparation: InputPreparation, x: FloatArray, takes_gaps: bool) -> FloatArray:
-    """Prepare series (N, C, T) without padding; missing values are filled, or stay NaN."""
-    filled = preparation.apply(x)
+
+def prepared(
+    preparation: InputPreparation, x: FloatArray, takes_gaps: bool, lengths: IntArray | None = None
+) -> FloatArray:
+    """Prepare series (N, C, T); missing values are filled, or stay NaN, and padding becomes 0."""
+    filled = preparation.apply(x, lengths)
     if takes_gaps:
-        filled[np.isnan(x)] = np.nan
+        gaps = np.isnan(x)
+        if lengths is not None:
+            gaps &= np.arange(x.shape[2]) < lengths[:, None, None]
+        filled[gaps] = np.nan
     return filled
 
 

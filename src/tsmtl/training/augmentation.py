@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tsmtl.models.masking import valid_steps
-from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.tasks.losses import Criterion
 from tsmtl.training.batches import Split, in_order
 from tsmtl.training.evaluation import EVALUATION_BATCH
+from tsmtl.training.objective import Losses, Objective
 
 WARPED = 0.1  # share of a series that window_warp makes faster or slower
 
@@ -169,12 +168,12 @@ class Augmentation:
 
     def loss(
         self,
-        model: MultiTaskModel,
-        criterion: Criterion,
+        model: nn.Module,
+        criterion: Objective,
         x: Tensor,
         lengths: Tensor | None,
         targets: dict[str, Tensor],
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    ) -> Losses:
         """Give the loss on the changed batch, in all and by task; of mixed inputs the mixture of both losses.
 
         Each of the two is the criterion's own, so that missing targets and weights count in it as without mixing.

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.training.objective import Losses
 from tsmtl.training.ranks import Ranks
 from tsmtl.weighting.method import GradientWeighting, LossWeighting
-
-Losses = tuple[Tensor, dict[str, Tensor]]  # the sum by fixed weights, and the loss of each task
 
 
 class Balance:

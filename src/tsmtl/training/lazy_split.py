@@ -2,17 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tsmtl.data.instances import IntArray, Rows
+from tsmtl.data.instances import FloatArray, IntArray, Rows
 from tsmtl.data.npy_rows import NpyRows
-from tsmtl.data.preparation import InputPreparation
 from tsmtl.training.batches import Batch
 from tsmtl.training.order import TOGETHER
 from tsmtl.training.read_ahead import Arrival, PinnedCopies, ReadAhead
+
+
+class Preparation(Protocol):
+    """What is done to inputs before a model sees them."""
+
+    def apply(self, x: FloatArray, lengths: IntArray | None = None) -> FloatArray:
+        """Prepare (N, C, T) or (N, E)."""
 
 
 class LazySplit:
@@ -36,7 +43,7 @@ class LazySplit:
         x: Rows,
         rows: IntArray,
         lengths: IntArray | None,
-        preparation: InputPreparation | None,
+        preparation: Preparation | None,
         targets: dict[str, Tensor],
         device: torch.device,
         shuffle_block: int | None,

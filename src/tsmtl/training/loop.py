@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.tasks.losses import Criterion
 from tsmtl.training.augmentation import Augmentation
 from tsmtl.training.balance import Balance
 from tsmtl.training.batches import Split
 from tsmtl.training.best_epoch import BestEpoch, weights_of
 from tsmtl.training.captured_step import CapturedSteps
+from tsmtl.training.objective import Objective
 from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
@@ -81,8 +80,8 @@ class Fit:
 
 @step_environment()
 def fit(
-    model: MultiTaskModel,
-    criterion: Criterion,
+    model: nn.Module,
+    criterion: Objective,
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
     train: Split,
@@ -96,10 +95,10 @@ def fit(
     on_epoch: Callable[[Row], None] = lambda row: None,
     on_better: Callable[[Fit], None] = lambda fit: None,
     on_step: Callable[[], None] = lambda: None,
-    unfreeze_at: int | None = None,
+    before_epoch: Callable[[int], None] = lambda epoch: None,
     augmentation: Augmentation | None = None,
     result: Fit | None = None,
-    average: WeightAverage | None = None,
+    average: WeightAverage[Any] | None = None,
     ranks: Ranks = ALONE,
     balance: Balance | None = None,
     captured: CapturedSteps | None = None,
@@ -111,11 +110,12 @@ def fit(
 
     Args:
         model: Trained in place; ends with the weights of the last epoch.
-        criterion: Loss of all tasks.
+        criterion: The loss and its parts, such as those of the tasks.
         optimizer: Updates the weights.
         schedule: Sets the learning rate.
         train: The train split.
-        validate: Measures the model, or its average, after an epoch: ``val/...`` by name, and what else there is.
+        validate: Measures the model, or its average, after an epoch: ``val/...`` by name, and what else there is;
+            nothing where no val split is to be read.
         best: Watches the score.
         monitor: Key of the score in the epoch's row.
         num_epochs: Most epochs.
@@ -125,7 +125,7 @@ def fit(
         on_epoch: Called with every epoch's row.
         on_better: Called when an epoch is the best so far.
         on_step: Called after every step, and after every epoch.
-        unfreeze_at: Epoch in which a frozen backbone begins to learn.
+        before_epoch: Called with the number of each epoch before it begins; it may let frozen weights learn.
         augmentation: Changes each training batch.
         result: Where to go on from, with ``best`` in it; updated in place.
         average: Takes in the weights after every step; its weights are then the best epoch's.
@@ -161,8 +161,7 @@ def fit(
             if best.exhausted:
                 break
             result.epoch_began = result.epoch_began or time.perf_counter()
-            if model.frozen and unfreeze_at is not None and epoch >= unfreeze_at:
-                model.freeze_backbone(False)
+            before_epoch(epoch)
             schedule.before_epoch(epoch)
             losses = train_epoch(
                 model,
@@ -213,8 +212,8 @@ def fit(
 
 
 def train_epoch(
-    model: MultiTaskModel,
-    criterion: Criterion,
+    model: nn.Module,
+    criterion: Objective,
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
     train: Split,
@@ -224,7 +223,7 @@ def train_epoch(
     after_step: Callable[[], object],
     result: Fit,
     augmentation: Augmentation | None = None,
-    average: WeightAverage | None = None,
+    average: WeightAverage[Any] | None = None,
     ranks: Ranks = ALONE,
     balance: Balance | None = None,
     captured: CapturedSteps | None = None,
@@ -235,7 +234,7 @@ def train_epoch(
 
     Args:
         model: Trained in place.
-        criterion: Loss of all tasks.
+        criterion: The loss and its parts, such as those of the tasks.
         optimizer: Updates the weights.
         schedule: Sets the learning rate.
         train: The train split.
@@ -279,4 +278,5 @@ def _stop_if_not_finite(losses: Tensor, epoch: int) -> None:
 
 
 def _shown(row: Row, tasks: list[str]) -> dict[str, str]:
-    return {task: f"{row[f'train/{task}/loss']:.4f}/{row[f'val/{task}/loss']:.4f}" for task in tasks}
+    columns = {task: [f"{split}/{task}/loss" for split in ("train", "val")] for task in tasks}
+    return {task: "/".join(f"{row[key]:.4f}" for key in keys if key in row) for task, keys in columns.items()}

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.tasks.losses import Criterion
 from tsmtl.training.augmentation import Augmentation
-from tsmtl.training.balance import Balance, Losses
+from tsmtl.training.balance import Balance
+from tsmtl.training.objective import Losses, Objective
 from tsmtl.training.ranks import Ranks
 
 
@@ -30,8 +29,8 @@ class Step:
         balance: Weighs the tasks; None: the criterion's fixed weights do.
     """
 
-    model: MultiTaskModel
-    criterion: Criterion
+    model: nn.Module
+    criterion: Objective
     optimizer: torch.optim.Optimizer
     gradient_clip: float | None
     augmentation: Augmentation | None

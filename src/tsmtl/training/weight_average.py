@@ -1,33 +1,34 @@
 """An average of the weights over the steps of a training."""
 
 import copy
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from tsmtl.models.multitask import MultiTaskModel
+Model = TypeVar("Model", bound=nn.Module)
 
 
-class WeightAverage:
-    """A model whose weights are the exponential moving average of another's.
+class WeightAverage(Generic[Model]):
+    """A model whose weights are the exponential moving average of another's, or their plain mean.
 
     Averaging the iterates of a stochastic optimiser is due to Polyak and Juditsky (1992, doi 10.1137/0330046); on
     networks it finds flatter minima (Izmailov et al. 2018, arXiv:1803.05407). The weights after each step count
     ``decay`` times those after the next one; these shares add up to 1 from the first step on, as in Adam (Kingma and
-    Ba 2015, arXiv:1412.6980, section 3), so that those before it count nothing. The statistics of batch norms are
-    averaged like weights; what does not move, such as a frozen backbone, stays as it is to the last bit.
+    Ba 2015, arXiv:1412.6980, section 3), so that those before it count nothing; with a ``decay`` of 1 all steps count
+    alike. The statistics of batch norms are averaged like weights; what does not move, such as a frozen backbone,
+    stays as it is to the last bit.
 
     Args:
         model: What is averaged, as it is before the first step.
-        decay: How much a step counts beside the next one.
+        decay: How much a step counts beside the next one, in (0, 1].
 
     Attributes:
         model: The average.
         steps: Steps that it has seen.
     """
 
-    def __init__(self, model: MultiTaskModel, decay: float) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         self.model = copy.deepcopy(model).requires_grad_(False)
         self.decay = decay
         self.steps = 0
@@ -35,14 +36,15 @@ class WeightAverage:
             tuple[Tensor, Tensor]
         ] = []  # ours and theirs, found at the first step: it takes as long as this
 
-    def update(self, model: MultiTaskModel) -> None:
+    def update(self, model: Model) -> None:
         """Take in the weights after a step.
 
         Args:
             model: The same one in all steps.
         """
         self.steps += 1
-        share = (1 - self.decay) / (1 - self.decay**self.steps)  # of this step in the average so far
+        plain = self.decay == 1
+        share = 1 / self.steps if plain else (1 - self.decay) / (1 - self.decay**self.steps)  # of this step so far
         self._pairs = self._pairs or list(zip(_tensors(self.model), _tensors(model), strict=True))
         floats = [(mine, theirs) for mine, theirs in self._pairs if mine.is_floating_point()]
         average = get_ema_multi_avg_fn(1 - share)
@@ -61,5 +63,5 @@ class WeightAverage:
         self.steps = state["steps"]
 
 
-def _tensors(model: MultiTaskModel) -> list[Tensor]:
+def _tensors(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
