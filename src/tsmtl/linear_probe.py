@@ -106,6 +106,13 @@ def linear_probe(
     return LinearProbe(found, classified, in_two, "tsne")
 
 
+def about_probe(probe: LinearProbe | None) -> dict[str, Any]:
+    """Give what ``summary.json`` holds of the linear models beside a run."""
+    if probe is None:
+        return dict.fromkeys(("linear_probe", "logistic_probe", "vectors_picture"))
+    return {"linear_probe": probe.found, "logistic_probe": probe.logistic, "vectors_picture": probe.picture}
+
+
 def _rows_of(spectrum: Spectrum, rows: Tensor) -> Tensor:
     """Give the rows that a spectrum has taken of those that it was given."""
     n = len(spectrum.rows)

@@ -19,7 +19,7 @@ from tsmtl.config.schema import Settings
 from tsmtl.data.instances import Bundle
 from tsmtl.destination import best_model_path
 from tsmtl.kernels import say_kernels, take_kernels
-from tsmtl.linear_probe import linear_probe
+from tsmtl.linear_probe import about_probe, linear_probe
 from tsmtl.loaded import load
 from tsmtl.models.kernels import kernels_of
 from tsmtl.models.registry import import_plugins
@@ -242,9 +242,7 @@ def _test_and_report(
         "data": {"where": bundle.instances.where, "sha256": data, "notes": bundle.notes, **bundle.instances.facts},
         "stage": settings.run.stage,
         "pretrained": parts.load_report,
-        "linear_probe": None if probe is None else probe.found,
-        "logistic_probe": None if probe is None else probe.logistic,
-        "vectors_picture": None if probe is None else probe.picture,
+        **about_probe(probe),
         **of_tasks,
         "parameters": sum(p.numel() for p in parts.model.parameters()),
         "seconds": {"training": result.seconds, "all": time.perf_counter() - began},

@@ -1,7 +1,7 @@
 // The way through time of one direction of a GRU layer, forth and back; tsmtl.models.gru_native has what surrounds it.
 //
-// Rows are packed step after step, the longest series first, so that row i of every step is of the same series. A row of
-// gates is (4, H): a_n, what the new gate reads of the state; r; z; n, the new gate. Rows of states, (H) each, lie
+// Rows are packed step after step, the longest series first, so that row i of every step is of the same series. A row
+// of gates is (4, H): a_n, what the new gate reads of the state; r; z; n, the new gate. Rows of states, (H) each, lie
 // `stride` apart: N rows of zeros, those of all steps, and N of zeros again. The direction that reads the series from
 // their ends goes from the last step to the first; a series joins it where its own last step is.
 // Weights are first laid as the loops read them, `LANES` hidden units by the side of each other, zeros behind the last.
@@ -121,7 +121,8 @@ TSMTL_EXPORT void gru_pack(int64_t hidden, int64_t back, const float* weights, f
     for (int64_t unit = 0; unit < hidden; unit += LANES)
       for (int64_t k = 0; k < hidden; ++k)
         for (int64_t gate : of_gate)
-          for (int64_t j = unit; j < unit + LANES; ++j) *packed++ = j < hidden ? weights[(gate + j) * hidden + k] : 0.0f;
+          for (int64_t j = unit; j < unit + LANES; ++j)
+            *packed++ = j < hidden ? weights[(gate + j) * hidden + k] : 0.0f;
   else
     for (int64_t unit = 0; unit < hidden; unit += PAIR * LANES)
       for (int64_t gate : of_gate)

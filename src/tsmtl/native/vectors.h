@@ -91,7 +91,8 @@ TSMTL_INLINE void sigmoids(Vec& x, Vec& y) {
 
 // sums[i][b] += rows[i][k] * weights[k][b] for all k < depth; rows lie `stride` apart, weights[k] are B vectors.
 template <int R, int B>
-TSMTL_INLINE void add_products(Vec (&sums)[R][B], const float* rows, int64_t stride, const float* weights, int64_t depth) {
+TSMTL_INLINE void add_products(Vec (&sums)[R][B], const float* rows, int64_t stride, const float* weights,
+                               int64_t depth) {
   for (int64_t k = 0; k < depth; ++k, weights += B * LANES) {
     Vec w[B];
     for (int b = 0; b < B; ++b) w[b] = load(weights + b * LANES);
