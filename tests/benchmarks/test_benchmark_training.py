@@ -25,7 +25,7 @@ from tsmtl.training import loop
 NO_DROPOUT = {"dropout": 0.0, "lstm_drop_out": 0.0, "fc_drop_out": 0.0}
 
 
-# How far apart the ends may lie, of the way there. The convolutions of lstm_fcn add up in another order: a rounding that
+# How far apart the ends may lie, of the way there. The convolutions of lstm_fcn add up in another order: rounding that
 # Adam, whose first steps have one length whatever the gradient, and a ReLU near 0 make larger from step to step.
 SAME_PATH = {"lstm_fcn": 0.05}
 SAME = "ignore:Using padding='same' with even kernel lengths:UserWarning"  # what it says is meant
