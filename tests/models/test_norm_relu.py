@@ -1,6 +1,8 @@
 """Batch norm, ReLU, squeeze-and-excite and readout by the native kernel, against the modules one after another."""
 
 import copy
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -278,3 +280,23 @@ def test_the_check_finds_kernels_that_give_other_numbers(damaged):
     said = norm_relu_native._check(Damaged())
     assert said is not None
     assert "is off by" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are shared with torch where a library may find its OpenMP")
+def test_threads_are_those_of_torchs_pool():
+    """A pool of its own beside torch's would have both wait for the same cores."""
+    script = """
+import os, torch
+from tsmtl.models.dropout import DROPOUT_KERNELS, WORTH_THREADS, dropped
+torch.set_num_threads(1)
+x = torch.ones(64 * WORTH_THREADS)
+torch.set_num_threads(3)
+kernels, count = DROPOUT_KERNELS.loaded, lambda: len(os.listdir("/proc/self/task"))
+before = count()
+dropped(kernels, x, 0.5, 1)
+after = count()
+torch.exp(x)
+print(after - before, count() - after)
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert said == ["2", "0"]
