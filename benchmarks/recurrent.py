@@ -1,11 +1,12 @@
-"""What a training step of tsmtl's GRU takes beside one of ``nn.GRU``; fills the table of docs/recurrent.md.
+"""What a training step of tsmtl's GRU takes beside one of ``nn.GRU``; fills the tables of docs/recurrent.md.
 
     OMP_NUM_THREADS=1 python benchmarks/recurrent.py [--repeats 11] [--cases 128x64x16 512x128x64]
 
-Both layers run in one process, in turn, with the same weights and batch, each with its own fused Adam; the ratio is
-taken pair by pair. Times are the processor's, so that what other processes take of it does not count; with more than
-one thread, those of all threads. A case is T x H x batch; two layers, both directions, nine channels, dropout 0.1, as
-the defaults of ``model=gru`` have it.
+All layers run in one process, in turn, with the same weights and batch, each with its own fused Adam; the ratio is
+taken pair by pair. Where there is a compiler, the third is tsmtl's with ``trainer.kernels=native``. Denormal numbers
+count as zeros, as in a training of tsmtl (benchmarks/denormals.py). Times are the processor's, so that what other
+processes take of it does not count; with more than one thread, those of all. A case is T x H x batch; two layers, both
+directions, nine channels, dropout 0.1, as the defaults of ``model=gru`` have it.
 """
 
 import argparse
@@ -14,11 +15,15 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from tsmtl.models.gru_layers import GRULayers
+from tsmtl.models.kernels import train_natively
+from tsmtl.native import NativeError
+from tsmtl.native.denormals import denormals_as_zeros
 
 CHANNELS = 9
 CASES = ["128x64x16", "128x64x64", "128x128x16", "128x128x64", "512x64x16", "512x64x64", "512x128x16", "512x128x64"]
@@ -59,6 +64,13 @@ def timed(steps: list[Step], repeats: int) -> list[list[float]]:
     return times
 
 
+def native(*arguments: int, **more: Any) -> nn.GRU:
+    """The layer of tsmtl with native kernels."""
+    layer = GRULayers(*arguments, **more)
+    train_natively(layer)
+    return layer
+
+
 def processor() -> str:
     """Its name, where the system tells it."""
     cpuinfo = Path("/proc/cpuinfo")
@@ -79,24 +91,32 @@ def main() -> None:
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, "
         f"{torch.backends.cpu.get_cpu_capability()}, {processor()}\n"
     )
-    print("| T | H | batch | what | nn.GRU ms | tsmtl ms | times as fast (min - max of the pairs) |")
-    print("|---|---|---|---|---|---|---|")
+    ways = {"nn.GRU": nn.GRU, "tsmtl": GRULayers, "native": native}
+    try:
+        native(CHANNELS, 1, 1)
+    except NativeError as error:
+        print(f"no native kernels: {error}\n")
+        del ways["native"]
+    others = [name for name in ways if name != "nn.GRU"]
+    head = ["T", "H", "batch", "what", *(f"{name} ms" for name in ways), *(f"{name}, times as fast" for name in others)]
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     for case in arguments.cases:
         t, hidden, batch = map(int, case.split("x"))
         torch.manual_seed(0)
-        stock = nn.GRU(CHANNELS, hidden, 2, batch_first=True, dropout=0.1, bidirectional=True)
-        ours = GRULayers(CHANNELS, hidden, 2, batch_first=True, dropout=0.1, bidirectional=True)
-        ours.load_state_dict(stock.state_dict())
+        layers = [
+            make(CHANNELS, hidden, 2, batch_first=True, dropout=0.1, bidirectional=True) for make in ways.values()
+        ]
+        for layer in layers[1:]:
+            layer.load_state_dict(layers[0].state_dict())
         x, target = torch.randn(batch, t, CHANNELS), torch.randn(batch, 2 * hidden)
         for what in (training, forward):
-            times = timed([what(stock, x, target), what(ours, x, target)], arguments.repeats)
-            ratios = sorted(a / b for a, b in zip(*times, strict=True))
-            plain, quick = (statistics.median(each) for each in times)
-            print(
-                f"| {t} | {hidden} | {batch} | {what.__name__} | {plain:.1f} | {quick:.1f} | "
-                f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} - {ratios[-1]:.2f}) |",
-                flush=True,
-            )
+            with denormals_as_zeros():
+                times = timed([what(layer, x, target) for layer in layers], arguments.repeats)
+            cells = [f"{statistics.median(each):.1f}" for each in times]
+            for each in times[1:]:
+                ratios = sorted(a / b for a, b in zip(times[0], each, strict=True))
+                cells.append(f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} - {ratios[-1]:.2f})")
+            print(f"| {' | '.join([*map(str, (t, hidden, batch)), what.__name__, *cells])} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def test_a_run_that_began_without_a_compiler_goes_on_through_torch(tsmtl_train, 
         assert tsmtl_train(*GRU, NATIVE, "hydra.run.dir=cut").code == 143
     answer = tsmtl_train(*GRU, NATIVE, "hydra.run.dir=cut", "resume=true")
     assert answer.code == 0, answer.err
-    assert f"trainer.kernels: the run began so; {THROUGH_TORCH}" in answer.err
+    assert f"trainer.kernels: the run began without native kernels; {THROUGH_TORCH}" in answer.err
     assert tsmtl_train(*GRU, "hydra.run.dir=plain").code == 0
     assert same_weights(tmp_path / "cut", tmp_path / "plain")
 

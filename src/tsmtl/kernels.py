@@ -40,7 +40,7 @@ def take_kernels(
     if settings.run.freeze:
         return "the backbone is frozen"
     if state is not None and state["kernels"] == "torch":
-        return "the run began so"
+        return "the run began without native kernels"
     try:
         train_natively(model)
     except NativeError as error:

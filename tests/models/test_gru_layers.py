@@ -16,7 +16,6 @@ from tests.models.gru_ways import (
     Input,
     all_of,
     assert_close,
-    assert_fades_to_zeros,
     graph,
     layers,
     packed,
@@ -98,11 +97,6 @@ def test_gradients_of_several_losses_through_one_graph_add_up_to_that_of_their_s
     assert all(torch.equal(one, two) for one, two in zip(parts[0], again, strict=True))
     for whole, *of_losses in zip(torch.autograd.grad(sum(losses), rnn.parameters()), *parts, strict=True):
         torch.testing.assert_close(sum(of_losses), whole, rtol=1e-12, atol=1e-12)
-
-
-def test_a_gradient_that_fades_over_many_steps_ends_in_zeros():
-    rnn = layers(torch.float32, num_layers=1, bidirectional=False)
-    assert_fades_to_zeros(rnn, series(2, 400, dtype=torch.float32))
 
 
 def test_a_batch_builds_one_node_per_layer_however_long_the_series_are():

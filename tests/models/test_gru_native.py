@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.conftest import needs_compiler
-from tests.models.gru_ways import all_of, assert_close, assert_fades_to_zeros, graph, layers, packed, series
+from tests.models.gru_ways import all_of, assert_close, graph, layers, packed, series
 from tsmtl.config.processor import processor_flags
 from tsmtl.models import gru_native, gru_steps
 from tsmtl.models.gru_layers import GRULayers
@@ -111,11 +111,6 @@ def test_what_is_not_read_of_the_outputs_has_no_gradient(read):
         gradients.append(torch.autograd.grad((output if read == "states" else last).square().sum(), layer.parameters()))
     for ours, torchs in zip(*gradients, strict=True):
         assert (ours - torchs).norm() <= FROM_TORCH * torchs.norm()
-
-
-def test_a_gradient_that_fades_over_many_steps_ends_in_zeros():
-    rnn = native_layers(num_layers=1, bidirectional=False)
-    assert_fades_to_zeros(rnn, series(2, 400, dtype=torch.float32))
 
 
 def test_several_losses_go_back_through_one_graph():

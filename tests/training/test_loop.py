@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.native.denormals import denormals_are_zeros
 from tsmtl.tasks.losses import MISSING, Criterion, cross_entropy, regression_loss
 from tsmtl.training.augmentation import Augmentation, channels_of
 from tsmtl.training.batches import TensorSplit
@@ -260,6 +261,16 @@ def test_a_last_batch_of_one_is_part_of_the_one_before_it(train, make_model, spl
     data = TensorSplit(split.x[:19], {task: target[:19] for task, target in split.targets.items()})
     train(model, data=data)
     assert sizes == [6, 6, 7]
+
+
+def test_numbers_too_small_for_full_digits_are_zeros_in_training_steps_alone(train, make_model):
+    found: list[tuple[str, bool]] = []
+    model = make_model()
+    model.register_forward_pre_hook(
+        lambda module, _: found.append(("step" if module.training else "val", denormals_are_zeros()))
+    )
+    train(model, num_epochs=2, on_epoch=lambda row: found.append(("epoch", denormals_are_zeros())))
+    assert set(found) == {("step", True), ("val", False), ("epoch", False)}
 
 
 def test_training_runs_in_train_mode_in_every_epoch(train, make_model):

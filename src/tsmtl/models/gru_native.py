@@ -17,7 +17,6 @@ from torch.nn.utils.rnn import pack_sequence
 
 from tsmtl.models.gru_steps import Chunk, GRUSteps, Steps, differentiable, keep_freed_memory
 from tsmtl.native import Library
-from tsmtl.native.denormals import denormals_as_zeros
 
 TOLERANCE = 1e-4  # of the check, relative to the norm; rounding makes 1e-6
 _NUMBER, _ARRAY = ctypes.c_int64, ctypes.c_void_p
@@ -54,7 +53,6 @@ class NativeGRUSteps(torch.autograd.Function):
         return states[n:-n].flatten(1).clone(), torch.stack(last)
 
     @staticmethod
-    @denormals_as_zeros()
     def backward(ctx: Any, d_output: Tensor | None, d_last: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: D102
         x, gates, states, *weights = ctx.saved_tensors
         kernels, steps = ctx.kernels, ctx.steps

@@ -22,8 +22,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tsmtl.native.denormals import denormals_as_zeros
-
 CHUNK_ROWS = 2048  # rows worked on at once: enough that calls cost little, few enough that buffers stay in the cache
 
 
@@ -138,7 +136,6 @@ class GRUSteps(torch.autograd.Function):
         return torch.cat(outputs, dim=1), states.index_select(1, steps.last)
 
     @staticmethod
-    @denormals_as_zeros()
     def backward(ctx: Any, d_output: Tensor | None, d_last: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: D102
         x, gates, new, states, *weights = ctx.saved_tensors
         steps: Steps = ctx.steps

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.native.denormals import denormals_as_zeros
 from tsmtl.tasks.losses import Criterion
 from tsmtl.training.augmentation import Augmentation
 from tsmtl.training.balance import Balance, Losses
@@ -206,6 +207,7 @@ def fit(
     return result
 
 
+@denormals_as_zeros()
 def train_epoch(
     model: MultiTaskModel,
     criterion: Criterion,
