@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_sequence
 
-from tsmtl.models.gru_steps import Chunk, GRUSteps, Steps, differentiable, keep_freed_memory
+from tsmtl.models.freed_memory import keep_freed_memory
+from tsmtl.models.gru_steps import Chunk, GRUSteps, Steps, differentiable
 from tsmtl.native import Library
 
 TOLERANCE = 1e-4  # of the check, relative to the norm; rounding makes 1e-6

@@ -15,12 +15,14 @@ that the loop back through time is a product of elements, one of matrices, and a
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from tsmtl.models.freed_memory import keep_freed_memory
 
 CHUNK_ROWS = 2048  # rows worked on at once: enough that calls cost little, few enough that buffers stay in the cache
 
@@ -164,16 +166,6 @@ class GRUSteps(torch.autograd.Function):
             d_x = d_x[0] if directions == 1 else d_x[0].add_(d_x[1].index_select(0, steps.reversal))
         of_weights = zip(d_w_ih, d_w_hh, d_b_ih, d_b_hh, strict=True)
         return d_x, None, *(gradient for direction in of_weights for gradient in direction)
-
-
-@cache
-def keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next one, instead of asking the system for it anew.
-
-    It returns freed memory above twice the size of the largest block that was ever mapped by itself and freed. One of
-    just under 32 MiB, the most that it looks at, is asked for and given back untouched; other libraries ignore it.
-    """
-    torch.empty(2**25 - 2**13, dtype=torch.uint8)
 
 
 def differentiable(

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from tsmtl.models.backbone import Backbone
+from tsmtl.models.freed_memory import keep_freed_memory
 from tsmtl.models.precision import embed_in_bf16
 
 
@@ -49,6 +50,8 @@ class MultiTaskModel(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Map series (N, C, T), or vectors (N, E), to ``{task: (N, K) or (N, D)}``."""
+        if self.training and x.device.type == "cpu":
+            keep_freed_memory()
         if self.reads_embeddings:
             pass
         elif self.bf16 and self.backbone.training:
