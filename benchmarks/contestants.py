@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 OURS, PEERS = Path(sys.executable), ROOT / ".venv-peers" / "bin" / "python"  # as scripts/benchmark.sh makes them
 
@@ -130,7 +131,7 @@ def compete(
     return seconds, {name: reason for name, reason in why.items() if reason}
 
 
-def in_turn(things: Iterable[Contestant], repeat: int) -> list[Contestant]:
+def in_turn(things: Iterable[T], repeat: int) -> list[T]:
     """Give the order of a round: every other one is reversed, so that nobody always follows the same neighbour."""
     order = list(things)
     return order if repeat % 2 else order[::-1]

@@ -1,6 +1,8 @@
 """Batch norm, ReLU, squeeze-and-excite and readout by the native kernel, against the modules one after another."""
 
 import copy
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -8,9 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from tests.conftest import needs_compiler
+from tsmtl.config.processor import processor_flags
+from tsmtl.models import norm_relu_native
+from tsmtl.models.dropout import DROPOUT_KERNELS
 from tsmtl.models.kernels import train_natively
 from tsmtl.models.masking import BatchNorm, valid_steps
 from tsmtl.models.norm_relu import norm_relu
+from tsmtl.models.norm_relu_native import NORM_KERNELS
 from tsmtl.models.readout import Readout
 from tsmtl.models.squeeze_excite import SqueezeExcite
 from tsmtl.training.synced_norm import sync_norms
@@ -231,3 +237,66 @@ def test_weights_and_names_are_those_without_kernels():
     fresh: Any = Layers("excite", 16, 5)
     fresh.load_state_dict(ours.state_dict())
     assert not fresh.norm.native
+
+
+@pytest.mark.parametrize("flags", ["sse2", "sse2 avx2 fma"])
+def test_older_instruction_sets_give_the_same_numbers(tmp_path, monkeypatch, flags):
+    here = processor_flags() or set()
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "cpuinfo")
+    if not here.issuperset(flags.split()):
+        pytest.skip(f"this processor has not {flags}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for library in (NORM_KERNELS, DROPOUT_KERNELS):
+        monkeypatch.setattr(library, "_found", None)
+        assert library.loaded
+    names = sorted(path.name for path in (tmp_path / "tsmtl").glob("*.so"))
+    assert [name.split("-")[0] for name in names] == ["dropout", "norm_relu"]
+    assert not any("avx512" in name for name in names)
+    for behind in BEHIND:
+        made, x = layers(behind, 37, 19), maps(5, 37, 19)
+        assert_close(all_of(natively(made), x), all_of(copy.deepcopy(made).double(), x.double()), 1e-5)
+        if behind != "max":
+            assert_close(all_of(natively(made), x.bfloat16()), all_of(made, x.bfloat16().float()), 6e-3)
+
+
+@pytest.mark.parametrize("damaged", ["norm_relu_forward", "norm_relu_backward"])
+def test_the_check_finds_kernels_that_give_other_numbers(damaged):
+    kernels = NORM_KERNELS.loaded
+    assert norm_relu_native._check(kernels) is None
+
+    class Damaged:
+        def __getattr__(self, name):
+            if name != damaged:
+                return getattr(kernels, name)
+
+            def slightly_off(*arguments):
+                arguments = list(arguments)
+                arguments[7] = 1e-3  # epsilon
+                getattr(kernels, name)(*arguments)
+
+            return slightly_off
+
+    said = norm_relu_native._check(Damaged())
+    assert said is not None
+    assert "is off by" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are shared with torch where a library may find its OpenMP")
+def test_threads_are_those_of_torchs_pool():
+    """A pool of its own beside torch's would have both wait for the same cores."""
+    script = """
+import os, torch
+from tsmtl.models.dropout import DROPOUT_KERNELS, WORTH_THREADS, dropped
+torch.set_num_threads(1)
+x = torch.ones(64 * WORTH_THREADS)
+torch.set_num_threads(3)
+kernels, count = DROPOUT_KERNELS.loaded, lambda: len(os.listdir("/proc/self/task"))
+before = count()
+dropped(kernels, x, 0.5, 1)
+after = count()
+torch.exp(x)
+print(after - before, count() - after)
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert said == ["2", "0"]

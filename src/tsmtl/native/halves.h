@@ -38,11 +38,3 @@ TSMTL_INLINE void put(BF16* to, Vec x, int64_t lanes) {
   const Halves halves = rounded(x);
   std::memcpy(to, &halves, Whole ? sizeof halves : 2 * lanes);
 }
-
-TSMTL_INLINE float single(float x) { return x; }
-TSMTL_INLINE float single(BF16 x) {
-  uint32_t bits = uint32_t(x.bits) << 16;
-  float found;
-  std::memcpy(&found, &bits, 4);
-  return found;
-}

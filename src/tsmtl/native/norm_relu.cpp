@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "halves.h"
@@ -117,8 +118,38 @@ void pool(const Z* z, int64_t t, int64_t f, Channels of, float* pooled, float* c
   });
 }
 
+// Rows become columns: pairs of single elements change places, then of two together, and so on.
+#if defined(__has_builtin) && __has_builtin(__builtin_shufflevector)
+template <int S, int... L>
+TSMTL_INLINE void change_places(Vec (&rows)[LANES], std::integer_sequence<int, L...>) {
+  for (int i = 0; i < LANES; i++) {
+    if (i & S) continue;
+    const Vec a = rows[i], b = rows[i + S];
+    rows[i] = __builtin_shufflevector(a, b, ((L & S) ? LANES + L - S : L)...);
+    rows[i + S] = __builtin_shufflevector(a, b, ((L & S) ? LANES + L : L + S)...);
+  }
+}
+
+template <int S = 1>
+TSMTL_INLINE void turn(Vec (&rows)[LANES]) {
+  if constexpr (S < LANES) {
+    change_places<S>(rows, std::make_integer_sequence<int, LANES>{});
+    turn<2 * S>(rows);
+  }
+}
+#else
+TSMTL_INLINE void turn(Vec (&rows)[LANES]) {
+  for (int i = 0; i < LANES; i++)
+    for (int j = 0; j < i; j++) {
+      const float kept = rows[i][j];
+      rows[i][j] = rows[j][i];
+      rows[j][i] = kept;
+    }
+}
+#endif
+
 template <typename Z, typename O>
-void write(const Z* z, int64_t t, int64_t f, Channels of, const float* gate, bool flat, O* out) {
+void write(const Z* z, int64_t t, int64_t f, Channels of, const float* gate, O* out) {
   over_channels(f, [&](auto tile) {
     constexpr int V = decltype(tile)::vectors;
     constexpr bool W = decltype(tile)::whole;
@@ -129,42 +160,54 @@ void write(const Z* z, int64_t t, int64_t f, Channels of, const float* gate, boo
       shift[v] = get<W>(of.shift + tile.at + v * LANES, tile.lanes);
       weight[v] = gate ? get<W>(gate + tile.at + v * LANES, tile.lanes) : splat(1.0f);
     }
-    for (int64_t first = 0; first < t; first += LANES) {
-      int64_t last = std::min(t, first + LANES);
-      O block[LANES][V * LANES];
-      for (int64_t r = first; r < last; r++)
-        for (int v = 0; v < V; v++) {
-          Vec c = get<W>(z + r * f + tile.at + v * LANES, tile.lanes) - mean[v];
-          Vec y = activated(c, scale[v], shift[v]) * weight[v];
-          if (flat)
-            put<true>(block[r - first] + v * LANES, y, LANES);
-          else
-            put<W>(out + r * f + tile.at + v * LANES, y, tile.lanes);
-        }
-      if (flat)
-        for (int64_t k = 0; k < (V - 1) * LANES + tile.lanes; k++)
-          for (int64_t r = first; r < last; r++) out[(tile.at + k) * t + r] = block[r - first][k];
-    }
+    for (int64_t r = 0; r < t; r++)
+      for (int v = 0; v < V; v++) {
+        Vec c = get<W>(z + r * f + tile.at + v * LANES, tile.lanes) - mean[v];
+        put<W>(out + r * f + tile.at + v * LANES, activated(c, scale[v], shift[v]) * weight[v], tile.lanes);
+      }
+  });
+}
+
+// Call body(first row, rows, first column, columns) for blocks of LANES rows and columns and for what is left of them.
+template <typename Body>
+TSMTL_INLINE void over_blocks(int64_t rows, int64_t columns, Body body) {
+  for (int64_t at = 0; at < columns; at += LANES)
+    for (int64_t first = 0; first < rows; first += LANES)
+      body(first, std::min<int64_t>(LANES, rows - first), at, std::min<int64_t>(LANES, columns - at));
+}
+
+template <typename T>
+TSMTL_INLINE Vec get_some(const T* from, int64_t lanes) {
+  return lanes == LANES ? get<true>(from, LANES) : get<false>(from, lanes);
+}
+
+template <typename T>
+TSMTL_INLINE void put_some(T* to, Vec x, int64_t lanes) {
+  lanes == LANES ? put<true>(to, x, LANES) : put<false>(to, x, lanes);
+}
+
+// y as [f][t].
+template <typename Z, typename O>
+void write_flat(const Z* z, int64_t t, int64_t f, Channels of, O* out) {
+  over_blocks(t, f, [&](int64_t first, int64_t rows, int64_t at, int64_t lanes) {
+    const Vec mean = load(of.mean + at, lanes), scale = load(of.scale + at, lanes), shift = load(of.shift + at, lanes);
+    Vec block[LANES] = {};
+    for (int64_t r = 0; r < rows; r++)
+      block[r] = activated(get_some(z + (first + r) * f + at, lanes) - mean, scale, shift);
+    turn(block);
+    for (int64_t k = 0; k < lanes; k++) put_some(out + (at + k) * t + first, block[k], rows);
   });
 }
 
 // [f][t] to [t][f].
 template <typename O, typename Z>
-void turn(const O* from, int64_t t, int64_t f, Z* to) {
-  for (int64_t first = 0; first < t; first += LANES)
-    for (int64_t at = 0; at < f; at += LANES) {
-      float block[LANES][LANES];
-      int64_t rows = std::min<int64_t>(LANES, t - first), lanes = std::min<int64_t>(LANES, f - at);
-      for (int64_t k = 0; k < lanes; k++)
-        for (int64_t r = 0; r < rows; r++) block[r][k] = single(from[(at + k) * t + first + r]);
-      for (int64_t r = 0; r < rows; r++) {
-        Vec x = get<true>(block[r], LANES);
-        if (lanes == LANES)
-          put<true>(to + (first + r) * f + at, x, LANES);
-        else
-          put<false>(to + (first + r) * f + at, x, lanes);
-      }
-    }
+void turn_back(const O* from, int64_t t, int64_t f, Z* to) {
+  over_blocks(t, f, [&](int64_t first, int64_t rows, int64_t at, int64_t lanes) {
+    Vec block[LANES] = {};
+    for (int64_t k = 0; k < lanes; k++) block[k] = get_some(from + (at + k) * t + first, rows);
+    turn(block);
+    for (int64_t r = 0; r < rows; r++) put_some(to + (first + r) * f + at, block[r], lanes);
+  });
 }
 
 // Sums of the gradient of the output over the steps with y > 0, and of its product with z - m.
@@ -292,7 +335,8 @@ void forward(Shape of, Form form, int threads, const Z* z, const float* weight, 
     float *s = series + n * f, *g = s + 3 * plane, *h = hidden + n * of.narrow;
     if (form == MEAN || of.narrow) pool(own, of.t, f, shared, s, s + plane, s + 2 * plane);
     if (of.narrow) weigh(of, s, squeeze, excited.data(), h, g);
-    if (form != MEAN) write(own, of.t, f, shared, of.narrow ? g : nullptr, form == FLAT, out + n * of.t * f);
+    if (form == MAPS) write(own, of.t, f, shared, of.narrow ? g : nullptr, out + n * of.t * f);
+    if (form == FLAT) write_flat(own, of.t, f, shared, out + n * of.t * f);
   });
 }
 
@@ -313,7 +357,7 @@ void backward(Shape of, Form form, int threads, const Z* z, const O* d_out, cons
     const int64_t at = n * f;
     const Z* own = z + at * of.t;
     if (form == FLAT) {
-      turn(d_out + at * of.t, of.t, f, d_z + at * of.t);
+      turn_back(d_out + at * of.t, of.t, f, d_z + at * of.t);
       gather(own, d_z + at * of.t, of.t, f, shared, &sums[at], &products[at]);
     } else if (form == MAPS) {
       gather(own, d_out + at * of.t, of.t, f, shared, &sums[at], &products[at]);

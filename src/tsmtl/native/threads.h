@@ -1,18 +1,21 @@
-// Threads of the pool that torch has.
+// Threads of the pool that torch has: of the OpenMP that it has loaded, where that is GNU's or takes its calls.
+// Elsewhere one thread does all.
 #pragma once
 #include <algorithm>
 #include <cstdint>
 
-// Of the OpenMP that torch has loaded, where it is GNU's or takes its calls; elsewhere one thread does all.
+#if defined(__linux__)  // where a library may name what only the process that loads it has
 extern "C" {
 __attribute__((weak)) void GOMP_parallel(void (*)(void*), void*, unsigned, unsigned);
 __attribute__((weak)) int omp_get_thread_num();
 __attribute__((weak)) int omp_get_num_threads();
 }
+#endif
 
 // Share the numbers below count among threads, each a run of neighbours.
 template <typename Body>
 void in_parallel(int threads, int64_t count, Body body) {
+#if defined(__linux__)
   struct Work {
     Body& body;
     int64_t count;
@@ -23,7 +26,9 @@ void in_parallel(int threads, int64_t count, Body body) {
     for (int64_t i = own.count * which / of; i < own.count * (which + 1) / of; i++) own.body(i);
   };
   if (threads > 1 && count > 1 && GOMP_parallel && omp_get_thread_num && omp_get_num_threads)
-    GOMP_parallel(part, &work, unsigned(std::min<int64_t>(threads, count)), 0);
-  else
-    for (int64_t i = 0; i < count; i++) body(i);
+    return GOMP_parallel(part, &work, unsigned(std::min<int64_t>(threads, count)), 0);
+#else
+  (void)threads;
+#endif
+  for (int64_t i = 0; i < count; i++) body(i);
 }

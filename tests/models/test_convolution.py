@@ -1,0 +1,59 @@
+"""Convolutions that train with the channels of a step side by side, against those of torch."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tsmtl.models.convolution import Convolution
+
+
+def convolution(channels: int = 5, kernel: int = 4, **changes: int) -> Convolution:
+    torch.manual_seed(0)
+    return Convolution(channels, 6, kernel, **changes)
+
+
+def series(n: int = 3, channels: int = 5, t: int = 11) -> Tensor:
+    return torch.randn(n, channels, t, generator=torch.Generator().manual_seed(1))
+
+
+def side_by_side(maps: Tensor) -> bool:
+    return maps.stride(1) == 1
+
+
+@pytest.mark.parametrize("channels", [1, 5, 16, 33])
+@pytest.mark.parametrize("changes", [{}, {"kernel": 1}, {"stride": 2, "padding": 3}, {"kernel": 8, "padding": 3}])
+@pytest.mark.parametrize("n", [1, 3])
+def test_outputs_and_gradients_of_a_training_step_are_those_of_torch(channels, changes, n):
+    layer = convolution(channels, **changes)
+    found = []
+    for torchs in (False, True):
+        x = series(n, channels).requires_grad_()
+        stride, padding = changes.get("stride", 1), changes.get("padding", 0)
+        maps = F.conv1d(x, layer.weight, None, stride, padding) if torchs else layer(x)
+        outer = torch.randn(maps.shape, generator=torch.Generator().manual_seed(2))
+        found.append([maps, *torch.autograd.grad(maps, [x, layer.weight], outer)])
+        assert side_by_side(maps) == (not torchs and channels > 1)  # one channel has but one order, which is torch's
+    for ours, its in zip(*found, strict=True):
+        assert ours.shape == its.shape
+        assert (ours - its).norm() <= 2e-6 * its.norm()
+
+
+def test_a_weight_and_its_gradient_lie_as_those_of_torch():
+    layer = convolution()
+    layer(series()).sum().backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.stride() == layer.weight.stride() == (20, 4, 1)
+
+
+@pytest.mark.parametrize("channels", [5, 33])
+def test_what_is_no_training_step_of_float32_takes_torchs_order_with_its_numbers(channels):
+    layer, x = convolution(channels), series(channels=channels)
+    expected = F.conv1d(x, layer.weight)
+    with torch.no_grad():
+        assert torch.equal(layer(x), expected)
+    assert torch.equal(layer(x, turn=False), expected)
+    assert torch.equal(layer.double()(x.double()), F.conv1d(x.double(), layer.weight))
+    layer.float().eval()
+    assert torch.equal(layer(x), expected)
+    assert not side_by_side(layer(x))
