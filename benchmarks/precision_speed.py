@@ -1,6 +1,6 @@
 """What training steps in bfloat16 gain over float32, per model and batch size.
 
-Usage: python -m benchmarks.precision_speed [--repeats 9] [--seconds 0.3] [--models lstm_fcn lstm] [--keep-memory]
+Usage: python -m benchmarks.precision_speed [--repeats 9] [--seconds 0.3] [--models lstm_fcn lstm]
 
 Both precisions run in one process and in turn, on copies of the same model; the gain is taken pair by pair, from the
 time that the processor spent. ``OMP_NUM_THREADS=1`` for one core. ``lstm_fcn, tsai's sizes`` has the layers of tsai's
@@ -9,7 +9,6 @@ LSTM_FCN; ``ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16`` or ``AVX512_CORE`` shows a pro
 
 import argparse
 import copy
-import ctypes
 import statistics
 import time
 from collections.abc import Callable
@@ -20,13 +19,13 @@ from benchmarks.step_loop import CASES, CLASSES, tsmtl_loop
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import build_backbone
 from tsmtl.training.batches import TensorSplit
+from tsmtl.training.step_environment import step_environment
 
 TSAI = {"kernel_sizes": [7, 5, 3], "lstm_hidden_size": 100, "dimension_shuffle": True}
 MODELS: dict[str, tuple[str, dict[str, object]]] = {name: (name, {}) for name in CASES if name != "gru"} | {
     "lstm_fcn, tsai's sizes": ("lstm_fcn", TSAI),
     "lstm_fcn, tsai's sizes, no SE": ("lstm_fcn", {**TSAI, "squeeze_excite": False}),
 }
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 STEPS = 4  # in a turn of a batch
 
 
@@ -43,18 +42,14 @@ def loops_of(name: str, batch_size: int) -> list[Callable[[], None]]:
     return [tsmtl_loop(model, split, batch_size) for model in (float32, bf16)]
 
 
+@step_environment()
 def main() -> None:
     """Print one row per model and batch size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.3, help="of a turn, about")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--keep-memory", action="store_true", help="let glibc give no memory back (mallopt)")
     arguments = parser.parse_args()
-    if arguments.keep_memory:
-        libc = ctypes.CDLL(None)
-        assert libc.mallopt(M_MMAP_THRESHOLD, 2**30)
-        assert libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}\n")
     print("| model | batch | float32 ms | bf16 ms | gain | least - most of the pairs |\n|---|---|---|---|---|---|")
     for name in arguments.models:

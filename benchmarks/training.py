@@ -12,19 +12,24 @@ from benchmarks.table import Row, Spread, markdown, ratios, spread
 from benchmarks.workers.in_torch import SIDE
 
 PART = "training"
-TSMTL, BF16 = "tsmtl", "tsmtl, bf16"
+TSMTL, BF16, NATIVE, NATIVE_BF16 = "tsmtl", "tsmtl, bf16", "tsmtl, native", "tsmtl, native bf16"
+BY_TORCH = {NATIVE: TSMTL, NATIVE_BF16: BF16}  # the same without native kernels
+WITH_KERNELS = ("cnn1d", "gru", "lstm_fcn")  # models that have some
 PRODUCT_FLOPS = 2 * SIDE**3
-LIMITS = {TSMTL: "product, float32", BF16: "product, bf16"}  # of the matrices that each of ours multiplies
+FLOAT32, BFLOAT16 = "product, float32", "product, bf16"
+LIMITS = {TSMTL: FLOAT32, NATIVE: FLOAT32, BF16: BFLOAT16, NATIVE_BF16: BFLOAT16}  # of what each of ours multiplies
 OTHERS = {"plain": "plain loop", "loader": "DataLoader loop", "lightning": "Lightning", "tsai": "tsai"}
 STARTS = {
     TSMTL: Start(OURS, "in_tsmtl"),
     BF16: Start(OURS, "in_tsmtl", ("trainer.precision=bf16",)),
+    NATIVE: Start(OURS, "in_tsmtl", ("trainer.kernels=native",)),
+    NATIVE_BF16: Start(OURS, "in_tsmtl", ("trainer.precision=bf16", "trainer.kernels=native")),
     "plain": Start(OURS, "in_torch", ("plain",)),
     "loader": Start(OURS, "in_torch", ("loader",)),
     "lightning": Start(PEERS, "in_lightning"),
     "tsai": Start(PEERS, "in_tsai"),
-    LIMITS[TSMTL]: Start(OURS, "in_torch", ("product_float32",)),
-    LIMITS[BF16]: Start(OURS, "in_torch", ("product_bfloat16",)),
+    FLOAT32: Start(OURS, "in_torch", ("product_float32",)),
+    BFLOAT16: Start(OURS, "in_torch", ("product_bfloat16",)),
 }
 
 
@@ -49,7 +54,8 @@ def measure(threads: int, repeats: int, say: Callable[[str], None], cases: Seque
                 write_data(case, count, data)
                 told: Row = {"model": case.model, "settings": case.settings, "shape": case.shape}
                 told |= {"batch_size": batch_size, "data": str(data)}
-                seconds, why = compete(contestants, told, repeats)
+                taking_part = [c for c in contestants if c.name not in BY_TORCH or case.model in WITH_KERNELS]
+                seconds, why = compete(taking_part, told, repeats)
                 flops = flops_of(stock_model(case.model, case.shape, case.settings), case.shape, batch_size)
                 about: Row = {"part": PART, "case": case.name, "batch": batch_size, "instances": count}
                 about |= {"step_flops": flops}
@@ -92,25 +98,33 @@ def share(flops: float, seconds: float, product_seconds: float) -> float:
 
 
 def tables(rows: Sequence[Row]) -> str:
-    """Write a table for each precision, and one of the aims."""
+    """Write a table for each precision, with and without native kernels, and one of the aims."""
     results = Results(rows)
     parts = []
-    for ours in (TSMTL, BF16):
+    for ours in LIMITS:
+        others = _others(ours)
         body = [
             _cells(results, case, batch, ours) for case, batch in results.places if (case, batch, ours) in results.rows
         ]
         if body:
-            header = ["model", "batch", f"{ours}: instances/s", *(f"of {name}" for name in OTHERS.values())]
+            header = ["model", "batch", f"{ours}: instances/s", *(f"of {name}" for name in others.values())]
             parts.append(markdown([*header, "% of product"], body))
-    limits = [f"{name[9:]} {_peak(results, name):,.0f} GFLOP/s" for name in LIMITS.values() if _measured(results, name)]
+    limits = [
+        f"{name[9:]} {_peak(results, name):,.0f} GFLOP/s" for name in (FLOAT32, BFLOAT16) if _measured(results, name)
+    ]
     parts.append(f"Product of two matrices of {SIDE} x {SIDE}, median over the run: {', '.join(limits)}.")
     parts += _absent(results)
     parts.append(markdown(["throughput over that of", "shall be", "is", "held"], _aims(results)))
     return "\n\n".join(parts)
 
 
+def _others(ours: str) -> dict[str, str]:
+    """Give whom one of ours is compared with, and their names in tables: native kernels first with torch's own."""
+    return ({BY_TORCH[ours]: BY_TORCH[ours]} if ours in BY_TORCH else {}) | OTHERS
+
+
 def _cells(results: Results, case: str, batch: int, ours: str) -> list[str]:
-    found = [results.ratio(case, batch, ours, other) for other in OTHERS]
+    found = [results.ratio(case, batch, ours, other) for other in _others(ours)]
     limit = results.share_of_limit(case, batch, ours)
     times = ["-" if ratio is None else ratio.said() for ratio in found]
     of_limit = "-" if limit is None else f"{100 * limit.median:.0f}"
@@ -143,12 +157,14 @@ TSAI_CASE = CASES[-1].name
 AIMS: list[tuple[str, int, str, str, float]] = [  # case, batch, ours, whose throughput, how many times
     (TSAI_CASE, 16, BF16, "tsai", 2.0),
     (TSAI_CASE, 64, BF16, "tsai", 2.3),
+    (TSAI_CASE, 16, NATIVE_BF16, BF16, 1.0),
+    (TSAI_CASE, 64, NATIVE_BF16, BF16, 1.0),
     ("lstm_fcn", 16, TSMTL, "plain", 1.0),
-    ("lstm_fcn", 16, TSMTL, "loader", 1.1),
+    ("lstm_fcn", 16, NATIVE, "loader", 1.1),
     ("lstm_fcn", 64, TSMTL, "plain", 1.0),
-    ("lstm_fcn", 64, TSMTL, "loader", 1.1),
+    ("lstm_fcn", 64, NATIVE, "loader", 1.1),
     ("fc", 16, TSMTL, "loader", 1.5),
-    ("cnn1d", 16, TSMTL, "loader", 1.5),
+    ("cnn1d", 16, NATIVE, "loader", 1.5),
     ("gru", 16, TSMTL, "plain", 2.2),
     ("lstm", 16, TSMTL, "plain", 1.0),
     ("lstm", 16, BF16, "plain", 1.4),
@@ -161,5 +177,5 @@ def _aims(results: Results) -> list[list[str]]:
         found = results.ratio(case, batch, ours, other)
         held = "-" if found is None else "yes" if found.median >= aim else "no"
         measured = "not measured" if found is None else found.said()
-        body.append([f"{OTHERS[other]}: {case}, batch {batch}, {ours}", f"{aim:.1f}", measured, held])
+        body.append([f"{OTHERS.get(other, other)}: {case}, batch {batch}, {ours}", f"{aim:.1f}", measured, held])
     return body

@@ -9,6 +9,11 @@ if ! command -v chromedriver >/dev/null && command -v apt-get >/dev/null && [ "$
   { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null \
     || echo "test: chromium cannot be installed here; the tests in it are skipped" >&2
 fi
+if ! command -v c++ >/dev/null && ! command -v clang++ >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  echo "test: installing g++, with which trainer.kernels=native compiles"
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends g++; } >/dev/null \
+    || echo "test: g++ cannot be installed here; the tests of native kernels are skipped" >&2
+fi
 echo "test: ruff"
 .venv/bin/ruff format --check --quiet .
 .venv/bin/ruff check --quiet .

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -191,3 +192,8 @@ def public_data(name: str) -> Any:
     return pytest.mark.skipif(
         not (DATA / name).is_dir(), reason=f"the folder with the public data sets has no {name} (TSMTL_DATA)"
     )
+
+
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler is installed here (g++ or clang++)"
+)

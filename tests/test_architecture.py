@@ -12,6 +12,7 @@ SOURCE = ROOT / "src" / "tsmtl"
 RANKS = {
     "config": 0,
     "storage": 1,
+    "native": 1,
     "data": 2,
     "models": 2,
     "tasks": 2,

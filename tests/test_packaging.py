@@ -26,10 +26,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_every_shipped_config_is_in_the_wheel(wheel):
+def test_every_shipped_config_and_source_is_in_the_wheel(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for file in (ROOT / "configs").rglob("*.yaml"):
         assert f"tsmtl/configs/{file.relative_to(ROOT / 'configs')}" in names
+    sources = [file for file in (ROOT / "src/tsmtl/native").iterdir() if file.suffix in (".cpp", ".h")]
+    assert sources
+    for file in sources:  # of the kernels, which are compiled where they are used
+        assert f"tsmtl/native/{file.name}" in names
     assert "hydra_plugins/tsmtl_launcher.py" in names
     assert "tsmtl/py.typed" in names
 

@@ -37,7 +37,7 @@ def test_what_stays_float32_is_said_with_the_reason(tsmtl_train, tmp_path):
 
 def test_a_processor_without_units_for_it_is_warned_of(tsmtl_train, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text("flags : fpu avx2\n")
-    monkeypatch.setattr("tsmtl.models.precision.CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "cpuinfo")
     answer = tsmtl_train(*FCN, "num_epochs=1", BF16)
     assert answer.code == 0, answer.err
     assert "takes about twice as long in it" in answer.err

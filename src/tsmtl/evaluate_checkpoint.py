@@ -37,6 +37,7 @@ from tsmtl.tasks.calibration import coverage
 from tsmtl.tasks.measure import details_by_task, measure
 from tsmtl.tasks.task import NumberPrediction, Prediction, Task, joined
 from tsmtl.training.evaluation import EVALUATION_BATCH
+from tsmtl.training.step_environment import freed_memory_kept
 from tsmtl.training.threads import threads_put_back
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class _Compared:
 
 
 @threads_put_back()
+@freed_memory_kept()
 def evaluate_checkpoint(
     settings: EvaluateSettings, data: EvaluateDataSettings, typed: frozenset[str]
 ) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from tsmtl.predict_table import new_rows, predict_bundle, trained_on_table
 from tsmtl.predictor import Predictor, load_model
 from tsmtl.report.predictions import predictions_file
 from tsmtl.tasks.task import Prediction
+from tsmtl.training.step_environment import freed_memory_kept
 from tsmtl.training.threads import threads_for, threads_put_back
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 
 @threads_put_back()
+@freed_memory_kept()
 def predict_file(settings: PredictSettings, data: PredictDataSettings, typed: frozenset[str]) -> int:
     """Predict for a file and write the predictions.
 

@@ -18,8 +18,10 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
 from tsmtl.data.instances import Bundle
 from tsmtl.destination import best_model_path
+from tsmtl.kernels import say_kernels, take_kernels
 from tsmtl.linear_probe import linear_probe
 from tsmtl.loaded import load
+from tsmtl.models.kernels import kernels_of
 from tsmtl.models.registry import import_plugins
 from tsmtl.pretrained import Pretrained, read_pretrained, say_what_was_loaded, seen_by
 from tsmtl.record import (
@@ -113,6 +115,7 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
     generator = seed_everything(settings.run.seed)
     parts = ranks.together(lambda: assemble(settings, bundle, pretrained, device))
     torch.set_num_threads(ranks.from_first(lambda: _threads(settings, parts, device, state)))
+    why_torch = ranks.together(lambda: take_kernels(settings, parts.model, device, state, folder))
     training = Training(settings, parts, generator, state, ranks)
     best_path = ranks.from_first(
         lambda: best_model_path(asked, folder, None if pretrained is None else pretrained.path)
@@ -126,6 +129,7 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
 
         ranks.from_first(take)
         say_what_starts(settings, parts.bundle, parts.model, device)
+        say_kernels(settings, parts.model, why_torch)
         if pretrained is not None and parts.load_report is not None:
             say_what_was_loaded(parts.load_report, pretrained.overruled(asked))
         about = about_model(settings, parts.bundle, parts.features, parts.preparation, parts.tasks, data)
@@ -243,6 +247,7 @@ def _test_and_report(
         "device": str(parts.splits["test"].device),
         "devices": settings.run.devices,
         "threads": torch.get_num_threads(),
+        "kernels": kernels_of(parts.model),
         "precision": "bf16" if parts.model.bf16 else "float32",
         "versions": versions(),
         "tasks": {name: task.state() for name, task in parts.tasks.items()},

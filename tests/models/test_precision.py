@@ -142,11 +142,11 @@ def test_outputs_of_a_training_step_are_float32():
 )
 def test_a_processor_without_units_for_it_is_named_with_the_cost(tmp_path, monkeypatch, flags, said):
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
-    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "cpuinfo")
     found = precision.cost_of_bf16(torch.device("cpu"))
     assert found is None if said is None else said in found
 
 
 def test_a_processor_that_says_nothing_of_itself_is_not_known(tmp_path, monkeypatch):
-    monkeypatch.setattr(precision, "CPUINFO", tmp_path / "missing")
+    monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "missing")
     assert "not known" in precision.cost_of_bf16(torch.device("cpu"))

@@ -23,6 +23,7 @@ KEYS = (
     "fit",
     "each",
     "threads",
+    "kernels",
     "random",
 )
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 GROUPS = Path("/sys/fs/cgroup")
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def wait_briefly(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -50,3 +51,11 @@ def core_quota(groups: Path = GROUPS, member: Path = Path("/proc/self/cgroup")) 
                     found.append(max(1, math.ceil(quota / period)) if quota > 0 else sys.maxsize)
     least = min(found, default=sys.maxsize)
     return None if least == sys.maxsize else least
+
+
+def processor_flags() -> set[str] | None:
+    """Give what a processor of x86 says that it can do; None where it is not one of these, or not under Linux."""
+    if not CPUINFO.is_file():
+        return None
+    lines = CPUINFO.read_text(encoding="utf-8").splitlines()
+    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), None)

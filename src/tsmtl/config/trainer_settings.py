@@ -53,6 +53,9 @@ class TrainerSettings(Section):
     precision: Literal["float32", "bf16"] = Field(
         description="what training steps compute in; all that is measured or predicted is float32"
     )
+    kernels: Literal["torch", "native"] = Field(
+        description="native: training steps on a CPU through C++ kernels, compiled on first use, if the model has any"
+    )
     gradient_clip: Positive | None = Field(description="largest norm of the gradient")
     weight_average: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         description="decay of a moving average of the weights, which is then validated and saved in their place"

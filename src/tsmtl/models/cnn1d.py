@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from tsmtl.models.backbone import Backbone
 from tsmtl.models.convolution import Convolution
+from tsmtl.models.dropout import Dropout
 from tsmtl.models.masking import BatchNorm, valid_steps
+from tsmtl.models.norm_relu import norm_relu
 from tsmtl.models.readout import Readout
 
 
@@ -47,7 +48,7 @@ class CNN1D(Backbone):
         steps = int(self._steps_after(self._steps_after(seq_len)))
         self.shortest = self._steps_before(self._steps_before(1))  # shorter series leave nothing behind the blocks
         self.readout = Readout(readout, widths[1], steps)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.embed_dim = self.readout.embed_dim
         self.takes_lengths = self.readout.takes_lengths
 
@@ -61,10 +62,11 @@ class CNN1D(Backbone):
         """Embed series of shape (N, C, T) as vectors of shape (N, E)."""
         valid = None
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2)):
-            x = conv(x)  # (N, channels, steps)
+            # Torch would turn the maps back to flatten them, which takes more than the convolutions gain.
+            x = conv(x, turn=norm.native or self.readout.method != "flatten")  # (N, channels, steps)
             if lengths is not None:
                 lengths = self._steps_after(lengths)
                 valid = valid_steps(lengths, x)
-            x = F.relu(norm(x, valid))
-        embedding: Tensor = self.dropout(self.readout(x, valid))
+            x = norm_relu(x, norm, valid, readout=self.readout if norm is self.norm2 else None)
+        embedding: Tensor = self.dropout(x)  # (N, E)
         return embedding

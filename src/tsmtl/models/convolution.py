@@ -1,4 +1,4 @@
-"""Convolutions along time that are exact and fast in bfloat16 too."""
+"""Convolutions along time that train fast on a CPU, and are exact and fast in bfloat16 too."""
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,8 @@ FEW = 16  # input channels below which a convolution stays float32; see Convolut
 class Convolution(nn.Conv1d):
     """A convolution of (N, F, T) along time without bias; arguments as those of :class:`torch.nn.Conv1d`.
 
-    In bfloat16 the channels of a step come to lie side by side in memory: oneDNN then reorders nothing, and what
-    follows reads long runs. Memory and not arithmetic is short there.
+    In training steps on a CPU, and in bfloat16, the channels of a step come to lie side by side in memory: oneDNN then
+    reorders nothing, and what follows reads long runs.
 
     One of fewer than :data:`FEW` input channels stays float32 and gives bfloat16. For some of these shapes (even
     numbers of channels, filters of 8 or 16 steps) the bfloat16 convolution of oneDNN 3.12 for AMX gives wrong sums, as
@@ -25,15 +25,25 @@ class Convolution(nn.Conv1d):
         super().__init__(before, after, kernel_size, stride, padding, bias=False)
         self.sides = ((1, stride), (0, padding))  # stride and padding of the same convolution over (1, T)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve (N, F, T)."""
+    def forward(self, x: Tensor, turn: bool = True) -> Tensor:
+        """Convolve (N, F, T).
+
+        Args:
+            x: The maps.
+            turn: Let channels lie side by side in training steps of float32 too; what follows has to be fast with it.
+        """
         if not in_bf16(x):
-            return super().forward(x)
+            return self._side_by_side(x) if turn and self._learns_on_the_cpu(x) else super().forward(x)
         if self.in_channels >= FEW:
             return self._side_by_side(x)
         with torch.autocast(x.device.type, enabled=False):
             return self._side_by_side(x.float()).to(torch.bfloat16)
 
+    def _learns_on_the_cpu(self, x: Tensor) -> bool:
+        return x.device.type == "cpu" and x.dtype is torch.float32 and self.training and torch.is_grad_enabled()
+
     def _side_by_side(self, x: Tensor) -> Tensor:
         maps = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)  # (N, F, 1, T)
-        return F.conv2d(maps, self.weight.unsqueeze(2), None, *self.sides).squeeze(2)
+        # Turned once, here: torch would do it in each of its calls, forward and backward.
+        weight = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(maps, weight, None, *self.sides).squeeze(2)

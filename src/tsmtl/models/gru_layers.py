@@ -1,14 +1,19 @@
 """Stacked gated recurrent units that train fast on a CPU."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
+from tsmtl.models.gru_native import GRU_KERNELS, NativeGRUSteps
 from tsmtl.models.gru_steps import GRUSteps, Steps
+from tsmtl.models.kernels import WithKernels
 
 
-class GRULayers(nn.GRU):
+class GRULayers(WithKernels, nn.GRU):
     """``nn.GRU`` with another way through it where it trains on a CPU; see :mod:`tsmtl.models.gru_steps`.
 
     Parameters, their names and start, and the random numbers of dropout are those of ``nn.GRU``; outputs and gradients
@@ -17,7 +22,11 @@ class GRULayers(nn.GRU):
     first, or an input without a batch; and for gradients of gradients.
 
     Under autocast on a CPU it stays in the precision of its weights, in which it is faster.
+
+    With ``native`` kernels it takes those in train mode, in single precision.
     """
+
+    library = GRU_KERNELS
 
     def forward(  # type: ignore[override]  # torch says by overloads which input gives which output
         self, input: Tensor | PackedSequence, hx: Tensor | None = None
@@ -57,11 +66,14 @@ class GRULayers(nn.GRU):
     def _through(self, packed: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
         """Read packed series (P, C); give all states (P, directions * H) and the last ones."""
         directions = 2 if self.bidirectional else 1
+        apply: Callable[..., tuple[Tensor, Tensor]] = GRUSteps.apply
+        if self.native and self.training and packed.dtype == torch.float32:
+            apply = partial(NativeGRUSteps.apply, self.library.loaded)
         last = []
         for layer in range(self.num_layers):
             own = self.all_weights[layer * directions : (layer + 1) * directions]
             weights = [weight for direction in own for weight in direction]
-            packed, of_layer = GRUSteps.apply(packed, steps, *weights)  # type: ignore[no-untyped-call]
+            packed, of_layer = apply(packed, steps, *weights)
             last.append(of_layer)
             if layer + 1 < self.num_layers:
                 packed = F.dropout(packed, self.dropout, self.training)

@@ -15,11 +15,12 @@ that the loop back through time is a product of elements, one of matrices, and a
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 CHUNK_ROWS = 2048  # rows worked on at once: enough that calls cost little, few enough that buffers stay in the cache
 
@@ -29,11 +30,13 @@ class Chunk:
     """Consecutive time steps.
 
     Attributes:
+        steps: Which they are.
         rows: Where they lie among the packed rows.
         sizes: Rows of each step.
         before: Rows of the step before the first one.
     """
 
+    steps: range
     rows: slice
     sizes: list[int]
     before: int
@@ -52,6 +55,7 @@ class Steps:
         sizes: The same as a list.
         n: N, rows of the first step.
         total: P, rows of all steps.
+        starts: (T + 1,) the first row of each step, and P.
         reversal: (P,) the row that holds the same series' step counted from its end; it is its own inverse.
         last: (N,) where the last state of each series lies in a buffer of states.
         previous: (P,) where the state before each row lies in a buffer of states, or None: N rows before its own.
@@ -61,7 +65,8 @@ class Steps:
         self.batch_sizes = sizes
         self.sizes: list[int] = sizes.tolist()
         self.n, self.total = self.sizes[0], sum(self.sizes)
-        starts = sizes.cumsum(0) - sizes  # (T,)
+        self.starts = functional.pad(sizes.cumsum(0), (1, 0))
+        starts = self.starts[:-1]  # (T,)
         step = torch.repeat_interleave(sizes)  # (P,)
         series = torch.arange(self.total) - starts[step]  # (P,)
         lengths = (sizes[:, None] > torch.arange(self.n)).sum(dim=0)  # (N,)
@@ -78,7 +83,7 @@ class Steps:
         each = max(1, CHUNK_ROWS // self.n)
         for first in range(0, len(self.sizes), each):
             sizes = self.sizes[first : first + each]
-            found.append(Chunk(slice(row, row + sum(sizes)), sizes, before))
+            found.append(Chunk(range(first, first + len(sizes)), slice(row, row + sum(sizes)), sizes, before))
             row, before = row + sum(sizes), sizes[-1]
         return found
 
@@ -106,7 +111,6 @@ class GRUSteps(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, steps: Steps, *weights: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        _keep_freed_memory()
         w_ih, w_hh, b_ih, b_hh = (weights[i::4] for i in range(4))  # each by direction
         directions, hidden = len(w_hh), w_hh[0].shape[1]
         gates = x.new_empty(directions, steps.total, 3 * hidden)  # r, z and a_n
@@ -135,7 +139,7 @@ class GRUSteps(torch.autograd.Function):
         x, gates, new, states, *weights = ctx.saved_tensors
         steps: Steps = ctx.steps
         if torch.is_grad_enabled():
-            return _differentiable(steps, ctx.needs_input_grad, x, weights, (d_output, d_last))
+            return differentiable(steps, ctx.needs_input_grad, x, weights, (d_output, d_last))
         w_ih, w_hh = weights[::4], weights[1::4]
         directions, hidden = len(w_hh), w_hh[0].shape[1]
         d_states = _gradient_of_states(steps, states, d_output, d_last)
@@ -161,17 +165,7 @@ class GRUSteps(torch.autograd.Function):
         return d_x, None, *(gradient for direction in of_weights for gradient in direction)
 
 
-@cache
-def _keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next one, instead of asking the system for it anew.
-
-    It returns freed memory above twice the size of the largest block that was ever mapped by itself and freed. One of
-    just under 32 MiB, the most that it looks at, is asked for and given back untouched; other libraries ignore it.
-    """
-    torch.empty(2**25 - 2**13, dtype=torch.uint8)
-
-
-def _differentiable(
+def differentiable(
     steps: Steps, needed: tuple[bool, ...], x: Tensor, weights: list[Tensor], d_outputs: tuple[Tensor | None, ...]
 ) -> tuple[Tensor | None, ...]:
     """Give gradients that have gradients themselves (``create_graph=True``), by the stock layer."""

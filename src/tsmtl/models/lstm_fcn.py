@@ -7,29 +7,11 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from tsmtl.models.backbone import Backbone
 from tsmtl.models.convolution import Convolution
-from tsmtl.models.masking import BatchNorm, mean_over_steps, valid_steps
+from tsmtl.models.dropout import Dropout
+from tsmtl.models.masking import BatchNorm, valid_steps
+from tsmtl.models.norm_relu import norm_relu
 from tsmtl.models.readout import Readout
-
-REDUCTION = 16  # of the squeeze-and-excite layers, as in the papers
-
-
-class SqueezeExcite(nn.Module):
-    """Weighs the channels by what all steps say together (Hu et al. 2018, arXiv:1709.01507).
-
-    Args:
-        channels: F, channels of the feature maps.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        narrow = max(1, channels // REDUCTION)
-        self.squeeze = nn.Linear(channels, narrow, bias=False)
-        self.excite = nn.Linear(narrow, channels, bias=False)
-
-    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Weigh (N, F, T)."""
-        weight = torch.sigmoid(self.excite(F.relu(self.squeeze(mean_over_steps(x, valid)))))  # (N, F)
-        return x * weight[:, :, None]
+from tsmtl.models.squeeze_excite import SqueezeExcite
 
 
 class LSTMFCN(Backbone):
@@ -75,12 +57,12 @@ class LSTMFCN(Backbone):
         excited = conv_channels[:-1] if squeeze_excite and input_size > 1 else []
         self.excites = nn.ModuleList(SqueezeExcite(width) for width in excited)
         self.readout = Readout(readout, conv_channels[-1], seq_len)
-        self.fc_dropout = nn.Dropout(fc_drop_out)
+        self.fc_dropout = Dropout(fc_drop_out)
         self.dimension_shuffle = dimension_shuffle
         between = lstm_drop_out if num_layers > 1 else 0.0  # torch warns of a dropout that has no layers to go between
         features = seq_len if dimension_shuffle else input_size
         self.lstm = nn.LSTM(features, lstm_hidden_size, num_layers, batch_first=True, dropout=between)
-        self.lstm_dropout = nn.Dropout(lstm_drop_out)
+        self.lstm_dropout = Dropout(lstm_drop_out)
         self.embed_dim = lstm_hidden_size + self.readout.embed_dim
         self.takes_lengths = self.readout.takes_lengths and not dimension_shuffle
 
@@ -90,11 +72,11 @@ class LSTMFCN(Backbone):
         steps = x if self.dimension_shuffle else x.transpose(1, 2)  # (N, C, T) or (N, T, C)
         packed = None if lengths is None else pack_padded_sequence(steps, lengths, True, enforce_sorted=False)
         _, (h_n, _) = self.lstm(steps if packed is None else packed)  # (layers, N, hidden)
-        maps = x
+        maps, last = x, len(self.convs) - 1
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             if self.kernel_sizes[i] % 2 == 0:
                 maps = F.pad(maps, (0, 1))  # an even filter needs one more zero at the end to keep T
-            maps = F.relu(norm(conv(maps), valid))  # (N, channels, T)
-            if i < len(self.excites):
-                maps = self.excites[i](maps, valid)
-        return torch.cat([self.lstm_dropout(h_n[-1]), self.fc_dropout(self.readout(maps, valid))], dim=1)
+            excite = self.excites[i] if i < len(self.excites) else None
+            readout = self.readout if i == last else None
+            maps = norm_relu(conv(maps), norm, valid, excite, readout)  # (N, channels, T), at last (N, channels)
+        return torch.cat([self.lstm_dropout(h_n[-1]), self.fc_dropout(maps)], dim=1)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from tsmtl.models.kernels import WithKernels
+from tsmtl.models.norm_relu_native import NORM_KERNELS
 from tsmtl.models.precision import in_bf16
 
 
@@ -20,12 +22,17 @@ def valid_steps(lengths: Tensor, x: Tensor) -> Tensor:
     return (steps < lengths.to(x.device, non_blocking=True)[:, None])[:, None, :]
 
 
-class BatchNorm(nn.BatchNorm1d):
-    """Batch norm over instances and valid steps (Ioffe and Szegedy 2015, arXiv:1502.03167); padding stays zero."""
+class BatchNorm(WithKernels, nn.BatchNorm1d):
+    """Batch norm over instances and valid steps (Ioffe and Szegedy 2015, arXiv:1502.03167); padding stays zero.
+
+    Its kernels do what stands behind it too: see :func:`tsmtl.models.norm_relu.norm_relu`.
+    """
+
+    library = NORM_KERNELS
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Normalise (N, F, T); ``valid`` is (N, 1, T), or None where all steps count."""
-        if valid is None and in_bf16(x):
+        if valid is None and (in_bf16(x) or (self.training and x.stride(1) == 1)):
             return super().forward(x.unsqueeze(2)).squeeze(2)  # (N, F, 1, T), the layout of its convolution
         if valid is None:
             return super().forward(x)
@@ -35,14 +42,22 @@ class BatchNorm(nn.BatchNorm1d):
         out[rows] = super().forward(steps_last[rows])
         return out.transpose(1, 2)
 
+    def remember(self, mean: Tensor, variance: Tensor) -> None:
+        """Take mean and unbiased variance (F,) of a batch into the running statistics."""
+        assert self.num_batches_tracked is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.momentum is not None  # it always has them here
+        self.num_batches_tracked.add_(1)
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+
     def _check_input_dim(self, input: Tensor) -> None:
         """Take (N, F, 1, T) too."""
 
 
 def mean_over_steps(x: Tensor, valid: Tensor | None) -> Tensor:
     """Average (N, F, T) over the valid steps: (N, F)."""
-    if valid is None and x.dtype == torch.bfloat16:
-        return x.sum(dim=2) / x.shape[2]  # summed in float32 like a mean, which takes several times as long
     if valid is None:
-        return x.mean(dim=2)
+        return x.sum(dim=2) / x.shape[2]  # a mean takes longer, most of all its gradient, which is written as (N, F, T)
     return (x * valid).sum(dim=2) / valid.sum(dim=2)

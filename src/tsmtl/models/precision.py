@@ -4,14 +4,11 @@ What is measured or predicted is always float32: validation, test, predictions, 
 seen outside its training steps, so that every way to its numbers gives the same.
 """
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
+from tsmtl.config.processor import processor_flags
 from tsmtl.models.backbone import Backbone
-
-CPUINFO = Path("/proc/cpuinfo")
 
 
 def embed_in_bf16(backbone: Backbone, x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -44,7 +41,7 @@ def cost_of_bf16(device: torch.device) -> str | None:
     if device.type == "cuda":
         there = torch.cuda.is_bf16_supported(including_emulation=False)
         return None if there else "this GPU has no units for bfloat16, which is slower than float32 without them"
-    flags = _processor_flags()
+    flags = processor_flags()
     if flags is None:
         return "whether this processor has units for bfloat16 is not known here"
     if "amx_bf16" in flags:
@@ -52,11 +49,3 @@ def cost_of_bf16(device: torch.device) -> str | None:
     if "avx512_bf16" in flags:
         return "this processor has no AMX units for bfloat16, and takes as long in it as in float32"
     return "this processor has no units for bfloat16, and takes about twice as long in it as in float32"
-
-
-def _processor_flags() -> set[str] | None:
-    """Give what a processor of x86 says that it can do; None where it is not one of these, or not under Linux."""
-    if not CPUINFO.is_file():
-        return None
-    lines = CPUINFO.read_text(encoding="utf-8").splitlines()
-    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), None)

@@ -22,6 +22,7 @@ from tsmtl.training.objective import Losses, Objective
 from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
+from tsmtl.training.step_environment import step_environment
 from tsmtl.training.weight_average import WeightAverage
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Fit:
         return cls(best, losses=losses, epoch_began=time.perf_counter() - state["spent"], **same)
 
 
+@step_environment()
 def fit(
     model: nn.Module,
     criterion: Objective,

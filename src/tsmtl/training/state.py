@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tsmtl.models.kernels import kernels_of
 from tsmtl.training.balance import Balance
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.loop import Fit
@@ -48,6 +49,7 @@ class Moving:
             "balance": None if self.balance is None else self.balance.state(),
             "fit": result.state(),
             "threads": torch.get_num_threads(),
+            "kernels": kernels_of(self.model),
             "random": random,
         }
 
@@ -55,7 +57,7 @@ class Moving:
         """Put everything back as :meth:`state` found it; give the account.
 
         Args:
-            state: What :meth:`state` gave; the number of threads is the caller's.
+            state: What :meth:`state` gave; the number of threads and the kernels are the caller's.
             best: Watches the score.
             device: Where the training is.
         """

@@ -1,0 +1,98 @@
+"""Dropout whose mask is not kept, by a native kernel (``native/dropout.cpp``)."""
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tsmtl.models.kernels import WithKernels
+from tsmtl.native import Library
+
+LEVELS = 2**16  # of the kernel's random numbers
+WORTH_A_CALL = 2**12  # values; torch drops fewer as fast
+WORTH_THREADS = 2**18
+_MASK = 2**32 - 1
+
+
+def dropped(kernels: ctypes.CDLL, x: Tensor, p: float, key: int) -> Tensor:
+    """Give ``x`` with values dropped, the others so much larger that the expectation stays."""
+    x = x.contiguous()
+    out, levels = torch.empty_like(x), min(max(round(p * LEVELS), 0), LEVELS - 1)
+    threads = torch.get_num_threads() if x.numel() >= WORTH_THREADS else 1
+    sizes = x.numel(), threads, x.dtype is torch.bfloat16, key, levels, LEVELS / (LEVELS - levels)
+    kernels.dropout(*sizes, x.data_ptr(), out.data_ptr())
+    return out
+
+
+def philox(counter: int, key: int) -> list[int]:
+    """Compute Philox4x32-10 of one counter (Salmon et al. 2011): four words of 32 bits."""
+    words, keys = [counter & _MASK, counter >> 32, 0, 0], [key & _MASK, (key >> 32) & _MASK]
+    for _ in range(10):
+        first, second = words[0] * 0xD2511F53, words[2] * 0xCD9E8D57
+        words = [(second >> 32) ^ words[1] ^ keys[0], second & _MASK, (first >> 32) ^ words[3] ^ keys[1], first & _MASK]
+        keys = [(keys[0] + 0x9E3779B9) & _MASK, (keys[1] + 0xBB67AE85) & _MASK]
+    return words
+
+
+def _check(kernels: ctypes.CDLL) -> str | None:
+    """Compare what is dropped with the mask of the random numbers computed by Python's."""
+    key, n = 0x123456789ABCDEF, 300
+    found = dropped(kernels, torch.ones(n), 0.5, key) > 0
+    words = [philox(counter, key) for counter in range(n // 8 + 16)]
+    for i in range(n):
+        block, place, lane = i // 128, i % 128 // 16, i % 16
+        bits = words[16 * block + lane][place // 2] >> (16 * (place % 2)) & 0xFFFF
+        if bool(found[i]) != (bits >= LEVELS // 2):
+            return f"value {i} is not as its random number says"
+    return None
+
+
+DROPOUT_KERNELS = Library(
+    "dropout",
+    {
+        "dropout": [
+            ctypes.c_int64,
+            *[ctypes.c_int] * 2,
+            ctypes.c_int64,
+            ctypes.c_int,
+            ctypes.c_float,
+            *[ctypes.c_void_p] * 2,
+        ]
+    },
+    _check,
+)
+
+
+class DropValues(torch.autograd.Function):
+    """``apply(kernels, x, p, key)``: drop values of ``x`` with probability ``p``, to a 2^-16; the key says which."""
+
+    @staticmethod
+    def forward(ctx: Any, kernels: ctypes.CDLL, x: Tensor, p: float, key: int) -> Tensor:  # noqa: D102
+        ctx.kernels, ctx.p, ctx.key = kernels, p, key
+        return dropped(kernels, x, p, key)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None, None]:  # noqa: D102
+        return None, DropValues.apply(ctx.kernels, gradients[0], ctx.p, ctx.key), None, None  # type: ignore[no-untyped-call]
+
+
+class Dropout(WithKernels, nn.Dropout):
+    """``nn.Dropout``; by the kernel its random numbers follow from one of torch's, and are others than torch's."""
+
+    library = DROPOUT_KERNELS
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop values of any shape."""
+        if not (self.native and self._fits(x)):
+            return super().forward(x)
+        key = int(torch.empty((), dtype=torch.int64).random_())
+        found: Tensor = DropValues.apply(DROPOUT_KERNELS.loaded, x, self.p, key)  # type: ignore[no-untyped-call]
+        return found
+
+    def _fits(self, x: Tensor) -> bool:
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined, no-untyped-call]
+            return False
+        learns = self.training and torch.is_grad_enabled() and x.requires_grad
+        here = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
+        return learns and here and 0 < self.p < 1 and x.numel() >= WORTH_A_CALL

@@ -1,0 +1,64 @@
+"""What stands behind a convolution: batch norm, ReLU, and squeeze-and-excite or a readout."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tsmtl.models.masking import BatchNorm
+from tsmtl.models.norm_relu_native import NORM_KERNELS, Form, NormReLU, Way
+from tsmtl.models.readout import Readout
+from tsmtl.models.squeeze_excite import SqueezeExcite
+
+FORMS = {"flatten": Form.FLAT, "mean": Form.MEAN}  # by readout; others read the maps
+
+
+def norm_relu(
+    maps: Tensor,
+    norm: nn.Module,
+    valid: Tensor | None,
+    excite: nn.Module | None = None,
+    readout: Readout | None = None,
+) -> Tensor:
+    """Normalise, cut off below 0, then weigh or read out where a module for it is given.
+
+    In training steps by the native kernel, where ``norm`` is to take it and all steps count. Numbers, gradients and
+    running statistics are those of the modules one after another, but for rounding.
+
+    Args:
+        maps: (N, F, T) of a convolution.
+        norm: The :class:`BatchNorm`.
+        valid: (N, 1, T), or None where all steps count.
+        excite: The :class:`SqueezeExcite`, or None; not with ``readout``.
+        readout: Turns the maps into an embedding, or None.
+
+    Returns:
+        (N, F, T), or (N, E) of the readout.
+    """
+    assert isinstance(norm, BatchNorm)
+    assert excite is None or isinstance(excite, SqueezeExcite)
+    if norm.native and valid is None and _fits(maps, norm):
+        form = Form.MAPS if readout is None else FORMS.get(readout.method, Form.MAPS)
+        out = _by_kernel(maps, norm, excite, form)
+        return out if readout is None or form is not Form.MAPS else readout(out)
+    maps = F.relu(norm(maps, valid))
+    if excite is not None:
+        maps = excite(maps, valid)
+    return maps if readout is None else readout(maps, valid)
+
+
+def _fits(maps: Tensor, norm: BatchNorm) -> bool:
+    """Say whether the kernel covers this: a training step on a CPU, by a batch norm of one process."""
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined, no-untyped-call]
+        return False
+    learns = norm.training and torch.is_grad_enabled() and (maps.requires_grad or norm.weight.requires_grad)
+    here = maps.device.type == norm.weight.device.type == "cpu" and norm.weight.dtype is torch.float32
+    covered = maps.dtype in (torch.float32, torch.bfloat16) and type(norm) is BatchNorm
+    shaped = maps.dim() == 3 and maps.shape[1] == norm.num_features and maps.numel() > norm.num_features
+    return learns and here and covered and shaped  # where the shape is wrong, torch complains
+
+
+def _by_kernel(maps: Tensor, norm: BatchNorm, excite: SqueezeExcite | None, form: Form) -> Tensor:
+    weights = (None, None) if excite is None else (excite.squeeze.weight, excite.excite.weight)
+    given = (maps, Way(norm.eps, form), norm.remember, norm.weight, norm.bias, *weights)
+    out: Tensor = NormReLU.apply(NORM_KERNELS.loaded, *given)  # type: ignore[no-untyped-call]
+    return out

@@ -1,0 +1,148 @@
+"""Batch norm, ReLU, squeeze-and-excite or a mean: one node of autograd in native code (``native/norm_relu.cpp``).
+
+By torch each of these reads the maps of a convolution and writes them anew, forward and backward. The kernel reads them
+twice and writes the output once; backward it reads maps and gradient twice and writes once. Of the forward pass it
+keeps the convolution's maps alone, and computes the rest again. The channels of a step lie side by side. All is in
+single precision, bfloat16 on the way from and to memory.
+"""
+
+import ctypes
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tsmtl.native import Library
+
+TOLERANCE = 1e-4  # of the check, relative to the norm; rounding makes 1e-6
+WORTH_THREADS = 2**16  # values of the maps from which on threads share them
+Remember = Callable[[Tensor, Tensor], None]
+_NUMBER, _CHOICE, _ARRAY = ctypes.c_int64, ctypes.c_int, ctypes.c_void_p
+
+
+class Form(IntEnum):
+    """What comes out, in the kernel's numbers."""
+
+    MAPS = 0  # (N, F, T), the channels of a step side by side in memory
+    FLAT = 1  # (N, F * T), the steps of a channel side by side
+    MEAN = 2  # (N, F) over the steps, float32; not behind squeeze-and-excite
+
+
+class Way(NamedTuple):
+    """What is no tensor: epsilon of the batch norm, and what comes out."""
+
+    eps: float
+    form: Form
+
+
+class Weights(NamedTuple):
+    """Weight and shift (F,) of the batch norm; of squeeze-and-excite (narrow, F) and (F, narrow), or None."""
+
+    weight: Tensor
+    bias: Tensor
+    squeeze: Tensor | None
+    excite: Tensor | None
+
+
+class NormReLU(torch.autograd.Function):
+    """``apply(kernels, maps, way, remember, weight, bias, squeeze, excite)``; gives the output.
+
+    Args of ``apply``: ``kernels`` the loaded :data:`NORM_KERNELS`; ``maps`` (N, F, T), float32 or bfloat16; ``way`` a
+    :class:`Way`; ``remember`` is given mean and unbiased variance (F,); the others as in :class:`Weights`.
+    """
+
+    @staticmethod
+    def forward(  # noqa: D102
+        ctx: Any, kernels: ctypes.CDLL, maps: Tensor, way: Way, remember: Remember, *given: Tensor | None
+    ) -> Tensor:
+        z = maps.transpose(1, 2).contiguous()  # (N, T, F)
+        weights = Weights(*(w if w is None else w.contiguous() for w in given))  # type: ignore[arg-type]
+        n, t, f = z.shape
+        narrow = 0 if weights.squeeze is None else len(weights.squeeze)
+        new, pools = weights.weight.new_empty, narrow > 0 or way.form is Form.MEAN
+        channels, series, hidden = new(3, f), new((4, n, f) if pools else (0,)), new(n, narrow)  # as the kernel says
+        out = z.new_empty({Form.MAPS: (n, t, f), Form.FLAT: (n, f * t), Form.MEAN: (0,)}[way.form])
+        kernels.norm_relu_forward(*_sizes(z, narrow, way), *map(_address, (z, *weights, out, channels, series, hidden)))
+        remember(channels[0], channels[1])
+        ctx.save_for_backward(maps, z, *weights, channels, series, hidden)
+        ctx.kernels, ctx.way = kernels, way
+        if way.form is Form.MEAN:
+            return series[0].clone()
+        return out.transpose(1, 2) if way.form is Form.MAPS else out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
+        maps, z, *tensors = ctx.saved_tensors
+        weights, kept, way, d_out = Weights(*tensors[:4]), tensors[4:], ctx.way, gradients[0]
+        if torch.is_grad_enabled():
+            return _differentiable(maps, weights, way, ctx.needs_input_grad, d_out)
+        d_out = (d_out.transpose(1, 2) if way.form is Form.MAPS else d_out).contiguous()
+        d_z, d_norm = torch.empty_like(z), weights.bias.new_empty(2, z.shape[2])
+        d_squeeze, d_excite = (None if w is None else torch.empty_like(w) for w in (weights.squeeze, weights.excite))
+        given, found = (z, *weights[1:], d_out, *kept), (d_z, d_norm, d_squeeze, d_excite)
+        ctx.kernels.norm_relu_backward(*_sizes(z, kept[2].shape[1], way), *map(_address, (*given, *found)))
+        return None, d_z.transpose(1, 2), None, None, *d_norm.unbind(), d_squeeze, d_excite
+
+
+def by_torch(maps: Tensor, way: Way, weights: Weights) -> Tensor:
+    """Compute the output of (N, F, T) in operations of torch, in the precision of the weights."""
+    weight, bias, squeeze, excite = weights
+    y = F.relu(F.batch_norm(maps.to(weight.dtype), None, None, weight, bias, training=True, eps=way.eps))
+    if squeeze is not None and excite is not None:
+        y = y * torch.sigmoid(F.relu(y.mean(dim=2) @ squeeze.t()) @ excite.t())[:, :, None]
+    if way.form is Form.MEAN:
+        return y.mean(dim=2)
+    return (y.flatten(1) if way.form is Form.FLAT else y).to(maps.dtype)
+
+
+def _differentiable(
+    maps: Tensor, weights: Weights, way: Way, needed: tuple[bool, ...], d_out: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Give gradients that have gradients themselves (``create_graph=True``)."""
+    inputs = (None, maps, None, None, *weights)  # as of apply
+    asked = [tensor for tensor, needs in zip(inputs, needed, strict=True) if tensor is not None and needs]
+    found = iter(torch.autograd.grad(by_torch(maps, way, weights), asked, d_out, create_graph=True))
+    return tuple(next(found) if needs else None for needs in needed)
+
+
+def _address(array: Tensor | None) -> int | None:
+    return None if array is None else array.data_ptr()
+
+
+def _sizes(z: Tensor, narrow: int, way: Way) -> tuple[int | float, ...]:
+    threads = torch.get_num_threads() if z.numel() >= WORTH_THREADS else 1
+    return *z.shape, narrow, int(way.form), threads, z.dtype is torch.bfloat16, way.eps
+
+
+def _check(kernels: ctypes.CDLL) -> str | None:
+    """Compare output and gradients with those of torch, with squeeze-and-excite."""
+    generator = torch.Generator().manual_seed(0)
+    n, f, t, narrow = 3, 37, 5, 2
+    way, shapes = Way(1e-5, Form.MAPS), [(n, f, t), (f,), (f,), (narrow, f), (f, narrow)]
+    inputs, outer = [torch.randn(*shape, generator=generator) for shape in shapes], torch.randn(n, f, t)
+    found = []
+    for native in (False, True):
+        maps, *weights = (tensor.clone().requires_grad_() for tensor in inputs)
+        with torch.enable_grad():
+            if native:
+                given = (kernels, maps, way, lambda mean, variance: None, *weights)
+                out: Tensor = NormReLU.apply(*given)  # type: ignore[no-untyped-call]
+            else:
+                out = by_torch(maps, way, Weights(*weights))
+        found.append([out, *torch.autograd.grad(out, [maps, *weights], outer)])
+    for torchs, ours in zip(*found, strict=True):
+        far = ((ours - torchs).norm() / torchs.norm()).item()
+        if not far <= TOLERANCE:
+            return f"one of shape {tuple(ours.shape)} is off by {far:.2g} of its norm"
+    return None
+
+
+_SIZES = [*[_NUMBER] * 4, *[_CHOICE] * 3, ctypes.c_float]
+NORM_KERNELS = Library(
+    "norm_relu",
+    {"norm_relu_forward": [*_SIZES, *[_ARRAY] * 9], "norm_relu_backward": [*_SIZES, *[_ARRAY] * 12]},
+    _check,
+)

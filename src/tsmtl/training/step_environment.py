@@ -1,0 +1,63 @@
+"""How the processor and the allocator behave while steps are trained on a CPU: two things that each step would pay for.
+
+*Denormal numbers.* Through many time steps gradients fade to less than 1.2e-38, the smallest normal number of single
+precision, and a processor takes some hundred cycles for each sum with such a number. While steps are trained they count
+as 0.
+
+*Freed memory.* What a step frees, glibc gives back to the system where it is more than a little, and the next step asks
+for it again, page by page. While steps are trained it keeps up to 2 GiB.
+
+docs/benchmarks.md has what both are worth.
+"""
+
+import ctypes
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from tsmtl.native.denormals import denormals_as_zeros
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+KEPT = {M_TRIM_THRESHOLD: 2**31 - 1, M_MMAP_THRESHOLD: 2**28}  # bytes; a larger block is mapped by itself, and unmapped
+USUAL = {M_TRIM_THRESHOLD: 2**26, M_MMAP_THRESHOLD: 2**25}  # where glibc's own, which move, end up
+# Variables by which a user says how glibc's allocator behaves, each also as a part of GLIBC_TUNABLES.
+SAID = {
+    "MALLOC_TRIM_THRESHOLD_": "glibc.malloc.trim_threshold",
+    "MALLOC_MMAP_THRESHOLD_": "glibc.malloc.mmap_threshold",
+}
+
+
+@contextmanager
+def step_environment() -> Iterator[None]:
+    """Let denormal numbers count as 0, where the processor can, and freed memory stay; put both back at the end."""
+    with denormals_as_zeros(), freed_memory_kept():
+        yield
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Let glibc keep up to 2 GiB of what is freed; other libraries, and what the environment says, stay as they are.
+
+    The environment says it by ``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_`` or ``GLIBC_TUNABLES``.
+    """
+    put = _mallopt()
+    for option, size in KEPT.items():
+        put(option, size)
+    try:
+        yield
+    finally:
+        for option, size in USUAL.items():
+            put(option, size)
+
+
+@cache
+def _mallopt() -> Callable[[int, int], object]:
+    """Give glibc's ``mallopt``, or what does nothing in its place."""
+    tunables = os.environ.get("GLIBC_TUNABLES", "")
+    said = any(name in os.environ or tunable in tunables for name, tunable in SAID.items())
+    if said or platform.libc_ver()[0] != "glibc":
+        return lambda option, size: None
+    found: Callable[[int, int], object] = ctypes.CDLL(None).mallopt
+    return found

@@ -1,0 +1,107 @@
+"""Dropout by the native kernel: the masks that the random numbers say, of the right size, and torch's rules."""
+
+import copy
+
+import pytest
+import torch
+
+from tests.conftest import needs_compiler
+from tsmtl.models.dropout import DROPOUT_KERNELS, WORTH_A_CALL, Dropout, dropped, philox
+from tsmtl.models.kernels import train_natively
+
+
+def native(p: float) -> Dropout:
+    made = Dropout(p)
+    train_natively(made)
+    return made
+
+
+# Known answers of the paper's own library (Random123, kat_vectors): counter and key of zeros.
+def test_the_reference_gives_the_published_words():
+    assert philox(0, 0) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+
+
+@needs_compiler
+@pytest.mark.parametrize("n", [1, 15, 16, 127, 128, 129, 8192, 20_001])
+def test_each_value_has_the_bits_of_its_place(n):
+    key = -3
+    kept = dropped(DROPOUT_KERNELS.loaded, torch.ones(n), 0.3, key) > 0
+    for i in {0, n // 3, n // 2, n - 1}:
+        words = philox(16 * (i // 128) + i % 16, key)
+        bits = words[i % 128 // 32] >> (16 * (i % 128 // 16 % 2)) & 0xFFFF
+        assert kept[i].item() == (bits >= round(0.3 * 2**16))
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_as_many_are_dropped_as_p_says_and_the_others_scaled(kind, p):
+    torch.manual_seed(0)
+    n = 400_000
+    x = torch.full((n,), 3.0, dtype=kind).requires_grad_()
+    out = native(p)(x)
+    share = (out == 0).double().mean().item()
+    assert abs(share - p) < 4 * (p * (1 - p) / n) ** 0.5  # standard deviations of the binomial
+    scaled = out[out != 0].detach().float()
+    torch.testing.assert_close(
+        scaled, torch.full_like(scaled, 3 / (1 - p)), rtol=4e-3 if kind == torch.bfloat16 else 1e-4, atol=0
+    )
+    neighbours = ((out[1:] == 0) & (out[:-1] == 0)).double().mean().item()
+    assert neighbours == pytest.approx(p * p, abs=5e-3)
+
+
+@needs_compiler
+def test_backward_drops_what_forward_dropped():
+    x = torch.randn(100, 77).requires_grad_()
+    out = native(0.4)(x)
+    (gradient,) = torch.autograd.grad(out, x, torch.ones_like(out), create_graph=True)
+    torch.testing.assert_close(gradient.detach() * x.detach(), out.detach(), rtol=1e-6, atol=0)
+    assert 0.35 < (gradient == 0).double().mean() < 0.45
+
+
+@needs_compiler
+def test_masks_follow_torchs_seed_and_differ_from_call_to_call():
+    layer, x = native(0.5), torch.ones(5000, requires_grad=True)
+    found = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        found.append([layer(x), layer(x)])
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+    assert not torch.equal(found[0][0], found[0][1])
+
+
+@needs_compiler
+def test_the_mask_depends_neither_on_threads_nor_on_addresses():
+    before, x = torch.get_num_threads(), torch.randn(2**18 + 3)
+    expected = dropped(DROPOUT_KERNELS.loaded, x, 0.2, 5)
+    try:
+        for threads, off in ((1, 1), (2, 0), (3, 7)):
+            torch.set_num_threads(threads)
+            moved = torch.empty(len(x) + off)[off:].copy_(x)
+            assert torch.equal(dropped(DROPOUT_KERNELS.loaded, moved, 0.2, 5), expected)
+    finally:
+        torch.set_num_threads(before)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("p", "n", "grad", "kind", "train"),
+    [
+        (0.0, 10_000, True, torch.float32, True),
+        (1.0, 10_000, True, torch.float32, True),
+        (0.5, WORTH_A_CALL - 1, True, torch.float32, True),
+        (0.5, 10_000, False, torch.float32, True),
+        (0.5, 10_000, True, torch.float64, True),
+        (0.5, 10_000, True, torch.float32, False),
+    ],
+)
+def test_what_is_no_training_step_of_some_size_is_torchs(p, n, grad, kind, train):
+    ours, x = native(p).train(train), torch.ones(n, dtype=kind, requires_grad=grad)
+    theirs = copy.deepcopy(ours)
+    theirs.native = False
+    found = []
+    for layer in (ours, theirs):
+        torch.manual_seed(1)
+        found.append(layer(x))
+    assert torch.equal(*found)

@@ -1,0 +1,79 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import tsmtl
+from tsmtl.native.denormals import denormals_are_zeros
+from tsmtl.training import loop
+from tsmtl.training.step_environment import SAID
+
+FAULTS = """
+import platform, resource, sys
+import torch
+from tsmtl.training.step_environment import step_environment
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        parts = [torch.ones(2**19) for _ in range(48)]  # 2 MiB each, 96 in all: more than glibc keeps
+        del parts
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+torch.set_num_threads(1)
+with step_environment():
+    faults()  # what is kept has to be asked for once
+    inside = faults()
+outside = faults()
+print(platform.libc_ver()[0], inside, outside)
+"""
+
+
+def page_faults(environment: dict[str, str]) -> tuple[int, int]:
+    """Give the page faults of twenty rounds inside and outside."""
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    library, inside, outside = done.stdout.split()
+    if library != "glibc":
+        pytest.skip(f"the C library is {library or 'unknown'}, not glibc")
+    return int(inside), int(outside)
+
+
+def environment_with(monkeypatch: pytest.MonkeyPatch, **more: str) -> dict[str, str]:
+    for name in (*SAID, "GLIBC_TUNABLES"):
+        monkeypatch.delenv(name, raising=False)
+    return {**os.environ, **more}
+
+
+def test_freed_memory_is_not_asked_for_again_in_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, outside = page_faults(environment_with(monkeypatch))
+    assert inside < 20 * 10  # a page is 4 KiB: 24,576 of them in each round
+    assert outside > 20 * 1000
+
+
+@pytest.mark.parametrize("said", [{"MALLOC_TRIM_THRESHOLD_": "0"}, {"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=0"}])
+def test_the_environments_word_counts(monkeypatch: pytest.MonkeyPatch, said: dict[str, str]) -> None:
+    inside, _ = page_faults(environment_with(monkeypatch, **said))
+    assert inside > 20 * 1000
+
+
+def test_denormal_numbers_are_zeros_in_the_steps_of_a_training_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    original = loop.train_epoch
+
+    def looking(*arguments: Any, **named: Any) -> torch.Tensor:
+        seen.append(denormals_are_zeros())
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(loop, "train_epoch", looking)
+    words = ["data.n_instances=40", "model=cnn1d", "output_channels=2", "num_epochs=2", "device=cpu"]
+    tsmtl.train([*words, f"hydra.run.dir={tmp_path}/run"])
+    assert seen == [True, True]
+    assert not denormals_are_zeros()
