@@ -26,10 +26,12 @@ class Contestant:
 
     Attributes:
         gone: Why it takes part no more; empty while it does.
+        peaks: Most memory in bytes of each round of the case, where the system says.
     """
 
     def __init__(self, name: str, start: Start, threads: int, log: Path) -> None:
         self.name, self.log = name, log
+        self.peaks: list[int] = []
         counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
         self.gone = "" if start.python.exists() else "not installed"
         if self.gone:
@@ -47,6 +49,7 @@ class Contestant:
 
     def begin(self, case: dict[str, Any]) -> str:
         """Prepare a case; give why it cannot be measured, or nothing."""
+        self.peaks = []
         return self.gone or str(self._answer(json.dumps(case)).get("skip", "")) or self.gone
 
     def round(self) -> float:
@@ -58,6 +61,7 @@ class Contestant:
         answer = self._answer("round")
         if "seconds" not in answer:
             raise RuntimeError(f"{self.name}: {answer.get('skip', self.gone)}")
+        self.peaks += [] if answer["peak"] is None else [int(answer["peak"])]
         return float(answer["seconds"])
 
     def end(self) -> None:

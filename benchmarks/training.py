@@ -43,7 +43,8 @@ def measure(threads: int, repeats: int, say: Callable[[str], None], cases: Seque
         cases: The models.
 
     Returns:
-        A row per case, batch size and contestant, with the seconds of its rounds, or why there are none.
+        A row per case, batch size and contestant, with the seconds of its rounds and their peak memory in bytes, or why
+        there are none.
     """
     rows: list[Row] = []
     with TemporaryDirectory() as folder, started(STARTS, threads, Path(folder)) as contestants:
@@ -59,7 +60,11 @@ def measure(threads: int, repeats: int, say: Callable[[str], None], cases: Seque
                 flops = flops_of(stock_model(case.model, case.shape, case.settings), case.shape, batch_size)
                 about: Row = {"part": PART, "case": case.name, "batch": batch_size, "instances": count}
                 about |= {"step_flops": flops}
-                rows += [about | {"contestant": name, "seconds": found} for name, found in seconds.items()]
+                peaks = {c.name: max(c.peaks, default=None) for c in taking_part}
+                rows += [
+                    about | {"contestant": name, "seconds": found, "peak": peaks[name]}
+                    for name, found in seconds.items()
+                ]
                 rows += [about | {"contestant": name, "why": reason} for name, reason in why.items()]
     return rows
 
@@ -113,7 +118,7 @@ def tables(rows: Sequence[Row]) -> str:
         f"{name[9:]} {_peak(results, name):,.0f} GFLOP/s" for name in (FLOAT32, BFLOAT16) if _measured(results, name)
     ]
     parts.append(f"Product of two matrices of {SIDE} x {SIDE}, median over the run: {', '.join(limits)}.")
-    parts += _absent(results)
+    parts += [*_absent(results), *_memory(results)]
     parts.append(markdown(["throughput over that of", "shall be", "is", "held"], _aims(results)))
     return "\n\n".join(parts)
 
@@ -129,6 +134,20 @@ def _cells(results: Results, case: str, batch: int, ours: str) -> list[str]:
     times = ["-" if ratio is None else ratio.said() for ratio in found]
     of_limit = "-" if limit is None else f"{100 * limit.median:.0f}"
     return [case, str(batch), f"{results.throughput(case, batch, ours):,.0f}", *times, of_limit]
+
+
+def _memory(results: Results) -> list[str]:
+    """Write the table of peak memory, where the system says it."""
+    names = [name for name in (*LIMITS, *OTHERS) if _measured(results, name)]
+    body = []
+    for case, batch in results.places:
+        peaks = [results.rows.get((case, batch, name), {}).get("peak") for name in names]
+        if any(peaks):
+            body.append([case, str(batch), *("-" if peak is None else f"{peak / 2**20:,.0f}" for peak in peaks)])
+    shown = [OTHERS.get(name, name) for name in names]
+    return (
+        [f"Peak memory of the process in a round, MiB:\n\n{markdown(['model', 'batch', *shown], body)}"] if body else []
+    )
 
 
 def _absent(results: Results) -> list[str]:
@@ -166,6 +185,7 @@ AIMS: list[tuple[str, int, str, str, float]] = [  # case, batch, ours, whose thr
     ("fc", 16, TSMTL, "loader", 1.5),
     ("cnn1d", 16, NATIVE, "loader", 1.5),
     ("gru", 16, TSMTL, "plain", 2.2),
+    ("gru", 16, NATIVE, "plain", 3.8),
     ("lstm", 16, TSMTL, "plain", 1.0),
     ("lstm", 16, BF16, "plain", 1.4),
 ]

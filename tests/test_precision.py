@@ -46,4 +46,17 @@ def test_a_processor_without_units_for_it_is_warned_of(tsmtl_train, tmp_path, mo
 def test_another_precision_is_refused_with_the_choices(tsmtl_train):
     answer = tsmtl_train("trainer.precision=fp16")
     assert answer.code == 2
-    assert "trainer.precision: must be one of float32, bf16 (got 'fp16'); did you mean 'bf16'?" in answer.err
+    assert "trainer.precision: must be one of float32, tf32, bf16 (got 'fp16'); did you mean 'bf16'?" in answer.err
+
+
+def test_tf32_is_of_gpus_and_elsewhere_said_to_be_none(tsmtl_train, tmp_path):
+    switches = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    numbers = []
+    for precision in ("tf32", "float32"):
+        answer = tsmtl_train(*FCN, "num_epochs=1", f"trainer.precision={precision}", f"hydra.run.dir={precision}")
+        assert answer.code == 0, answer.err
+        assert answer.err.count("trainer.precision: TF32 is of NVIDIA's GPUs") == (precision == "tf32")
+        assert summary_of(tmp_path / precision)["precision"] == "float32"
+        numbers.append((tmp_path / precision / "predictions_test.csv").read_bytes())
+    assert numbers[0] == numbers[1]
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == switches

@@ -2,7 +2,7 @@
 
 Standard library alone: every environment runs it. Lines come on stdin: a case as JSON, then ``round`` as often as
 wanted, then ``end``. Lines of JSON go back on what was stdout: ``{}`` where a case is ready, ``{"skip": reason}`` where
-it is not to be had, ``{"seconds": ...}`` after a round.
+it is not to be had, ``{"seconds": ..., "peak": ...}`` after a round, the peak in bytes.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 Case = dict[str, Any]
@@ -26,6 +26,19 @@ def clock_of(threads: int) -> Callable[[], float]:
 
 
 CLOCK = clock_of(int(os.environ.get("OMP_NUM_THREADS", "1")))
+
+
+def forget_peak() -> None:
+    """Let the peak of this process's memory be what it has now; Linux alone can."""
+    with suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
+def peak() -> int | None:
+    """Give the most memory in bytes that this process has had since; None where the system does not say."""
+    with suppress(OSError), open("/proc/self/status") as file:
+        return next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM")), None)
+    return None
 
 
 class SkipError(Exception):
@@ -56,11 +69,12 @@ class Rounds:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Wait, then report how long the body takes."""
+        """Wait, then report how long the body takes, and the most memory that the process has had meanwhile."""
         self.wait()
+        forget_peak()
         began = CLOCK()
         yield
-        self.say({"seconds": CLOCK() - began})
+        self.say({"seconds": CLOCK() - began, "peak": peak()})
 
 
 def serve(train: Callable[[Case, Rounds], None]) -> None:

@@ -36,6 +36,7 @@ from tsmtl.tasks.task import Task, fit_scaling
 from tsmtl.training.augmentation import Augmentation, channels_of
 from tsmtl.training.balance import Balance
 from tsmtl.training.batches import Split
+from tsmtl.training.captured_step import CapturedSteps, CudaGraphs, why_not_captured
 from tsmtl.training.conflict import Conflict
 from tsmtl.training.ranks import Ranks
 from tsmtl.training.sampling import BalancedSampler, BothTasksSampler, Sampler
@@ -74,7 +75,7 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     if pretrained is not None:
         pretrained.check_input(bundle)
     check_augment(settings, bundle)
-    model = build_model(settings, bundle)
+    model = build_model(settings, bundle, device)
     load_report = None
     if pretrained is not None:
         pretrained.check_length(bundle, model)
@@ -163,8 +164,8 @@ def truth_of(bundle: Bundle, split: str) -> dict[str, npt.NDArray[np.generic]]:
     return {task: target.array[rows] for task, target in bundle.instances.targets.items()}
 
 
-def build_model(settings: Settings, bundle: Bundle) -> MultiTaskModel:
-    """Build backbone and heads for the sizes of the data.
+def build_model(settings: Settings, bundle: Bundle, device: torch.device) -> MultiTaskModel:
+    """Build backbone and heads for the sizes of the data, on the CPU, to be trained on ``device``.
 
     Raises:
         UserError: If data, settings and model contradict each other.
@@ -175,7 +176,8 @@ def build_model(settings: Settings, bundle: Bundle) -> MultiTaskModel:
     backbone = build_backbone(name, settings.model.backbone_arguments(), x.shape[1], steps_of(bundle))
     check_lengths(bundle, backbone, name)
     outputs = {task: target.size for task, target in bundle.instances.targets.items()}
-    bf16 = settings.trainer.precision == "bf16" and backbone.gains_by_bf16 and not settings.run.freeze
+    gains = backbone.gains_by_bf16 or device.type == "cuda"
+    bf16 = settings.trainer.precision == "bf16" and gains and not settings.run.freeze
     return MultiTaskModel(backbone, outputs, head_bias(settings), bf16)
 
 
@@ -238,6 +240,20 @@ def make_balance(settings: Settings, model: MultiTaskModel, device: torch.device
     tasks = settings.tasks
     method = build_weighting(settings.weighting, list(tasks.values()), settings.model.lr, device)
     return None if method is None else Balance(method, model, list(tasks), ranks)
+
+
+def make_captured(
+    settings: Settings, model: MultiTaskModel, train: Split, sampler: Sampler, balance: Balance | None, ranks: Ranks
+) -> CapturedSteps | None:
+    """Make what records the steps on a GPU; None on a CPU, and where they cannot be recorded, which is logged."""
+    if train.device.type != "cuda" or settings.trainer.cuda_graph == "off":
+        return None
+    why_not = why_not_captured(model, train, balance, ranks, settings.trainer.conflict != "off")
+    if why_not is not None:
+        log.info("steps: each operation is launched by itself, as %s", why_not)
+        return None
+    log.info("steps: recorded as a CUDA graph (trainer.cuda_graph)")
+    return CapturedSteps(CudaGraphs(train.device), sampler.sizes)
 
 
 def make_conflict(settings: Settings, parts: Parts, steps: int) -> Conflict | None:

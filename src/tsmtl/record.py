@@ -18,7 +18,7 @@ from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.data.sharing import leak_lines
 from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.models.precision import cost_of_bf16
+from tsmtl.models.precision import cost_of_bf16, has_tf32
 from tsmtl.tasks.calibration import LEVEL
 from tsmtl.tasks.metrics import confusion_matrix, label_metrics_per_label, regression_metrics_per_output
 from tsmtl.tasks.task import ClassPrediction, LabelPrediction, Prediction, Task
@@ -58,10 +58,30 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
     on = str(device) if settings.run.devices == 1 else f"{settings.run.devices} x {device.type}"
     log.info("model: %s, %s parameters, tasks %s, on %s", settings.model.model, f"{parameters:,}", targets, on)
     if settings.trainer.precision == "bf16":
-        _say_precision(settings, model, device)
+        _say_bf16(settings, model, device)
+    elif settings.trainer.precision == "tf32":
+        _say_tf32(device)
 
 
-def _say_precision(settings: Settings, model: MultiTaskModel, device: torch.device) -> None:
+def precision_of(settings: Settings, model: MultiTaskModel, device: torch.device) -> str:
+    """Say what training steps do compute in."""
+    if settings.trainer.precision == "tf32" and has_tf32(device):
+        return "tf32"
+    return "bf16" if model.bf16 else "float32"
+
+
+def _say_tf32(device: torch.device) -> None:
+    if has_tf32(device):
+        log.info("precision: products of training steps are rounded to TF32; all that is measured is float32")
+    else:
+        log.warning(
+            "trainer.precision: TF32 is of NVIDIA's GPUs from compute capability 8.0 on, and %s is none; everything "
+            "stays float32",
+            device,
+        )
+
+
+def _say_bf16(settings: Settings, model: MultiTaskModel, device: torch.device) -> None:
     if not model.bf16:
         why = "the backbone is frozen" if settings.run.freeze else f"{settings.model.model} is slower in bfloat16"
         log.warning("trainer.precision: %s, so that everything stays float32", why)

@@ -16,6 +16,7 @@ from tsmtl.data.windows import Windows
 from tsmtl.tasks.task import Task
 from tsmtl.training.batches import Split, TensorSplit
 from tsmtl.training.lazy_split import LazySplit
+from tsmtl.training.residence import fits
 from tsmtl.training.window_split import WindowSplit
 
 
@@ -55,7 +56,8 @@ def make_splits(
 ) -> dict[str, Split]:
     """Put every split on the device; an array, or recording, is prepared in place, and cannot be read raw again.
 
-    An input that is no array stays where it is; that of a batch is read and prepared when it is its turn.
+    What is too large for the device stays in memory, prepared. An input that is no array stays where it is; that of a
+    batch is read and prepared when it is its turn.
     """
     block = settings.shuffle_block if isinstance(settings, NpzSettings | TableSettings) else None
     return splits_of_rows(bundle, {name: bundle.splits[name] for name in SPLITS}, preparation, tasks, device, block)
@@ -77,11 +79,14 @@ def splits_of_rows(
         shuffle_block = None  # memory knows no neighbours
     if not isinstance(x, Windows) or on_disk(x.values) or not preparation.by_channel or _any_missing(x.values):
         return {name: _split(bundle, r, preparation, tasks, device, shuffle_block) for name, r in rows.items()}
-    targets = {name: _of_all(bundle.instances.targets[name]).to(device) for name in tasks}
-    scaled = {name: task.scaled_tensor for name, task in tasks.items() if task.kind == "reg"}
+    scaled = {name: task.scaling_on(device) for name, task in tasks.items() if task.kind == "reg"}
     preparation.scale_in_place(x.values)
+    if not fits(x.values.nbytes, device):
+        x.values.flags.writeable = False  # scaled twice would be wrong
+        return {name: _split(bundle, r, None, tasks, device, None) for name, r in rows.items()}
+    targets = {name: _of_all(bundle.instances.targets[name]).to(device) for name in tasks}
     values = torch.from_numpy(x.values).to(device)
-    x.values.flags.writeable = False  # scaled twice would be wrong
+    x.values.flags.writeable = False
     return {name: WindowSplit(values, x, r, targets, scaled) for name, r in rows.items()}
 
 
@@ -95,8 +100,11 @@ def _of_array(
 ) -> dict[str, Split]:
     lengths = bundle.instances.lengths
     preparation.apply_in_place(x, lengths)
+    if not fits(x.nbytes, device):
+        x.flags.writeable = False  # prepared twice would be wrong
+        return {name: _split(bundle, own, None, tasks, device, None) for name, own in rows.items()}
     prepared = torch.from_numpy(x).to(device)
-    x.flags.writeable = False  # prepared twice would be wrong
+    x.flags.writeable = False
     found: dict[str, Split] = {}
     for name, own in rows.items():
         valid = None if lengths is None else torch.from_numpy(lengths[own])
@@ -108,7 +116,7 @@ def _of_array(
 def _split(
     bundle: Bundle,
     rows: IntArray,
-    preparation: InputPreparation,
+    preparation: InputPreparation | None,
     tasks: dict[str, Task],
     device: torch.device,
     shuffle_block: int | None,

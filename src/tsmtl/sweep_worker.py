@@ -1,7 +1,8 @@
-"""A process that runs jobs of a sweep, one after another: ``python -m tsmtl.sweep_worker SLOT CORES``.
+"""A process that runs jobs of a sweep, one after another: ``python -m tsmtl.sweep_worker SLOT CORES SHARING``.
 
-CORES are the numbers of those that it may run on, with commas; empty: all. The sweep starts it, sends it a job a line
-on standard input, and reads a line for each thing that happens to the job from its standard output, all JSON.
+CORES are the numbers of those that it may run on, with commas; empty: all. SHARING is the number of processes that
+share its GPU. The sweep starts it, sends it a job a line on standard input, and reads a line for each thing that
+happens to the job from its standard output, all JSON.
 """
 
 import faulthandler
@@ -31,10 +32,9 @@ def main() -> None:
     faulthandler.enable()
     tell = _line_of_our_own()
     _stay_on(sys.argv[2])
-    if devices := torch.cuda.device_count():
-        torch.cuda.set_device(int(sys.argv[1]) % devices)
+    _use_gpu(int(sys.argv[1]), int(sys.argv[3]))
     inbox = _Inbox()
-    tell({"event": "ready", "gpus": devices})
+    tell({"event": "ready"})
     try:
         while (message := inbox.next()) is not None:
             torch.set_num_threads(min(message["threads"], torch.get_num_threads()))
@@ -55,6 +55,14 @@ def _stay_on(cores: str) -> None:
     if cores and sys.platform == "linux":
         with suppress(OSError):  # a container that has just been given other cores
             os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+
+
+def _use_gpu(slot: int, sharing: int) -> None:
+    """Take one of the GPUs that this process sees; of its memory a part, where others have theirs."""
+    if devices := torch.cuda.device_count():
+        torch.cuda.set_device(slot % devices)
+        if sharing > 1:
+            torch.cuda.set_per_process_memory_fraction(1 / sharing)
 
 
 def _run(job: Job, tell: Callable[[dict[str, Any]], None], shared: str | None) -> Outcome:

@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tsmtl.assembly import Parts, make_augmentation, make_balance, make_conflict, make_sampler, truth_of
+from tsmtl.assembly import Parts, make_augmentation, make_balance, make_captured, make_conflict, make_sampler, truth_of
 from tsmtl.config.errors import Interrupted, UserError
 from tsmtl.config.metric_names import JOINT
 from tsmtl.config.schema import Settings
 from tsmtl.config.trainer_rules import monitors, side_scores
 from tsmtl.interruption import Interruption
+from tsmtl.models.precision import float32_products
+from tsmtl.record import precision_of
 from tsmtl.run_files import NoFiles, RunFiles
 from tsmtl.tasks.joint import JointScore
 from tsmtl.tasks.measure import measure
@@ -25,7 +27,7 @@ from tsmtl.training.best_epoch import BestEpoch, BestOfEach, weights_of
 from tsmtl.training.embedded import embedded
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
-from tsmtl.training.optimizers import build_optimizer
+from tsmtl.training.optimizers import build_optimizer, make_capturable
 from tsmtl.training.ranks import Ranks
 from tsmtl.training.schedule import Schedule
 from tsmtl.training.state import Moving
@@ -70,6 +72,9 @@ class Training:
         augmentation = make_augmentation(settings, train)
         self.train, self.augmentation = ranks.spread(model, train, augmentation, settings.run.seed)
         self.balance = make_balance(settings, model, train.device, ranks)
+        self.captured = make_captured(settings, model, self.train, self.sampler, self.balance, ranks)
+        if self.captured is not None:
+            make_capturable(self.optimizer)
         self.schedule = Schedule(self.optimizer, trainer, settings.model.num_epochs, self.sampler.steps)
         self.moving = Moving(model, self.optimizer, self.schedule, generator, self.average, self.balance, ranks)
         self.conflict = make_conflict(settings, self.parts, self.sampler.steps)
@@ -126,7 +131,8 @@ class Training:
             return row
         weights = self.settings.weights if self.balance is None else self.balance.means
         epoch = len(self.result.history) + 1
-        return row | self.ranks.from_first(lambda: conflict.after_epoch(epoch, weights))
+        with float32_products(self.train.device):
+            return row | self.ranks.from_first(lambda: conflict.after_epoch(epoch, weights))
 
     def run(
         self,
@@ -191,7 +197,8 @@ class Training:
         for name in self.each.weights:
             files.better_by(name, self.each)
         try:
-            with Interruption() as stop:
+            tf32 = precision_of(settings, parts.model, self.train.device) == "tf32"
+            with Interruption() as stop, float32_products(self.train.device, tf32):
                 keep()
                 ranks.from_first(lambda: watch.starts(identity["data"], num_epochs, len(result.history)))
                 fit(
@@ -216,6 +223,7 @@ class Training:
                     average=self.average,
                     ranks=ranks,
                     balance=self.balance,
+                    captured=self.captured,
                 )
                 keep()
         except NotFiniteError:

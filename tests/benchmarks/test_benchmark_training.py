@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import sys
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from benchmarks import training
 from benchmarks.cases import CASES, HELD_OUT, write_data
 from benchmarks.contestants import Contestant, Start, compete, in_turn, started
 from benchmarks.stock_models import stock_model
+from benchmarks.workers import rounds
 from benchmarks.workers.in_torch import LR, plain_epoch
 from benchmarks.workers.in_tsmtl import words_of
 from benchmarks.workers.rounds import clock_of
@@ -115,6 +117,10 @@ def test_workers_train_in_turn_and_say_why_they_do_not(tmp_path, monkeypatch):
             seconds, why = compete(contestants, told, repeats=2)
             assert {name: len(found) for name, found in seconds.items()} == {"plain": 2, "loader": 2}
             assert all(second > 0 for found in seconds.values() for second in found)
+            if sys.platform == "linux":
+                peaks = {c.name: c.peaks for c in contestants if c.peaks}
+                assert {name: len(found) for name, found in peaks.items()} == {"plain": 3, "loader": 3}  # one warms up
+                assert all(peak > 100 * 2**20 for found in peaks.values() for peak in found)  # PyTorch alone
             assert why == {"unknown kind": "its process ended (KeyError: 'no_such_kind')", "absent": "not installed"}
         wrong, reasons = compete(contestants, told | {"model": "no_such_model"}, repeats=1)
         assert not wrong
@@ -143,6 +149,26 @@ def test_tables_say_throughput_ratios_limit_and_aims():
     assert "| tsai: lstm_fcn, tsai's sizes, batch 16, tsmtl, bf16 | 2.0 | not measured | - |" in shown
     assert "tsmtl, native: instances/s" not in shown
     assert "float32 4 GFLOP/s" in shown
+
+
+def test_peak_memory_has_a_table_where_it_is_known():
+    rows = [row("tsmtl", [1.0]) | {"peak": 300 * 2**20}, row("loader", [1.0]), row("product, float32", [1.0])]
+    shown = training.tables(rows)
+    assert "| model | batch | tsmtl | DataLoader loop |" in shown
+    assert "| fc | 16 | 300 | - |" in shown
+    assert "Peak memory" not in training.tables([row("tsmtl", [1.0]), row("product, float32", [1.0])])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what says a process's peak memory is Linux's")
+def test_a_peak_is_that_of_a_round():
+    rounds.forget_peak()
+    before = rounds.peak()
+    held = bytearray(64 * 2**20)
+    most = rounds.peak()
+    del held
+    rounds.forget_peak()
+    assert 60 * 2**20 < most - before < 70 * 2**20
+    assert rounds.peak() < most - 50 * 2**20
 
 
 def test_native_kernels_have_a_table_that_begins_with_those_of_torch():

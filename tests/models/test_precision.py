@@ -150,3 +150,39 @@ def test_a_processor_without_units_for_it_is_named_with_the_cost(tmp_path, monke
 def test_a_processor_that_says_nothing_of_itself_is_not_known(tmp_path, monkeypatch):
     monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "missing")
     assert "not known" in precision.cost_of_bf16(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("tf32", [True, False])
+def test_a_gpu_multiplies_as_asked_within_the_block_and_as_before_behind_it(tf32):
+    """The switches are the process's; that they act is for a GPU to show."""
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    with pytest.raises(ZeroDivisionError), precision.float32_products(torch.device("cuda"), tf32):  # noqa: PT012
+        assert torch.get_float32_matmul_precision() == ("high" if tf32 else "highest")
+        assert torch.backends.cudnn.allow_tf32 is tf32
+        with precision.float32_products(torch.device("cuda")):
+            assert torch.backends.cudnn.allow_tf32 is False
+        assert torch.backends.cudnn.allow_tf32 is tf32
+        raise ZeroDivisionError
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
+
+
+def test_nothing_is_switched_on_a_cpu():
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    with precision.float32_products(torch.device("cpu"), True):
+        assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "hip", "capability", "there"),
+    [
+        ("cpu", None, (9, 0), False),
+        ("cuda", None, (7, 5), False),
+        ("cuda", None, (8, 0), True),
+        ("cuda", None, (9, 0), True),
+        ("cuda", "6.2", (9, 4), False),
+    ],
+)
+def test_tf32_is_of_nvidia_from_ampere_on(monkeypatch, kind, hip, capability, there):
+    monkeypatch.setattr("torch.version.hip", hip)
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: capability)
+    assert precision.has_tf32(torch.device(kind)) is there

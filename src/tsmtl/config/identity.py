@@ -8,7 +8,7 @@ from typing import Any
 # Where things lie, on what they run and who is told; data and pretrained checkpoint are compared by their content.
 PLACES = frozenset(
     {
-        *("resume", "device", "pretrained_path", "pretrain.folder", "trainer.tracker"),
+        *("resume", "device", "pretrained_path", "pretrain.folder", "trainer.tracker", "trainer.cuda_graph"),
         *("data.path", "data.root", "data.folder", "data.download", "data.spill_folder"),
     }
 )

@@ -12,11 +12,17 @@ from tsmtl.config.words import did_you_mean
 
 
 class LauncherSettings(Section):
-    """Settings under ``hydra.launcher`` of ``hydra/launcher=tsmtl``, and of every other launcher."""
+    """Settings under ``hydra.launcher`` that every launcher has."""
 
     n_jobs: Count | None = Field(description="jobs at a time; null: one per core or GPU; on SLURM: all")
     retry_failed: bool = Field(description="try jobs of the sweep's folder again that failed")
     dry_run: bool = Field(description="show what is left to do, and do nothing")
+
+
+class LocalSettings(LauncherSettings):
+    """Settings under ``hydra.launcher`` of ``hydra/launcher=tsmtl``."""
+
+    jobs_per_gpu: Count = Field(description="jobs that share each GPU and its memory, where n_jobs is null")
 
 
 class SlurmSettings(LauncherSettings):
@@ -46,7 +52,7 @@ class RaySettings(LauncherSettings):
 
 
 LAUNCHERS: dict[str, type[LauncherSettings]] = {
-    "tsmtl": LauncherSettings,
+    "tsmtl": LocalSettings,
     "tsmtl_slurm": SlurmSettings,
     "tsmtl_ray": RaySettings,
 }

@@ -50,11 +50,14 @@ class TrainerSettings(Section):
     epoch_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         description="share of the train instances, drawn anew, that an epoch reads"
     )
-    precision: Literal["float32", "bf16"] = Field(
+    precision: Literal["float32", "tf32", "bf16"] = Field(
         description="what training steps compute in; all that is measured or predicted is float32"
     )
     kernels: Literal["torch", "native"] = Field(
         description="native: training steps on a CPU through C++ kernels, compiled on first use, if the model has any"
+    )
+    cuda_graph: Annotated[Literal["auto", "off"], BeforeValidator(_off)] = Field(
+        description="on a GPU, record the training step once and launch it as a whole, where that is possible"
     )
     gradient_clip: Positive | None = Field(description="largest norm of the gradient")
     weight_average: Annotated[float, Field(gt=0, lt=1)] | None = Field(

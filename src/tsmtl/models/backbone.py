@@ -15,7 +15,10 @@ class Backbone(nn.Module):
         reads: What ``forward`` takes: ``series`` or ``vectors``.
         takes_lengths: Whether ``forward`` honours lengths: padding then changes no embedding.
         shortest: Fewest time steps that ``forward`` can read.
-        gains_by_bf16: Whether ``trainer.precision=bf16`` has it train in bfloat16; False where that is slower.
+        gains_by_bf16: Whether ``trainer.precision=bf16`` has it train in bfloat16 on a CPU; False where that is slower.
+        capturable: Whether steps on it may be recorded as a CUDA graph (``trainer.cuda_graph``): ``forward`` does the
+            same operations for every batch of a shape, asks for no value of a tensor, draws from torch's own random
+            numbers on the device alone, and keeps nothing but in buffers that it changes in place.
     """
 
     embed_dim: int
@@ -23,6 +26,7 @@ class Backbone(nn.Module):
     takes_lengths: bool = False
     shortest: int = 1
     gains_by_bf16: bool = True
+    capturable: bool = False
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Embed a batch.

@@ -26,6 +26,8 @@ class CNN1D(Backbone):
         readout: How the steps become the embedding.
     """
 
+    capturable = True
+
     def __init__(
         self,
         input_size: int,

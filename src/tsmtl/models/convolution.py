@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsmtl.models.precision import in_bf16
+from tsmtl.models.precision import in_bf16_on_cpu
 
 FEW = 16  # input channels below which a convolution stays float32; see Convolution
 
@@ -12,13 +12,13 @@ FEW = 16  # input channels below which a convolution stays float32; see Convolut
 class Convolution(nn.Conv1d):
     """A convolution of (N, F, T) along time without bias; arguments as those of :class:`torch.nn.Conv1d`.
 
-    In training steps on a CPU, and in bfloat16, the channels of a step come to lie side by side in memory: oneDNN then
-    reorders nothing, and what follows reads long runs.
+    In training steps on a CPU the channels of a step come to lie side by side in memory: oneDNN then reorders nothing,
+    and what follows reads long runs.
 
     One of fewer than :data:`FEW` input channels stays float32 and gives bfloat16. For some of these shapes (even
     numbers of channels, filters of 8 or 16 steps) the bfloat16 convolution of oneDNN 3.12 for AMX gives wrong sums, as
     far from the right ones as these are from 0. It is a small part of a network's arithmetic, and the series is not
-    rounded.
+    rounded. A GPU has the convolution of PyTorch, whatever the precision.
     """
 
     def __init__(self, before: int, after: int, kernel_size: int, stride: int = 1, padding: int = 0) -> None:
@@ -32,7 +32,7 @@ class Convolution(nn.Conv1d):
             x: The maps.
             turn: Let channels lie side by side in training steps of float32 too; what follows has to be fast with it.
         """
-        if not in_bf16(x):
+        if not in_bf16_on_cpu(x):
             return self._side_by_side(x) if turn and self._learns_on_the_cpu(x) else super().forward(x)
         if self.in_channels >= FEW:
             return self._side_by_side(x)

@@ -16,6 +16,7 @@ class FC(Backbone):
     """
 
     reads = "vectors"
+    capturable = True
 
     def __init__(self, input_size: int, hidden_sizes: list[int], dropout: float, bias: bool) -> None:
         super().__init__()

@@ -31,6 +31,8 @@ class LSTMFCN(Backbone):
         readout: How the steps of the convolution branch become its part of the embedding.
     """
 
+    capturable = True
+
     def __init__(
         self,
         input_size: int,

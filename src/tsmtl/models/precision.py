@@ -1,8 +1,11 @@
-"""bfloat16 in training steps: what computes in it, and where a processor has units for it.
+"""bfloat16 and TF32 in training steps: what computes in them, and where a processor has units for them.
 
-What is measured or predicted is always float32: validation, test, predictions, exports. A model in bfloat16 is never
-seen outside its training steps, so that every way to its numbers gives the same.
+What is measured or predicted is always float32: validation, test, predictions, exports. A model in bfloat16 or TF32 is
+never seen outside its training steps, so that every way to its numbers gives the same.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -28,9 +31,40 @@ def embed_in_bf16(backbone: Backbone, x: Tensor, lengths: Tensor | None) -> Tens
     return embedding.float()
 
 
-def in_bf16(x: Tensor) -> bool:
-    """Say whether layers that read ``x`` are to compute in bfloat16, as within :func:`embed_in_bf16`."""
-    return torch.is_autocast_enabled(x.device.type)
+def in_bf16_on_cpu(x: Tensor) -> bool:
+    """Say whether layers that read ``x`` are to compute in bfloat16, as within :func:`embed_in_bf16`, by oneDNN."""
+    return x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+
+
+@contextmanager
+def float32_products(device: torch.device, tf32: bool = False) -> Iterator[None]:
+    """Let a GPU multiply float32 as what it is, or rounded to TF32, in matrix products, convolutions and cuDNN's LSTMs.
+
+    TF32 keeps 10 of float32's 23 bits behind the point, and adds up in float32. PyTorch by itself takes it in
+    convolutions and recurrent layers, and not in matrix products. The switches are the process's; they are put back.
+
+    Args:
+        device: Where the products are; nothing is switched on a CPU.
+        tf32: Whether to round.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    try:
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def has_tf32(device: torch.device) -> bool:
+    """Say whether a device has units for TF32: GPUs of NVIDIA's from Ampere (compute capability 8.0) on."""
+    if device.type != "cuda" or torch.version.hip is not None:
+        return False
+    return torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def cost_of_bf16(device: torch.device) -> str | None:

@@ -23,6 +23,7 @@ class Recurrent(Backbone):
     """
 
     layer: type[nn.LSTM] | type[nn.GRU]
+    capturable = True
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsmtl.models.convolution import FEW
-from tsmtl.models.precision import in_bf16
+from tsmtl.models.precision import in_bf16_on_cpu
 from tsmtl.representation.self_supervised import Encoder
 
 
@@ -30,13 +30,13 @@ class DilatedConvolution(nn.Conv1d):
         """Convolve (N, F, T)."""
         reach = min(self.side, (x.shape[2] - 1) // self.apart)
         weight = self.weight[:, :, self.side - reach : self.side + reach + 1]
-        if in_bf16(x) and self.in_channels < FEW:
+        if in_bf16_on_cpu(x) and self.in_channels < FEW:
             with torch.autocast(x.device.type, enabled=False):
                 return self._along(x.float(), weight, reach).to(torch.bfloat16)
         return self._along(x, weight, reach)
 
     def _along(self, x: Tensor, weight: Tensor, reach: int) -> Tensor:
-        if not in_bf16(x):
+        if not in_bf16_on_cpu(x):
             return F.conv1d(x, weight, self.bias, padding=reach * self.apart, dilation=self.apart)
         maps = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)  # (N, F, 1, T)
         over = weight.unsqueeze(2)

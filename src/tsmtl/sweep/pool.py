@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from tsmtl.config.errors import FailedError
 from tsmtl.config.processor import core_quota, usable_cores
 from tsmtl.storage.shared_folder import folder_to_share
+from tsmtl.sweep.gpus import visible_gpus
 from tsmtl.sweep.job import Job, Needs, Outcome
-from tsmtl.sweep.process import Event, WorkerProcess
+from tsmtl.sweep.process import Event, Gpu, WorkerProcess
 
 MOST_STARTS = 3  # of one process, in a row, that fail before it is up
 GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # without any of them, Linux has no GPU that PyTorch could use
@@ -34,14 +35,16 @@ class Pool:
     """Runs jobs in processes of this machine; one that dies takes its own job along and no other.
 
     Args:
-        n_jobs: Jobs at a time; None: one per GPU, where there are any and the jobs use them, or else one per core. Jobs
-            on several devices: as many as there are cores for, and on GPUs, which they count from the first, one.
+        n_jobs: Jobs at a time; None: ``jobs_per_gpu`` on each GPU, where there are any and the jobs use them, or else
+            one per core. Jobs on several devices: as many as there are cores for, and on GPUs, which they count from
+            the first, one.
         most: Jobs that the sweep has, or None; fewer than processes share the cores. What is left of them does not
             count: sums over other numbers of threads differ in the last bit.
         left: Jobs that are to run, or None.
         needs: What each job takes.
         cores: To be divided; None: all that this process may use, and then each process stays on its share of them.
         folder: Where jobs share what one of them has read; None: nowhere.
+        jobs_per_gpu: Jobs that share a GPU.
     """
 
     def __init__(
@@ -52,13 +55,15 @@ class Pool:
         needs: Needs,
         cores: int | None = None,
         folder: Path | None = None,
+        jobs_per_gpu: int = 1,
     ) -> None:
         usable = usable_cores()
         self.cores = cores or min(len(usable), core_quota() or len(usable))
         # Which cores are whose is not known where others take some of them: a cluster's jobs, or another container.
         self._own = usable if cores is None and self.cores == len(usable) and not _may_have(needs.gpu) else []
         self.most, self.left, self.needs = most, left, needs
-        self.slots = n_jobs if n_jobs is not None or _may_have(needs.gpu) else self._slots(gpus=0)
+        self.gpus = visible_gpus() if left != 0 and _may_have(needs.gpu) else []
+        self.slots = n_jobs or self._slots(jobs_per_gpu)
         self._events: queue.Queue[tuple[WorkerProcess, Event | None]] = queue.Queue()
         self._workers: dict[int, WorkerProcess] = {}
         self._failed_starts = 0
@@ -99,10 +104,6 @@ class Pool:
                 continue
             if event["event"] == "ready":
                 self._failed_starts = 0
-                if self.slots is None:
-                    self.slots = self._slots(event["gpus"])
-                    for slot in range(1, self._processes()):
-                        self._start(slot)
             elif event["event"] == "ended":
                 worker.leaves = event["leaves"]
                 follower.ended(worker.finished(), worker.slot, Outcome(event["status"], event["reason"]))
@@ -120,16 +121,23 @@ class Pool:
             with suppress(queue.Empty):  # not every way to interrupt a thread wakes one that waits for ever
                 return self._events.get(timeout=1.0)
 
-    def _slots(self, gpus: int) -> int:
-        if gpus:
-            return gpus if self.needs.devices == 1 else 1
+    def _slots(self, jobs_per_gpu: int) -> int:
+        if self.gpus:
+            return len(self.gpus) * jobs_per_gpu if self.needs.devices == 1 else 1
         return max(1, self.cores // self.needs.cores)
 
     def _processes(self) -> int:
-        return min(self.slots or 1, *(n for n in (self.most, self.left) if n is not None), sys.maxsize)
+        return min(self.slots, *(n for n in (self.most, self.left) if n is not None), sys.maxsize)
 
     def _threads(self) -> int:
-        return max(1, self.cores // min(self.slots or 1, self.most or sys.maxsize))
+        return max(1, self.cores // min(self.slots, self.most or sys.maxsize))
+
+    def _gpu_of(self, slot: int) -> Gpu | None:
+        """Give the GPU of a process: one after another in turn; None where jobs use several, or there are none."""
+        if not self.gpus or self.needs.devices > 1:
+            return None
+        here = range(slot % len(self.gpus), min(self.slots, self.most or sys.maxsize), len(self.gpus))
+        return Gpu(self.gpus[slot % len(self.gpus)], max(1, len(here)))
 
     def _cores_of(self, slot: int) -> list[int] | None:
         """Give the cores of a process: its share, or None where there are not enough for all, or for a job."""
@@ -139,7 +147,7 @@ class Pool:
         return own if enough else None
 
     def _start(self, slot: int) -> None:
-        self._workers[slot] = WorkerProcess(slot, self._events, self._cores_of(slot))
+        self._workers[slot] = WorkerProcess(slot, self._events, self._cores_of(slot), self._gpu_of(slot))
 
     def _dead(self, worker: WorkerProcess, follower: Follower, go_on: bool) -> None:
         """Take note of a process that has died, and put another one in its place."""

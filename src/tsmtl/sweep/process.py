@@ -10,7 +10,7 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tsmtl.config.processor import wait_briefly
 from tsmtl.sweep.job import Job
@@ -18,15 +18,39 @@ from tsmtl.sweep.job import Job
 Event = dict[str, Any]
 OUTPUT = "output.log"  # in a job's folder: what the run, or a plugin, printed
 STOPPING = 60.0  # seconds that a job gets to write its state
+VISIBLE = "CUDA_VISIBLE_DEVICES"  # tells a process its GPUs
+
+
+def python() -> list[str]:
+    """Begin a command of Python that looks for modules where this process does, in :func:`python_environment`."""
+    return [sys.executable, "-P"]
+
+
+def python_environment() -> dict[str, str]:
+    """Give the environment of this process, with the places of its modules."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)}
+
+
+class Gpu(NamedTuple):
+    """The GPU of a process.
+
+    Attributes:
+        name: As ``CUDA_VISIBLE_DEVICES`` takes it.
+        jobs: Processes that share it; each may take as much of its memory.
+    """
+
+    name: str
+    jobs: int
 
 
 class WorkerProcess:
     """A process that runs ``tsmtl.sweep_worker``.
 
     Args:
-        slot: Its place in the sweep; with several GPUs, the one that it uses.
+        slot: Its place in the sweep.
         events: Where what it says goes, with itself; None when it has died.
         cores: Numbers of those that it may run on; None: on all.
+        gpu: The one GPU that it sees; None: all that there are.
 
     Attributes:
         job: What it is doing, or None.
@@ -35,18 +59,21 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, slot: int, events: "queue.Queue[tuple[WorkerProcess, Event | None]]", cores: list[int] | None = None
+        self,
+        slot: int,
+        events: "queue.Queue[tuple[WorkerProcess, Event | None]]",
+        cores: list[int] | None = None,
+        gpu: Gpu | None = None,
     ) -> None:
         self.slot, self.ready, self.leaves = slot, False, False
         self.job: Job | None = None
         self._printed = 0  # bytes that earlier processes printed in the job's folder
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
-        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-        environment = {**os.environ, "PYTHONPATH": path}
+        environment = python_environment() | ({} if gpu is None else {VISIBLE: gpu.name})
         wait_briefly(environment)
-        own = ",".join(map(str, cores or []))
+        own, sharing = ",".join(map(str, cores or [])), "1" if gpu is None else str(gpu.jobs)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tsmtl.sweep_worker", str(slot), own],  # -P: looks for modules where we do
+            [*python(), "-m", "tsmtl.sweep_worker", str(slot), own, sharing],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

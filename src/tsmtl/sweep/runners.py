@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tsmtl.config.errors import UserError
-from tsmtl.config.launcher_settings import LauncherSettings, RaySettings, SlurmSettings
+from tsmtl.config.launcher_settings import LauncherSettings, LocalSettings, RaySettings, SlurmSettings
 from tsmtl.sweep.cluster import ClusterRunner
 from tsmtl.sweep.job import Job, Needs
 from tsmtl.sweep.pool import Follower, Pool
@@ -49,4 +49,6 @@ def runner_maker(settings: LauncherSettings, folder: Path) -> RunnerMaker:
     except ModuleNotFoundError as error:
         extra = "slurm" if isinstance(settings, SlurmSettings) else "ray"
         raise UserError(f"{error.name} is missing: pip install 'tsmtl[{extra}]' brings it") from error
-    return lambda most, left, needs: Pool(settings.n_jobs, most, left, needs, folder=folder)
+    assert isinstance(settings, LocalSettings), "all others run on clusters"
+    jobs_per_gpu = settings.jobs_per_gpu
+    return lambda most, left, needs: Pool(settings.n_jobs, most, left, needs, folder=folder, jobs_per_gpu=jobs_per_gpu)

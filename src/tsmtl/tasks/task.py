@@ -1,11 +1,12 @@
 """A task: what its target is, how big its output, and how outputs become predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from tsmtl.tasks.conformal import Errors
@@ -124,15 +125,21 @@ class Task:
         exact: npt.NDArray[np.float64] = (self.transformed(values) - np.array(self.shift)) / np.array(self.scale)
         return exact
 
-    def scaled_tensor(self, values: Tensor) -> Tensor:
-        """Give numbers (N, D) as :meth:`scaled` does, on the device where they are."""
-        exact = values.double()
-        if self.clip is not None:
-            exact = exact.clamp(*self.clip)
-        if self.transform == "log1p":
-            exact = exact.log1p()
-        shift, scale = (exact.new_tensor(numbers) for numbers in (self.shift, self.scale))
-        return ((exact - shift) / scale).float()
+    def scaling_on(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """Make what scales numbers (N, D) on a device as :meth:`scaled` does, without a wait for the host."""
+        shift, scale = (
+            torch.tensor(numbers, dtype=torch.float64, device=device) for numbers in (self.shift, self.scale)
+        )
+
+        def scaled(values: Tensor) -> Tensor:
+            exact = values.double()
+            if self.clip is not None:
+                exact = exact.clamp(*self.clip)
+            if self.transform == "log1p":
+                exact = exact.log1p()
+            return ((exact - shift) / scale).float()
+
+        return scaled
 
     def within_range(self, output: FloatArray) -> npt.NDArray[np.float64]:
         """Give outputs (N, D), scaled numbers, cut to the range as the predictions made of them are."""

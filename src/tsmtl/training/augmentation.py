@@ -28,12 +28,14 @@ class Channels:
 def channels_of(split: Split) -> Channels:
     """Measure a split, padding left out; reads it once."""
     sums: list[Tensor] = []
-    for rows in in_order(len(split), EVALUATION_BATCH, split.device):
-        x, lengths, _ = split.batch(rows)
-        values = (x if x.ndim == 3 else x[:, :, None]).double()
-        there = torch.ones_like(values) if lengths is None else valid_steps(lengths, x).expand_as(x).double()
-        values = values * there
-        sums.append(torch.stack([part.sum(dim=(0, 2)) for part in (there, values, values**2)]))
+    batches = list(in_order(len(split), EVALUATION_BATCH, split.device))
+    with split.ahead(batches):
+        for rows in batches:
+            x, lengths, _ = split.batch(rows)
+            values = (x if x.ndim == 3 else x[:, :, None]).double()
+            there = torch.ones_like(values) if lengths is None else valid_steps(lengths, x).expand_as(x).double()
+            values = values * there
+            sums.append(torch.stack([part.sum(dim=(0, 2)) for part in (there, values, values**2)]))
     count, total, squares = torch.stack(sums).sum(dim=0)
     mean = total / count
     return Channels(mean.float(), (squares / count - mean**2).clamp(min=0).sqrt().float())
@@ -156,8 +158,11 @@ class Augmentation:
             if name == "mixup":
                 x, lengths, mixture = mixup(x, lengths, value)
                 continue
-            there = torch.full((len(x),), float(x.shape[-1])) if lengths is None else lengths.float()
-            changed = _CHANGES[name](x, value, there.to(x.device, non_blocking=True), self.channels)
+            if lengths is None:
+                there = torch.full((len(x),), float(x.shape[-1]), device=x.device)
+            else:
+                there = lengths.float().to(x.device, non_blocking=True)
+            changed = _CHANGES[name](x, value, there, self.channels)
             x = changed if lengths is None else torch.where(valid_steps(lengths, x), changed, x)
         return x, lengths, mixture
 

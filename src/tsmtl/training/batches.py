@@ -1,6 +1,7 @@
 """A split as tensors on the device, and its batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +26,14 @@ class Split(Protocol):
     def shuffle_block(self) -> int | None:
         """Neighbours that an epoch's order keeps together, as a disk wants it; None for none."""
 
+    @property
+    def resident(self) -> bool:
+        """Whether the device makes a batch of what lies there, without a wait for the host."""
+
+    @property
+    def equal_lengths(self) -> bool:
+        """Whether batches of as many instances have the same shape, and no lengths."""
+
     def __len__(self) -> int:
         """N."""
 
@@ -33,6 +42,13 @@ class Split(Protocol):
 
     def batch(self, rows: Tensor) -> Batch:
         """Give input, lengths on the CPU (or None) and targets of some instances, an index tensor on the device."""
+
+    def ahead(self, batches: Sequence[Tensor]) -> AbstractContextManager[None]:
+        """Read batches before :meth:`batch` is asked for them, in this order and for no other rows meanwhile.
+
+        Args:
+            batches: Rows of each, index tensors on the device.
+        """
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,16 @@ class TensorSplit:
         """Memory knows no neighbours."""
         return None
 
+    @property
+    def resident(self) -> bool:
+        """All of it; but how long the longest series of a batch is, the host must know."""
+        return self.lengths is None
+
+    @property
+    def equal_lengths(self) -> bool:
+        """Whether there are no lengths."""
+        return self.lengths is None
+
     def targets_of(self, rows: Tensor) -> dict[str, Tensor]:
         """Select rows, an index tensor on the device."""
         return {task: target.index_select(0, rows) for task, target in self.targets.items()}
@@ -81,6 +107,10 @@ class TensorSplit:
             return x, None, targets
         lengths = self.lengths.index_select(0, rows.cpu())
         return x[:, :, : int(lengths.max())], lengths, targets
+
+    def ahead(self, batches: Sequence[Tensor]) -> AbstractContextManager[None]:
+        """Nothing is left to read."""
+        return nullcontext()
 
 
 def in_order(n: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from tsmtl.models.backbone import Backbone
 from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.training.batches import Split, in_order
+from tsmtl.models.precision import float32_products
+from tsmtl.training.batches import Split
 from tsmtl.training.ranks import ALONE, Ranks
 
 EVALUATION_BATCH = 256  # instances per pass without gradients
@@ -48,9 +49,11 @@ def _passes(module: nn.Module, split: Split, own: slice, batch_size: int) -> Ite
     if was_training:  # going through the modules takes as long as a small one's pass
         module.eval()
     at = 0
-    for rows in in_order(own.stop - own.start, batch_size, split.device):
-        x, lengths, _ = split.batch(rows + own.start)
-        yield at, module(x) if lengths is None else module(x, lengths)
-        at += len(rows)
+    batches = torch.arange(own.start, own.stop, device=split.device).split(batch_size)
+    with split.ahead(batches), float32_products(split.device):
+        for rows in batches:
+            x, lengths, _ = split.batch(rows)
+            yield at, module(x) if lengths is None else module(x, lengths)
+            at += len(rows)
     if was_training:
         module.train()

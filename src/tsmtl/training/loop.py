@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NoReturn
 
 import torch
@@ -18,10 +17,12 @@ from tsmtl.training.augmentation import Augmentation
 from tsmtl.training.balance import Balance
 from tsmtl.training.batches import Split
 from tsmtl.training.best_epoch import BestEpoch, weights_of
-from tsmtl.training.objective import Losses, Objective
+from tsmtl.training.captured_step import CapturedSteps
+from tsmtl.training.objective import Objective
 from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
+from tsmtl.training.step import Step
 from tsmtl.training.step_environment import step_environment
 from tsmtl.training.weight_average import WeightAverage
 
@@ -100,6 +101,7 @@ def fit(
     average: WeightAverage[Any] | None = None,
     ranks: Ranks = ALONE,
     balance: Balance | None = None,
+    captured: CapturedSteps | None = None,
 ) -> Fit:
     """Train for ``num_epochs``, or until ``best`` runs out of patience.
 
@@ -129,6 +131,7 @@ def fit(
         average: Takes in the weights after every step; its weights are then the best epoch's.
         ranks: The processes that share each batch.
         balance: Weighs the tasks; None: the criterion's fixed weights do.
+        captured: Records steps as a CUDA graph; None: each is taken as it comes.
 
     Raises:
         NotFiniteError: With epoch and step; the best epoch so far was given to ``on_better``.
@@ -175,6 +178,7 @@ def fit(
                 average,
                 ranks,
                 balance,
+                captured,
             )
             _stop_if_not_finite(losses, epoch)
             means = losses.mean(dim=0).tolist()  # of the batches: total, then each task
@@ -222,6 +226,7 @@ def train_epoch(
     average: WeightAverage[Any] | None = None,
     ranks: Ranks = ALONE,
     balance: Balance | None = None,
+    captured: CapturedSteps | None = None,
 ) -> Tensor:
     """Train one epoch, or what is left of it; give the losses (steps, 1 + tasks), the total first.
 
@@ -242,6 +247,7 @@ def train_epoch(
         average: Takes in the weights after every step.
         ranks: The processes that share each batch.
         balance: Weighs the tasks; None: the criterion's fixed weights do.
+        captured: Records steps as a CUDA graph; None: each is taken as it comes.
     """
     model.train()
     if result.order is None:
@@ -249,40 +255,16 @@ def train_epoch(
     else:
         generator.set_state(result.order)
     losses, width = result.losses, 1 + len(criterion.losses)
-    for rows in sampler.draw(generator)[len(losses) // width :]:
-        x, lengths, targets = train.batch(rows)
-        schedule.before_step()
-        optimizer.zero_grad(set_to_none=True)
-        look = partial(_losses, model, criterion, augmentation, x, lengths, targets)
-        if balance is None:
-            total, parts = look()
-            total.backward()
-            ranks.sum_gradients(model)
-        else:
-            total, parts = balance.backward(look)
-        if gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
-        optimizer.step()
-        if balance is not None:
-            balance.after_step()
-        if average is not None:
-            average.update(model)
-        losses += [total.detach(), *(part.detach() for part in parts.values())]
-        after_step()
+    step = Step(model, criterion, optimizer, gradient_clip, augmentation, ranks, balance)
+    batches = sampler.draw(generator)[len(losses) // width :]
+    with train.ahead(batches):
+        for rows in batches:
+            schedule.before_step()
+            losses += step(*train.batch(rows)) if captured is None else captured.take(step, train, rows)
+            if average is not None:
+                average.update(model)
+            after_step()
     return torch.stack(losses).view(-1, width).cpu()
-
-
-def _losses(
-    model: nn.Module,
-    criterion: Objective,
-    augmentation: Augmentation | None,
-    x: Tensor,
-    lengths: Tensor | None,
-    targets: dict[str, Tensor],
-) -> Losses:
-    if augmentation is None:
-        return criterion(model(x, lengths), targets)
-    return augmentation.loss(model, criterion, x, lengths, targets)
 
 
 def _stop_if_not_finite(losses: Tensor, epoch: int) -> None:

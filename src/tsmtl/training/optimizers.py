@@ -2,11 +2,14 @@
 
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
 
 from tsmtl.config.trainer_settings import TrainerSettings
+
+ASKED = "asked_lr"  # in a group whose learning rate lies in a tensor: the same, as a number, to the last digit
 
 
 class _NotCompiled:
@@ -59,3 +62,47 @@ def build_optimizer(
         return SGD(parameters, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=True)
     decoupled = settings.optimizer == "adamw"
     return Adam(parameters, lr=lr, weight_decay=decay, fused=True, decoupled_weight_decay=decoupled)
+
+
+def make_capturable(optimizer: torch.optim.Optimizer) -> None:
+    """Let steps be recorded as a CUDA graph: they read the learning rate, which goes on changing, from the device."""
+    for group in optimizer.param_groups:
+        group[ASKED] = lr_of(group)
+        group["lr"] = torch.tensor(group[ASKED], dtype=torch.float32, device=group["params"][0].device)
+        if "capturable" in group:  # of Adam; a step of SGD knows nothing but its group
+            group["capturable"] = True
+
+
+def lr_of(group: dict[str, Any]) -> float:
+    """Give the learning rate of a group, without a wait for the device."""
+    return float(group.get(ASKED, group["lr"]))
+
+
+def set_lr(group: dict[str, Any], lr: float) -> None:
+    """Set the learning rate of a group."""
+    if ASKED in group:
+        group["lr"].fill_(lr)
+        group[ASKED] = lr
+    else:
+        group["lr"] = lr
+
+
+def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Give the state dict, the same whether steps are recorded or not: a run may go on where they are not."""
+    state = optimizer.state_dict()
+    groups = []
+    for group in state["param_groups"]:
+        plain = {key: value for key, value in group.items() if key != ASKED}
+        plain["lr"] = lr_of(group)
+        if "capturable" in plain:
+            plain["capturable"] = False
+        groups.append(plain)
+    return {**state, "param_groups": groups}
+
+
+def load_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Go on from what :func:`state_of` gave, with steps recorded where they were to be."""
+    capturable = ASKED in optimizer.param_groups[0]
+    optimizer.load_state_dict(state)
+    if capturable:
+        make_capturable(optimizer)

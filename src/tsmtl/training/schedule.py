@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from tsmtl.config.trainer_settings import TrainerSettings
+from tsmtl.training.optimizers import lr_of, set_lr
 
 _STATE = ("step_count", "factor", "epochs_without_better")
 
@@ -30,7 +31,7 @@ class Schedule:
         self.optimizer = optimizer
         self.settings = settings
         self.num_epochs = num_epochs
-        self.base = float(optimizer.param_groups[0]["lr"])
+        self.base = lr_of(optimizer.param_groups[0])
         self.warmup_steps = settings.warmup_epochs * steps_per_epoch
         self.step_count = 0
         self.factor = 1.0
@@ -39,7 +40,7 @@ class Schedule:
     @property
     def lr(self) -> float:
         """The learning rate in force, of the heads."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return lr_of(self.optimizer.param_groups[0])
 
     def before_step(self) -> None:
         """Raise the learning rate during the warm-up; free of cost behind it."""
@@ -76,4 +77,4 @@ class Schedule:
 
     def _set(self, lr: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = lr * group.get("factor", 1.0)  # of all parameters in one group
+            set_lr(group, lr * group.get("factor", 1.0))  # of all parameters in one group

@@ -1,5 +1,7 @@
 """A rank's share of the batches of a training."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
@@ -15,6 +17,9 @@ class Sharing(Protocol):
     def begin(self, n: int) -> slice:
         """Take ``n`` rows as the batch under way; give those of this rank."""
 
+    def share(self, n: int) -> slice:
+        """Give those of this rank alone."""
+
 
 class SharedSplit:
     """A train split whose batches have the inputs of this rank's share, and all targets.
@@ -27,6 +32,7 @@ class SharedSplit:
     def __init__(self, split: Split, ranks: Sharing) -> None:
         self.split, self.ranks = split, ranks
         self.device, self.shuffle_block = split.device, split.shuffle_block
+        self.resident, self.equal_lengths = split.resident, split.equal_lengths
 
     def __len__(self) -> int:
         return len(self.split)
@@ -44,6 +50,10 @@ class SharedSplit:
         """Give inputs and lengths of this rank's share of the rows, and the targets of all."""
         x, lengths, _ = self.split.batch(rows[self.ranks.begin(len(rows))])
         return x, lengths, self.split.targets_of(rows)
+
+    def ahead(self, batches: Sequence[Tensor]) -> AbstractContextManager[None]:
+        """Read this rank's share of batches before they are asked for."""
+        return self.split.ahead([rows[self.ranks.share(len(rows))] for rows in batches])
 
 
 class SharedAugmentation(Augmentation):

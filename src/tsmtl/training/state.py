@@ -10,6 +10,7 @@ from tsmtl.models.kernels import kernels_of
 from tsmtl.training.balance import Balance
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.loop import Fit
+from tsmtl.training.optimizers import load_state, state_of
 from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.schedule import Schedule
 from tsmtl.training.seeding import random_numbers, set_random_numbers
@@ -43,7 +44,7 @@ class Moving:
         random = {"order": self.generator.get_state(), **random_numbers(), "ranks": self.ranks.own_random()}
         return {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": state_of(self.optimizer),
             "schedule": self.schedule.state(),
             "average": None if self.average is None else self.average.state(),
             "balance": None if self.balance is None else self.balance.state(),
@@ -62,7 +63,7 @@ class Moving:
             device: Where the training is.
         """
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_state(self.optimizer, state["optimizer"])
         self.schedule.load_state(state["schedule"])
         if self.average is not None:
             self.average.load_state(state["average"])

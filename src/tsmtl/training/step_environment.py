@@ -13,7 +13,7 @@ docs/benchmarks.md has what both are worth.
 import ctypes
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -42,22 +42,23 @@ def freed_memory_kept() -> Iterator[None]:
 
     The environment says it by ``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_`` or ``GLIBC_TUNABLES``.
     """
-    put = _mallopt()
+    libc = _glibc()
+    if libc is None:
+        yield
+        return
     for option, size in KEPT.items():
-        put(option, size)
+        libc.mallopt(option, size)
     try:
         yield
     finally:
         for option, size in USUAL.items():
-            put(option, size)
+            libc.mallopt(option, size)
+        libc.malloc_trim(0)
 
 
 @cache
-def _mallopt() -> Callable[[int, int], object]:
-    """Give glibc's ``mallopt``, or what does nothing in its place."""
+def _glibc() -> ctypes.CDLL | None:
+    """Give glibc where its allocator is ours to set."""
     tunables = os.environ.get("GLIBC_TUNABLES", "")
     said = any(name in os.environ or tunable in tunables for name, tunable in SAID.items())
-    if said or platform.libc_ver()[0] != "glibc":
-        return lambda option, size: None
-    found: Callable[[int, int], object] = ctypes.CDLL(None).mallopt
-    return found
+    return None if said or platform.libc_ver()[0] != "glibc" else ctypes.CDLL(None)

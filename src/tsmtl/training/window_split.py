@@ -1,6 +1,7 @@
 """Windows of a recording as a split: the recording lies on the device once, batches are gathered from it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -55,6 +56,16 @@ class WindowSplit:
         """Memory knows no neighbours."""
         return None
 
+    @property
+    def resident(self) -> bool:
+        """All of it."""
+        return True
+
+    @property
+    def equal_lengths(self) -> bool:
+        """A window is as long as another."""
+        return True
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -72,6 +83,10 @@ class WindowSplit:
             steps = torch.maximum(steps, self._floor.index_select(0, piece)[:, None])
         x = self._values.index_select(0, steps.view(-1)).view(*steps.shape, -1)  # (n, T, C)
         return x.transpose(1, 2), None, self._of_windows(chosen)
+
+    def ahead(self, batches: Sequence[Tensor]) -> AbstractContextManager[None]:
+        """Nothing is left to read."""
+        return nullcontext()
 
     def _of_windows(self, chosen: Tensor) -> dict[str, Tensor]:
         found = {task: values.index_select(0, chosen) for task, values in self._all_targets.items()}

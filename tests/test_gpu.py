@@ -1,0 +1,164 @@
+"""What only a GPU can tell: recorded steps, data that does not fit, TF32, bfloat16, and jobs that share one."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tsmtl
+from tests.test_captured_runs import train_cut
+from tests.test_train import TINY_MODEL, rows_of, summary_of
+from tsmtl.models.precision import has_tf32
+from tsmtl.training.captured_step import WARM_UP, CapturedSteps
+from tsmtl.training.read_ahead import PinnedCopies
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+SETTINGS = ["device=cuda", "num_epochs=3", "data.n_instances=200", "data.test_fraction=0.3", "lr=1e-3", "batch_size=8"]
+NO_DROPOUT = {"lstm_fcn_multi": ["lstm_drop_out=0", "fc_drop_out=0"]}
+MODELS = ["lstm", "gru", "cnn1d", "lstm_fcn_multi"]
+
+
+def words_of(model: str, dropout: bool) -> list[str]:
+    off = [] if dropout else NO_DROPOUT.get(model, ["dropout=0"])
+    return [f"model={model}", *TINY_MODEL[model], *off, *SETTINGS]
+
+
+def losses_of(folder: Path) -> list[dict[str, float]]:
+    rows = rows_of(folder / "metrics.csv")
+    return [{key: float(value) for key, value in row.items() if key.endswith("loss")} for row in rows]
+
+
+def assert_near(ours: Path, theirs: Path, rel: float) -> None:
+    for a, b in zip(losses_of(ours), losses_of(theirs), strict=True):
+        assert a == pytest.approx(b, rel=rel, abs=rel)
+
+
+@pytest.mark.parametrize("more", [[], ["trainer.weight_average=0.9", "trainer.gradient_clip=0.5"]], ids=["", "clipped"])
+@pytest.mark.parametrize("model", MODELS)
+def test_recorded_steps_train_as_steps_launched_one_operation_at_a_time(tmp_path, model, more):
+    for graph in ("auto", "off"):
+        words = [*words_of(model, dropout=False), *more, f"trainer.cuda_graph={graph}"]
+        tsmtl.train([*words, f"hydra.run.dir={tmp_path}/{graph}"])
+    assert [summary_of(tmp_path / graph)["captured"] for graph in ("auto", "off")] == [True, False]
+    assert_near(tmp_path / "auto", tmp_path / "off", 1e-4)
+
+
+@pytest.mark.parametrize("model", ["cnn1d", "lstm_fcn_multi"])
+def test_a_recorded_step_draws_the_dropout_that_the_step_itself_would(tmp_path, model):
+    for graph in ("auto", "off"):
+        words = [*words_of(model, dropout=True), f"trainer.cuda_graph={graph}"]
+        tsmtl.train([*words, f"hydra.run.dir={tmp_path}/{graph}"])
+    assert_near(tmp_path / "auto", tmp_path / "off", 1e-4)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_recorded_step_never_waits_for_the_device(tmp_path, model, monkeypatch):
+    take = CapturedSteps.take
+
+    def strict(self, step, train, rows):
+        torch.cuda.set_sync_debug_mode("error" if self._warm == WARM_UP and self.replayed else "default")
+        try:
+            return take(self, step, train, rows)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(CapturedSteps, "take", strict)
+    tsmtl.train([*words_of(model, dropout=True), f"hydra.run.dir={tmp_path}/run"])
+    assert summary_of(tmp_path / "run")["captured"]
+
+
+def test_a_recorded_run_that_is_cut_goes_on_as_the_whole_one(tmp_path, monkeypatch):
+    words = words_of("cnn1d", dropout=True)
+    tsmtl.train([*words, f"hydra.run.dir={tmp_path}/whole"])
+    train_cut([*words, f"hydra.run.dir={tmp_path}/cut"], 20, monkeypatch)
+    tsmtl.train([*words, f"hydra.run.dir={tmp_path}/cut", "resume=true"])
+    assert_near(tmp_path / "cut", tmp_path / "whole", 1e-4)
+
+
+PLUGIN = """
+import torch
+from tsmtl.models import Backbone, register_backbone
+
+@register_backbone("looks")
+class Looks(Backbone):
+    capturable = True
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        self.layer, self.embed_dim, self.drop = torch.nn.Linear(input_size, 4), 4, torch.nn.Dropout(0.3)
+
+    def forward(self, x, lengths=None):
+        x = self.drop(self.layer(x.mean(dim=2)))
+        return x if float(x.detach().sum()) > 1e9 else 2 * x
+"""
+PLUGIN_YAML = "# @package _global_\nmodel: looks\nplugins: [looks_plugin]\nnum_epochs: 2\nbatch_size: 8\nlr: 1.0e-3\n"
+
+
+def test_a_backbone_that_asks_for_a_value_within_its_step_goes_on_unrecorded(tsmtl_train, tmp_path):
+    (tmp_path / "looks_plugin.py").write_text(PLUGIN)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/looks.yaml").write_text(PLUGIN_YAML)
+    answer = tsmtl_train("--config-dir", ".", "model=looks", "device=cuda", "hydra.run.dir=run")
+    assert answer.code == 0, answer.err
+    assert not summary_of(tmp_path / "run")["captured"]
+    assert answer.err.count("this step cannot be recorded") == 1
+
+
+@pytest.mark.parametrize("graph", ["auto", "off"])
+def test_data_that_does_not_fit_is_copied_ahead_and_changes_no_number(tmp_path, monkeypatch, caplog, graph):
+    words = [*words_of("cnn1d", dropout=True), f"trainer.cuda_graph={graph}"]
+    tsmtl.train([*words, f"hydra.run.dir={tmp_path}/resident"])
+    monkeypatch.setattr("tsmtl.training.residence.SHARE", 0.0)
+    with caplog.at_level(logging.INFO):
+        tsmtl.train([*words, f"hydra.run.dir={tmp_path}/copied"])
+    assert "batches are copied ahead" in caplog.text
+    assert_near(tmp_path / "copied", tmp_path / "resident", 1e-6)
+
+
+def test_copies_arrive_whole_while_the_gpu_is_busy():
+    copies, busy = PinnedCopies(torch.device("cuda")), torch.randn(2048, 2048, device="cuda")
+    wanted = [torch.full((64, 1000), float(i)) for i in range(20)]
+    found = []
+    for x in wanted:
+        busy = busy @ busy / 2048
+        sent, event = copies.send(x)
+        torch.cuda.current_stream().wait_event(event)
+        sent.record_stream(torch.cuda.current_stream())
+        found.append(sent.clone())
+    assert all(torch.equal(ours.cpu(), theirs) for ours, theirs in zip(found, wanted, strict=True))
+
+
+def test_tf32_trains_and_its_switches_are_put_back(tmp_path):
+    if not has_tf32(torch.device("cuda")):
+        pytest.skip("needs a GPU with TF32")
+    switches = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    for precision in ("float32", "tf32"):
+        words = ["model=lstm_fcn_multi", *NO_DROPOUT["lstm_fcn_multi"], *SETTINGS, f"trainer.precision={precision}"]
+        tsmtl.train([*words, f"hydra.run.dir={tmp_path}/{precision}"])
+        assert summary_of(tmp_path / precision)["precision"] == precision
+    assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == switches
+    assert losses_of(tmp_path / "tf32") != losses_of(tmp_path / "float32"), "it did round"
+    assert_near(tmp_path / "tf32", tmp_path / "float32", 0.05)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_backbone_trains_in_bfloat16(tmp_path, model):
+    tsmtl.train([*words_of(model, dropout=True), "trainer.precision=bf16", f"hydra.run.dir={tmp_path}/run"])
+    summary = summary_of(tmp_path / "run")
+    assert (summary["precision"], summary["captured"]) == ("bf16", True)
+    assert all(np.isfinite(list(row.values())).all() for row in losses_of(tmp_path / "run"))
+
+
+def test_jobs_that_share_a_gpu_see_it_alone(tsmtl_train, tmp_path):
+    sweep = ["hydra.launcher.jobs_per_gpu=2", "seed=0,1,2,3", "hydra.sweep.dir=sweep"]
+    answer = tsmtl_train("-m", *words_of("cnn1d", dropout=True), *sweep)
+    assert answer.code == 0, answer.err
+    summaries: list[dict[str, Any]] = [json.loads(path.read_text()) for path in tmp_path.glob("sweep/*/summary.json")]
+    assert len(summaries) == 4
+    assert all(summary["device"].startswith("cuda") for summary in summaries)
+    assert all(summary["captured"] for summary in summaries)
