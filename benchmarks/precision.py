@@ -18,7 +18,15 @@ from tsmtl.sweep.statistics import spread
 ARCHIVE = ["data=archive", "batch_size=16"]
 SETTINGS = {
     "synthetic": ["data=synthetic", "data.n_instances=400", "batch_size=16", "num_epochs=12"],
-    "hydraulic": ["data=hydraulic", "data.class_target=valve", "batch_size=32", "num_epochs=4"],
+    "hydraulic": [
+        *(
+            "data=hydraulic",
+            "data.class_target=valve",
+            "data.scale=standard_per_step",
+            "batch_size=16",
+            "num_epochs=15",
+        ),
+    ],
     "har": ["data=har", "task=cls", "batch_size=32", "num_epochs=4", "trainer.epoch_fraction=0.25"],
     "cmapss": ["data=cmapss", "batch_size=64", "num_epochs=4", "trainer.epoch_fraction=0.25"],
     "ett": ["data=ett", "data.stride=6", "batch_size=32", "num_epochs=5"],

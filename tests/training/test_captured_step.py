@@ -89,7 +89,7 @@ def train(trainer, make_model, split):
             torch.Generator().manual_seed(0),
             gradient_clip,
             on_step=on_step,
-            unfreeze_at=unfreeze_at,
+            before_epoch=lambda epoch: model.freeze_backbone(epoch < unfreeze_at) if unfreeze_at else None,
             augmentation=Augmentation(changes, channels_of(data)) if changes else None,
             average=mean,
             captured=captured,
