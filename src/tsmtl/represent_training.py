@@ -17,7 +17,7 @@ from tsmtl.config.represent_settings import RepresentSettings
 from tsmtl.config.representation_settings import AnyRepresentation
 from tsmtl.config.schema import Settings
 from tsmtl.interruption import Interruption
-from tsmtl.models.precision import cost_of_bf16
+from tsmtl.models.precision import cost_of_bf16, float32_products
 from tsmtl.report.files import HistoryFile
 from tsmtl.representation.method import TrainSeries
 from tsmtl.representation.self_supervised import Pretext, Recipe, WeighedParts
@@ -113,7 +113,8 @@ class RepresentationTraining:
             moving = Moving(pretext, optimizer, schedule, generator, average)
             best = BestEpoch(higher_is_better=False, patience=None, take_each=True)
             result = Fit(best) if earlier is None else moving.load_state(earlier, best, self.device)
-            with self._told(recipe, result), self._files(moving, result, num_epochs) as on_step:
+            kept = self._files(moving, result, num_epochs)
+            with self._told(recipe, result), float32_products(self.device), kept as on_step:
                 fit(
                     pretext,
                     WeighedParts(pretext.weights),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tsmtl.data.instances import FloatArray
+from tsmtl.models.precision import float32_products
 from tsmtl.representation.method import Representation, TrainSeries
 
 STEPS_AT_ONCE = 2**15  # of all series of a pass without gradients: what they become stays in bounded memory
@@ -158,7 +159,7 @@ class SelfSupervised(Representation):
         """Give the vectors (N, E) of series (N, C, T)."""
         size = max(1, STEPS_AT_ONCE // x.shape[2])
         parts = []
-        with torch.inference_mode():
+        with torch.inference_mode(), float32_products(self._device):
             for at in range(0, len(x), size):
                 series = torch.from_numpy(np.ascontiguousarray(x[at : at + size])).to(self._device)
                 parts.append(self.encoder.embed(series).cpu().numpy())

@@ -58,7 +58,7 @@ class Moving:
         """Put everything back as :meth:`state` found it; give the account.
 
         Args:
-            state: What :meth:`state` gave; the number of threads is the caller's.
+            state: What :meth:`state` gave; the number of threads and the kernels are the caller's.
             best: Watches the score.
             device: Where the training is.
         """

@@ -21,7 +21,7 @@ class Step:
 
     Attributes:
         model: Trained in place, in train mode.
-        criterion: Loss of all tasks.
+        criterion: The loss and its parts.
         optimizer: Updates the weights.
         gradient_clip: Largest norm of the gradient, or None.
         augmentation: Changes each batch.
