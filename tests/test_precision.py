@@ -1,10 +1,12 @@
 """``trainer.precision`` in whole runs: what is said and stored."""
 
 import torch
+from torch import nn
 
 from tests.test_train import SMALL, TINY_MODEL, summary_of
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.checkpoint.last import read_last
+from tsmtl.models.convolution import FEW, Convolution, unprotected
 
 BF16 = "trainer.precision=bf16"
 FCN = ["model=lstm_fcn", *TINY_MODEL["lstm_fcn_multi"], *SMALL]
@@ -41,6 +43,19 @@ def test_a_processor_without_units_for_it_is_warned_of(tsmtl_train, tmp_path, mo
     answer = tsmtl_train(*FCN, "num_epochs=1", BF16)
     assert answer.code == 0, answer.err
     assert "takes about twice as long in it" in answer.err
+
+
+def test_plain_convolutions_of_few_channels_are_named(tsmtl_train, tmp_path, monkeypatch):
+    (tmp_path / "cpuinfo").write_text("flags : fpu avx2 avx512_bf16 amx_bf16\n")
+    monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "cpuinfo")
+    own = nn.Sequential(nn.Conv1d(4, 8, 3), Convolution(4, 8, 3), nn.Conv1d(FEW, 8, 3))
+    assert unprotected(own) == ["0"]
+    answer = tsmtl_train(*FCN, "num_epochs=1", BF16)
+    assert "wrong sums" not in answer.err  # no shipped model has such
+    monkeypatch.setattr("tsmtl.record.unprotected", lambda backbone: unprotected(own))
+    answer = tsmtl_train(*FCN, "num_epochs=1", BF16)
+    assert "wrong sums for some convolutions of fewer than 16 channels in bfloat16" in answer.err
+    assert "in the place of nn.Conv1d does not: 0" in answer.err
 
 
 def test_another_precision_is_refused_with_the_choices(tsmtl_train):

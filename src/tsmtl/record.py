@@ -17,6 +17,7 @@ from tsmtl.data.features import Features
 from tsmtl.data.instances import Bundle
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.data.sharing import leak_lines
+from tsmtl.models.convolution import FEW, unprotected
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.precision import cost_of_bf16, has_tf32
 from tsmtl.tasks.calibration import LEVEL
@@ -91,6 +92,12 @@ def _say_bf16(settings: Settings, model: MultiTaskModel, device: torch.device) -
     if cost is not None:
         log.warning(
             "trainer.precision: %s; trainer.precision=float32 gives more exact gradients for no more time", cost
+        )
+    elif device.type == "cpu" and (few := unprotected(model.backbone)):
+        log.warning(
+            "trainer.precision: PyTorch gives wrong sums for some convolutions of fewer than %d channels in bfloat16 "
+            "(docs/precision.md); tsmtl.models.convolution.Convolution in the place of nn.Conv1d does not: %s",
+            *(FEW, ", ".join(few)),
         )
 
 

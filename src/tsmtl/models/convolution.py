@@ -47,3 +47,8 @@ class Convolution(nn.Conv1d):
         # Turned once, here: torch would do it in each of its calls, forward and backward.
         weight = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         return F.conv2d(maps, weight, None, *self.sides).squeeze(2)
+
+
+def unprotected(backbone: nn.Module) -> list[str]:
+    """Name a backbone's plain ``nn.Conv1d`` whose sums in bfloat16 may be wrong on a CPU; see :class:`Convolution`."""
+    return [name for name, m in backbone.named_modules() if type(m) is nn.Conv1d and m.in_channels < FEW]
