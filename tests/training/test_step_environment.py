@@ -9,7 +9,7 @@ import torch
 
 import tsmtl
 from tsmtl.native.denormals import denormals_are_zeros
-from tsmtl.training import loop
+from tsmtl.training import loop, step_environment
 from tsmtl.training.step_environment import SAID
 
 FAULTS = """
@@ -26,6 +26,8 @@ def faults():
 
 torch.set_num_threads(1)
 with step_environment():
+    with step_environment():
+        pass
     faults()  # what is kept has to be asked for once
     inside = faults()
 outside = faults()
@@ -60,6 +62,30 @@ def test_freed_memory_is_not_asked_for_again_in_every_step(monkeypatch: pytest.M
 def test_the_environments_word_counts(monkeypatch: pytest.MonkeyPatch, said: dict[str, str]) -> None:
     inside, _ = page_faults(environment_with(monkeypatch, **said))
     assert inside > 20 * 1000
+
+
+class OldAllocator:
+    """Refuses a threshold above 32 MiB, as an old glibc does."""
+
+    def __init__(self) -> None:
+        self.took: list[tuple[int, int]] = []
+
+    def mallopt(self, option: int, size: int) -> int:
+        if option == step_environment.M_MMAP_THRESHOLD and size > 2**25:
+            return 0
+        self.took.append((option, size))
+        return 1
+
+    def malloc_trim(self, pad: int) -> int:
+        return 1
+
+
+def test_an_old_allocator_gets_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    allocator = OldAllocator()
+    monkeypatch.setattr(step_environment, "_glibc", lambda: allocator)
+    with step_environment.freed_memory_kept():
+        assert allocator.took == [(-3, 2**25), (-1, 2**31 - 1)]
+    assert allocator.took[2:] == [(-3, 2**25), (-1, 2**26)]
 
 
 def test_denormal_numbers_are_zeros_in_the_steps_of_a_training_alone(

@@ -13,6 +13,7 @@ docs/benchmarks.md has what both are worth.
 import ctypes
 import os
 import platform
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -20,13 +21,16 @@ from functools import cache
 from tsmtl.native.denormals import denormals_as_zeros
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-KEPT = {M_TRIM_THRESHOLD: 2**31 - 1, M_MMAP_THRESHOLD: 2**28}  # bytes; a larger block is mapped by itself, and unmapped
-USUAL = {M_TRIM_THRESHOLD: 2**26, M_MMAP_THRESHOLD: 2**25}  # where glibc's own, which move, end up
+MAPPED = (2**28, 2**25)  # bytes from which a block is mapped by itself; an older glibc may refuse the first
+KEPT = 2**31 - 1
+USUAL_MAPPED, USUAL_KEPT = 2**25, 2**26  # where glibc's own, which move, end up
 # Variables by which a user says how glibc's allocator behaves, each also as a part of GLIBC_TUNABLES.
 SAID = {
     "MALLOC_TRIM_THRESHOLD_": "glibc.malloc.trim_threshold",
     "MALLOC_MMAP_THRESHOLD_": "glibc.malloc.mmap_threshold",
 }
+_LOCK = threading.Lock()
+_WITHIN: list[None] = []  # one entry for each block under way
 
 
 @contextmanager
@@ -40,20 +44,26 @@ def step_environment() -> Iterator[None]:
 def freed_memory_kept() -> Iterator[None]:
     """Let glibc keep up to 2 GiB of what is freed; other libraries, and what the environment says, stay as they are.
 
-    The environment says it by ``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_`` or ``GLIBC_TUNABLES``.
+    The environment says it by ``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_`` or ``GLIBC_TUNABLES``. Behind the
+    last of such blocks glibc keeps what it would have come to keep by itself, 64 MiB.
     """
     libc = _glibc()
     if libc is None:
         yield
         return
-    for option, size in KEPT.items():
-        libc.mallopt(option, size)
+    with _LOCK:
+        _WITHIN.append(None)
+        if any(libc.mallopt(M_MMAP_THRESHOLD, size) for size in MAPPED):
+            libc.mallopt(M_TRIM_THRESHOLD, KEPT)
     try:
         yield
     finally:
-        for option, size in USUAL.items():
-            libc.mallopt(option, size)
-        libc.malloc_trim(0)
+        with _LOCK:
+            _WITHIN.pop()
+            if not _WITHIN:
+                libc.mallopt(M_MMAP_THRESHOLD, USUAL_MAPPED)
+                libc.mallopt(M_TRIM_THRESHOLD, USUAL_KEPT)
+                libc.malloc_trim(0)
 
 
 @cache
