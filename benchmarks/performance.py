@@ -8,7 +8,6 @@ in a document, and the picture of the training beside it.
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import time
@@ -49,10 +48,15 @@ def run_script(name: str, given: tuple[str, ...], threads: int, repeats: int, sa
 
 
 def printed(name: str, rows: Sequence[Row]) -> str:
-    """Show what a script printed: its tables where it has any, else all of it."""
+    """Show what a script printed: its tables where it has any, else all of it.
+
+    Lines of a table that others have come between, such as those of a training, are one table.
+    """
     found = next(row for row in rows if row["part"] == name)
-    tables = re.findall(r"(?:^\|.*\n?)+", found["printed"], flags=re.MULTILINE)
-    shown = "\n\n".join(table.strip() for table in tables) or f"```text\n{found['printed'].strip()}\n```"
+    lines = [line for line in found["printed"].splitlines() if line.startswith("|")]
+    headers = {at - 1 for at, line in enumerate(lines) if line.startswith("|-")}
+    tables = "\n".join(f"\n{line}" if at in headers else line for at, line in enumerate(lines))
+    shown = tables.strip() or f"```text\n{found['printed'].strip()}\n```"
     return f"`{found['command']}`:\n\n{shown}"
 
 

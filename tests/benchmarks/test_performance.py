@@ -71,6 +71,9 @@ def test_wrong_words_are_refused_before_anything_is_measured(command, tmp_path, 
 def test_of_what_a_script_prints_the_tables_are_shown():
     rows = [{"part": "startup", "command": "python -m x", "printed": "1 of 2\n| a |\n|---|\n| 1 |\n\nload 1\n"}]
     assert printed("startup", rows) == "`python -m x`:\n\n| a |\n|---|\n| 1 |"
+    between = "| a |\n|---|\n\n| 1 |\nsaid\n| 2 |\n\n| b |\n|---|\n| 3 |\n"
+    rows = [{"part": "startup", "command": "python -m x", "printed": between}]
+    assert printed("startup", rows) == "`python -m x`:\n\n| a |\n|---|\n| 1 |\n| 2 |\n\n| b |\n|---|\n| 3 |"
     plain = [{"part": "startup", "command": "python -m x", "printed": "alone 3 ms\n"}]
     assert printed("startup", plain) == "`python -m x`:\n\n```text\nalone 3 ms\n```"
 
