@@ -63,7 +63,7 @@ def test_commands_measure_and_predict_a_folder_like_a_file(
     assert tsmtl_train(*CNN, both["folder"], "hydra.run.dir=run").code == 0
     of_run = json.loads((tmp_path / "run/summary.json").read_text())["test"]["reg"]
     monkeypatch.setattr("tsmtl.data.instances.BLOCK", 16)
-    monkeypatch.setattr("tsmtl.evaluate_checkpoint.EVALUATION_BATCH", 16)
+    monkeypatch.setattr("tsmtl.evaluate_sources.EVALUATION_BATCH", 16)
     assert tsmtl_evaluate("checkpoint=run/best_model.pt", "output=split.json").code == 0
     assert json.loads((tmp_path / "split.json").read_text())["metrics"]["reg"] == pytest.approx(of_run)
     for name, path in both.items():

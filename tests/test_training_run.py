@@ -41,6 +41,9 @@ def train_batches(monkeypatch) -> list[dict[str, Any]]:
         def __init__(self, train: Split) -> None:
             self.train = train
 
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.train, name)
+
         def batch(self, rows: torch.Tensor) -> Batch:
             found = self.train.batch(rows)
             seen.append({task: target.numpy() for task, target in found[2].items()} | {"rows": rows.tolist()})
