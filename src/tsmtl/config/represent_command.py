@@ -62,7 +62,7 @@ def checked(words: list[str]) -> "tuple[RepresentSettings, AnyRepresentation, Se
         UserError: With a line for every problem.
     """
     from tsmtl.config.python_call import composed
-    from tsmtl.config.represent_settings import RepresentSettings, represent_problems
+    from tsmtl.config.represent_settings import RepresentSettings, overwriting_problems, represent_problems
     from tsmtl.config.representation_settings import REPRESENTATIONS
     from tsmtl.config.schema import check_section
     from tsmtl.config.search_path import search_path_as_setting
@@ -89,6 +89,8 @@ def checked(words: list[str]) -> "tuple[RepresentSettings, AnyRepresentation, Se
         settings, _ = composed(_with_a_model([word for word in words if word not in mine]))
     except UserError as error:
         raise UserError([*problems, *error.lines]) from error
+    if own is not None and section is not None:
+        problems += overwriting_problems(own, settings.data, section)
     if problems or own is None or section is None:
         raise UserError(problems)
     return own, section, settings
