@@ -172,6 +172,23 @@ def test_an_unfinished_fit_is_not_overwritten(series, tsmtl_represent, unfinishe
     )
 
 
+@pytest.mark.parametrize("method", ["summary", "masked"])
+def test_a_fit_of_another_method_leaves_an_unfinished_one_alone(series, tsmtl_represent, unfinished, method):
+    state = Path("v.last.pt").read_bytes()
+    words = [word for word in words_of("ts2vec") if not word.startswith("representation")]
+    answer = tsmtl_represent(*words, f"representation={method}")
+    assert answer.code == 2
+    assert answer.lines[-1].startswith("tsmtl-represent: output: v.last.pt holds an unfinished training; resume=true")
+    answer = tsmtl_represent(*words, f"representation={method}", "resume=true")
+    assert answer.code == 2
+    assert [line for line in answer.lines if line.startswith("tsmtl-represent")] == [
+        f"tsmtl-represent: representation: {method} differs from the training in v.last.pt, which is of ts2vec; remove "
+        "it, or name another output"
+    ]
+    assert Path("v.last.pt").read_bytes() == state
+    assert not Path("v.npz").exists()
+
+
 def test_a_fit_goes_on_with_its_own_settings_and_data(series, tsmtl_represent, unfinished):
     answer = tsmtl_represent(*words_of("ts2vec", 20, "representation.lr=0.01", "seed=3", "resume=true"))
     assert answer.code == 2
