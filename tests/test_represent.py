@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -255,6 +256,21 @@ def test_raw_series_are_measured_as_their_vectors_are(series, tsmtl_represent, t
     assert tsmtl_evaluate(model, "split=all", "output=all.json").code == 0
     of_file, of_all = (metrics_of(tmp_path / name)["reg"]["rmse"] for name in ("file.json", "all.json"))
     assert of_file == pytest.approx(of_all, rel=1e-5)
+
+
+def test_a_file_of_raw_series_is_read_by_the_names_of_the_fit(series, tsmtl_represent, tsmtl_train, tsmtl_evaluate):
+    series["state"], series["wear"] = series.pop("y_cls"), series.pop("y_reg")
+    np.savez("series.npz", **series)
+    names = ["data.class_target=state", "data.regression_target=wear"]
+    assert tsmtl_represent(*WORDS, *names, *SMALL["summary"], "output=v.npz").code == 0
+    assert tsmtl_train("data=npz", "data.path=v.npz", *FAST, "hydra.run.dir=run").code == 0
+    model, transform = "checkpoint=run/best_model.pt", "transform=v.transform.pt"
+    assert tsmtl_evaluate(model, transform, "split=all", "output=all.json").code == 0
+    answer = tsmtl_evaluate(model, transform, "data.path=series.npz", "output=file.json")
+    assert answer.code == 0, answer.err
+    of_file, of_all = (metrics_of(Path(name)) for name in ("file.json", "all.json"))
+    assert of_file["cls"]["accuracy"] == of_all["cls"]["accuracy"]
+    assert of_file["reg"]["rmse"] == pytest.approx(of_all["reg"]["rmse"], rel=1e-5)
 
 
 def test_a_transform_knows_the_places_of_its_own_targets(series, tsmtl_represent, tsmtl_train, tsmtl_evaluate):
