@@ -131,6 +131,8 @@ def _checked_new(words: list[str]) -> tuple[dict[str, Any], frozenset[str]]:
 
     if said := [word for word in words if word.partition("=")[0] == GROUP or word.startswith(f"{GROUP}.")]:
         raise UserError(f"{said[0].partition('=')[0]}: the fitted transform holds its method; leave it out")
+    if any(word.partition("=")[0] == "resume" for word in words):
+        raise UserError("resume: with fitted= nothing is trained, so that there is nothing to go on with; leave it out")
     given, typed = checked_sections(NAME, NEW, {"": RepresentNewSettings, "data": PredictDataSettings}, words)
     if problems := represent_new_problems(given, typed):
         raise UserError(problems)
