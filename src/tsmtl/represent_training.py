@@ -11,7 +11,7 @@ import torch
 
 from tsmtl.assembly import warn_of_fallback
 from tsmtl.checkpoint.last import LastState, read_last
-from tsmtl.config.errors import FailedError, Interrupted, UserError, reason_of
+from tsmtl.config.errors import FailedError, Interrupted, UserError, memory_told, reason_of
 from tsmtl.config.identity import PLACES, differences
 from tsmtl.config.represent_settings import RepresentSettings
 from tsmtl.config.representation_settings import AnyRepresentation
@@ -95,7 +95,8 @@ class RepresentationTraining:
         with self._alone():
             earlier = self._earlier()
             generator = seed_everything(seed)
-            pretext = make().to(self.device)
+            with memory_told("not enough memory for the network; make it smaller"):
+                pretext = make().to(self.device)
             self._set_threads(pretext, train, recipe, earlier)
             split = split_of(train, self.device)
             sampler = Sampler(len(split), recipe.batch_size, self.device)
@@ -240,21 +241,22 @@ class RepresentationTraining:
     def _told(self, recipe: Recipe, result: Fit) -> Iterator[None]:
         """Say in one line why a training failed."""
         try:
-            yield
+            with memory_told(
+                f"not enough memory for representation.batch_size={recipe.batch_size}; take a smaller one"
+            ):
+                yield
         except NotFiniteError as error:
             self._remove()  # going on would end the same way
             what = str(error).partition(";")[0]
             raise FailedError(
                 f"{what}; a smaller representation.lr or representation.gradient_clip may help"
             ) from error
-        except (MemoryError, torch.OutOfMemoryError) as error:
+        except Exception as error:
             if not result.history and not result.losses:
-                self._remove()  # nothing was done: a smaller batch may begin anew
-            raise FailedError(
-                f"not enough memory for representation.batch_size={recipe.batch_size}; take a smaller one"
-            ) from error
-        except OSError as error:
-            raise FailedError(reason_of(error)) from error
+                self._remove()  # nothing was done: what failed, such as too large a batch, may be mended and begin anew
+            if isinstance(error, OSError):
+                raise FailedError(reason_of(error)) from error
+            raise
 
 
 def split_of(train: TrainSeries, device: torch.device) -> Split:
