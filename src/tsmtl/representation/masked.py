@@ -47,8 +47,8 @@ class TransformerLayer(nn.Module):
 class TransformerEncoder(Encoder):
     """The encoder of Zerveas et al. (2021, arXiv:2010.02803, section 3): a linear layer, learnt positions, layers.
 
-    A missing value is 0, the mean of a standardised channel, as a hidden one is. Steps beyond the longest train series
-    have its last position.
+    A missing value is 0, as a hidden one is: the mean only of a standardised channel. Steps beyond the longest train
+    series have its last position.
 
     Args:
         channels: C.
