@@ -284,6 +284,27 @@ def test_a_transform_knows_the_places_of_its_own_targets(series, tsmtl_represent
     ]
 
 
+def test_memory_that_does_not_suffice_for_new_series_is_one_line(
+    series, tsmtl_represent, tsmtl_train, tsmtl_predict, tsmtl_evaluate, monkeypatch
+):
+    def fail(*given):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory")
+
+    assert tsmtl_represent(*WORDS, *SMALL["summary"], "output=v.npz").code == 0
+    assert tsmtl_train("data=npz", "data.path=v.npz", *FAST, "hydra.run.dir=run").code == 0
+    monkeypatch.setattr("tsmtl.transform.Transform.transform_checked", fail)
+    model = ["checkpoint=run/best_model.pt", "transform=v.transform.pt"]
+    for command, words in (
+        (tsmtl_represent, ["fitted=v.transform.pt", "output=w.npz"]),
+        (tsmtl_predict, [*model, "output=w.csv"]),
+        (tsmtl_evaluate, [*model, "output=w.json"]),
+    ):
+        answer = command(*words, "data.path=series.npz", "batch_size=64")
+        assert answer.code == 1
+        assert answer.lines[-1].endswith(": not enough memory for batch_size=64; take a smaller one")
+        assert not Path(words[-1].removeprefix("output=")).exists()
+
+
 def test_a_transform_is_for_models_of_its_vectors(trained, series, tsmtl_represent, tsmtl_predict):
     run = trained("gru")
     assert tsmtl_represent(*WORDS, *SMALL["summary"], "output=w.npz").code == 0
