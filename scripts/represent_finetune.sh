@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # From raw series to predictions through representation vectors: a representation fitted on the train split, class and
 # number learnt from its vectors by fc, first the number alone and then both, and predictions for raw series.
-# Arguments, settings of the data and the task, go to tsmtl-represent; a training that is done is not repeated:
+# Arguments, settings of the data and the task, go to tsmtl-represent. Given again, what is not done goes on and a
+# training of tsmtl-train that is done is not repeated; vectors are made anew, by METHOD=ts2vec, contrastive or masked with
+# the whole training of theirs:
 #   bash scripts/represent_finetune.sh
 #   METHOD=summary NEW=new.npz bash scripts/represent_finetune.sh data=npz data.path=mine.npz
 # OUT is the folder of all that is written, NEW raw series to predict for: without it there are no predictions.

@@ -111,6 +111,16 @@ def test_neighbours_of_classes_lie_together(content, pictures, tsmtl_train, tsmt
     assert "t-SNE, first dimension" in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.parametrize(("x", "probed"), [(np.arange(150.0)[:, None], {"cls"}), (np.ones((150, 3)), set())])
+def test_vectors_of_one_direction_or_none_have_a_picture_all_the_same(content, tsmtl_train, tmp_path, x, probed):
+    np.savez("v.npz", **content | {"X": x.astype(np.float32)})
+    answer = tsmtl_train(*DATA, *RUN, "trainer.vectors_picture=tsne", "trainer.logistic_probe=true")
+    assert answer.code == 0, answer.err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["vectors_picture"] == "pca"
+    assert set(summary["logistic_probe"]) == probed
+
+
 def test_what_is_made_of_vectors_needs_them_and_scikit_learn(content, tsmtl_train, monkeypatch):
     asked = ["trainer.logistic_probe=true", "trainer.vectors_picture=tsne"]
     answer = tsmtl_train("model=gru", *asked)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -257,6 +258,21 @@ def test_raw_series_are_measured_as_their_vectors_are(series, tsmtl_represent, t
     assert of_file == pytest.approx(of_all, rel=1e-5)
 
 
+def test_a_file_of_raw_series_is_read_by_the_names_of_the_fit(series, tsmtl_represent, tsmtl_train, tsmtl_evaluate):
+    series["state"], series["wear"] = series.pop("y_cls"), series.pop("y_reg")
+    np.savez("series.npz", **series)
+    names = ["data.class_target=state", "data.regression_target=wear"]
+    assert tsmtl_represent(*WORDS, *names, *SMALL["summary"], "output=v.npz").code == 0
+    assert tsmtl_train("data=npz", "data.path=v.npz", *FAST, "hydra.run.dir=run").code == 0
+    model, transform = "checkpoint=run/best_model.pt", "transform=v.transform.pt"
+    assert tsmtl_evaluate(model, transform, "split=all", "output=all.json").code == 0
+    answer = tsmtl_evaluate(model, transform, "data.path=series.npz", "output=file.json")
+    assert answer.code == 0, answer.err
+    of_file, of_all = (metrics_of(Path(name)) for name in ("file.json", "all.json"))
+    assert of_file["cls"]["accuracy"] == of_all["cls"]["accuracy"]
+    assert of_file["reg"]["rmse"] == pytest.approx(of_all["reg"]["rmse"], rel=1e-5)
+
+
 def test_a_transform_knows_the_places_of_its_own_targets(series, tsmtl_represent, tsmtl_train, tsmtl_evaluate):
     tasks = "tasks=[{name: kind, kind: cls, target: y_cls}, {name: n, kind: reg, target: y_reg}]"
     assert tsmtl_represent(*WORDS, "task=custom", tasks, *SMALL["summary"], "output=v.npz").code == 0
@@ -266,6 +282,27 @@ def test_a_transform_knows_the_places_of_its_own_targets(series, tsmtl_represent
         "tsmtl-evaluate: transform: v.transform.pt was fitted beside targets of kind, n, the model has cls; measure "
         "others with tasks="
     ]
+
+
+def test_memory_that_does_not_suffice_for_new_series_is_one_line(
+    series, tsmtl_represent, tsmtl_train, tsmtl_predict, tsmtl_evaluate, monkeypatch
+):
+    def fail(*given):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory")
+
+    assert tsmtl_represent(*WORDS, *SMALL["summary"], "output=v.npz").code == 0
+    assert tsmtl_train("data=npz", "data.path=v.npz", *FAST, "hydra.run.dir=run").code == 0
+    monkeypatch.setattr("tsmtl.transform.Transform.transform_checked", fail)
+    model = ["checkpoint=run/best_model.pt", "transform=v.transform.pt"]
+    for command, words in (
+        (tsmtl_represent, ["fitted=v.transform.pt", "output=w.npz"]),
+        (tsmtl_predict, [*model, "output=w.csv"]),
+        (tsmtl_evaluate, [*model, "output=w.json"]),
+    ):
+        answer = command(*words, "data.path=series.npz", "batch_size=64")
+        assert answer.code == 1
+        assert answer.lines[-1].endswith(": not enough memory for batch_size=64; take a smaller one")
+        assert not Path(words[-1].removeprefix("output=")).exists()
 
 
 def test_a_transform_is_for_models_of_its_vectors(trained, series, tsmtl_represent, tsmtl_predict):
@@ -349,11 +386,15 @@ REFUSED = {
     "output=v.npz representation.num_features=83": "representation.num_features: must be a whole number, at least 84",
     "output=v.npz representation.bands=2": "representation.bands: not a setting of representation=minirocket, but of",
     "output=v.npz representation.num_featurs=100": "representation.num_featurs: unknown setting; did you mean",
+    "output=series.npz data=npz data.path=./series.npz": "output: series.npz is the file to read; name another",
+    "output=v.npz representation=checkpoint representation.path=./m.pt transform=m.pt": "transform: m.pt is the file",
+    "output=v.npz transform=v.last.pt": "transform: v.last.pt is where a training keeps its state; name another",
     "output=v.npz lr=7": "lr: must be a number in (0, 0.1]",
     "output=v.npz -m": "-m: unknown flag",
     "output=v.npz representation=summary representation.quantiles=[2]": "representation.quantiles: must be a list",
     "fitted=v.transform.pt data.path=series.npz output=w.npz representation=summary": "representation: the fitted",
-    "fitted=none.pt data.path=series.npz output=w.npz": "none.pt: there is no such checkpoint",
+    "fitted=none.pt data.path=series.npz output=w.npz": "none.pt: there is no such transform",
+    "fitted=v.transform.pt data.path=series.npz output=w.npz resume=true": "resume: with fitted= nothing is trained",
     "fitted=v.transform.pt data.path=series.npz output=series.npz": "output: series.npz is the file to read",
     "fitted=v.transform.pt data.path=series.pdf output=w.npz": "data.path: must be a file that ends in .npz",
     "": "output: must be text (got null)",

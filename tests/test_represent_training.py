@@ -177,6 +177,23 @@ def test_an_unfinished_fit_is_not_overwritten(series, tsmtl_represent, unfinishe
     )
 
 
+@pytest.mark.parametrize("method", ["summary", "masked"])
+def test_a_fit_of_another_method_leaves_an_unfinished_one_alone(series, tsmtl_represent, unfinished, method):
+    state = Path("v.last.pt").read_bytes()
+    words = [word for word in words_of("ts2vec") if not word.startswith("representation")]
+    answer = tsmtl_represent(*words, f"representation={method}")
+    assert answer.code == 2
+    assert answer.lines[-1].startswith("tsmtl-represent: output: v.last.pt holds an unfinished training; resume=true")
+    answer = tsmtl_represent(*words, f"representation={method}", "resume=true")
+    assert answer.code == 2
+    assert [line for line in answer.lines if line.startswith("tsmtl-represent")] == [
+        f"tsmtl-represent: representation: {method} differs from the training in v.last.pt, which is of ts2vec; remove "
+        "it, or name another output"
+    ]
+    assert Path("v.last.pt").read_bytes() == state
+    assert not Path("v.npz").exists()
+
+
 def test_a_fit_goes_on_with_its_own_settings_and_data(series, tsmtl_represent, unfinished):
     answer = tsmtl_represent(*words_of("ts2vec", 20, "representation.lr=0.01", "seed=3", "resume=true"))
     assert answer.code == 2
@@ -235,9 +252,18 @@ def test_a_loss_that_is_not_finite_ends_with_a_line(series, tsmtl_represent, tmp
     assert not (tmp_path / "v.last.pt").exists()
 
 
-def test_a_batch_beyond_the_memory_ends_with_a_line_and_a_smaller_one_may_begin(series, tsmtl_represent, monkeypatch):
+OF_THE_PROCESSOR = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError(OF_THE_PROCESSOR)])
+def test_a_batch_beyond_the_memory_ends_with_a_line_and_a_smaller_one_may_begin(
+    series, tsmtl_represent, monkeypatch, error
+):
+    def fail(*given):
+        raise error
+
     with monkeypatch.context() as patch:
-        patch.setattr("tsmtl.representation.ts2vec.Views.forward", _no_memory)
+        patch.setattr("tsmtl.representation.ts2vec.Views.forward", fail)
         answer = tsmtl_represent(*words_of("ts2vec", 12))
     assert answer.code == 1
     assert answer.lines[-1] == (
@@ -246,8 +272,26 @@ def test_a_batch_beyond_the_memory_ends_with_a_line_and_a_smaller_one_may_begin(
     assert tsmtl_represent(*words_of("ts2vec", 12, "representation.batch_size=4")).code == 0
 
 
-def _no_memory(*given):
-    raise torch.OutOfMemoryError("CUDA out of memory")
+def test_a_network_beyond_the_memory_ends_with_a_line(series, tsmtl_represent, tmp_path, monkeypatch):
+    def fail(*given):
+        raise RuntimeError(OF_THE_PROCESSOR)
+
+    monkeypatch.setattr("tsmtl.representation.ts2vec.Views.__init__", fail)
+    answer = tsmtl_represent(*words_of("ts2vec", 12))
+    assert answer.code == 1
+    assert answer.lines[-1] == "tsmtl-represent: not enough memory for the network; make it smaller"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["series.npz"]
+
+
+def test_a_failure_before_the_first_step_leaves_no_state(series, tsmtl_represent, tmp_path, monkeypatch):
+    def fail(*given):
+        raise RuntimeError("no kernel")
+
+    monkeypatch.setattr("tsmtl.representation.ts2vec.Views.forward", fail)
+    answer = tsmtl_represent(*words_of("ts2vec", 12))
+    assert answer.code == 1
+    assert answer.lines[-1].startswith("tsmtl-represent: failed: RuntimeError: no kernel")
+    assert not (tmp_path / "v.last.pt").exists()
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -286,6 +330,7 @@ def test_states_of_other_kinds_are_no_state_of_a_fit(series, tsmtl_represent, tm
 
 REFUSED = {
     "representation.kernel_size=4": "representation.kernel_size: must be one of 3, 5, 7",
+    "representation.depth=21": "representation.depth: must be a whole number in [1, 20]",
     "representation.lr=1": "representation.lr: must be a number in (0, 0.1]",
     "representation.steps=0": "representation.steps: must be a whole number, at least 1",
     "representation.hidden_share=1.0": "representation.hidden_share: must be a number in [0, 1)",

@@ -204,7 +204,8 @@ def on_file(measured: Measured, instance_key: str, instance_key_typed: bool) -> 
     wanted = []
     for name, task in tasks.items():
         place = place_in_file(measured.fitted_on, name, given, settings.targets)
-        key, *more = place.keys or (task.key,)
+        fitted = None if measured.transform is None else trained.get(place.setting.removeprefix("data."))
+        key, *more = place.keys or (fitted or task.key,)  # the model's own key names an array beside the vectors
         size = 1 if task.kind == "cls" else task.size
         ids = ids_key if place.setting == "data.class_target" else None
         wanted.append(WantedTarget(name, task.kind, key, place.setting, size, ids, tuple(more), bool(place.names)))

@@ -28,7 +28,8 @@ class LinearProbe:
     Attributes:
         found: By task the test metrics of a ridge regression, the penalty ``alpha`` that was best on val, and how many
             train instances there were.
-        logistic: By task of classes the same of a logistic regression, with ``C``; empty where none was asked for.
+        logistic: By task of classes the same of a logistic regression, with ``C``; empty where none was asked for, or
+            all train vectors are the same.
         coordinates: (N, 2) the test vectors.
         picture: ``pca``: their first two principal components, by the train split; or ``tsne``.
     """
@@ -50,7 +51,8 @@ def linear_probe(
         parts: Of the run.
         truth: What is true of the test split, by task.
         logistic: Fit a logistic regression of each class too.
-        picture: How the test vectors come into two dimensions; few of them by ``pca`` in any case.
+        picture: How the test vectors come into two dimensions; few of them, or such as have one direction at most, by
+            ``pca`` in any case.
         seed: Of ``tsne``.
 
     Returns:
@@ -92,7 +94,7 @@ def linear_probe(
             own = spectrum.own, rotated, rotated_test
             of_train, of_val, of_test = (spectrum.components(x, MOST).cpu().numpy() for x in own)
             learnt, known_val = ids[0][chosen.cpu().numpy()], ids[1] >= 0
-            if len(set(learnt.tolist())) > 1:
+            if len(set(learnt.tolist())) > 1 and of_train.shape[1] > 0:
                 chooses = of_val[known_val], ids[1][known_val]
                 outputs, c = logistic_regression(of_train, learnt, chooses, of_test, task.size)
                 metrics = measure(task, truth[name], task.decode(outputs.astype(np.float32)))
@@ -100,10 +102,10 @@ def linear_probe(
                 classified[name] |= {"C": c, "instances": len(learnt)}
     every = torch.arange(len(train), device=train.device)
     spectrum, _, rotated_test = spectrum_of(every)
-    if picture == "pca" or len(test) < FEWEST:
+    directions = spectrum.components(rotated_test, DIRECTIONS)
+    if picture == "pca" or len(test) < FEWEST or directions.shape[1] < 2:
         return LinearProbe(found, classified, spectrum.coordinates(rotated_test).cpu().numpy(), "pca")
-    in_two = neighbours_in_two(spectrum.components(rotated_test, DIRECTIONS).cpu().numpy(), seed)
-    return LinearProbe(found, classified, in_two, "tsne")
+    return LinearProbe(found, classified, neighbours_in_two(directions.cpu().numpy(), seed), "tsne")
 
 
 def about_probe(probe: LinearProbe | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.assembly import choose_device, warn_of_fallback
 from tsmtl.calibrate import warn_of_no_ends
-from tsmtl.config.errors import FailedError, UserError
+from tsmtl.config.errors import UserError, memory_told
 from tsmtl.config.logs import set_up_logs
 from tsmtl.config.predict_settings import ModelSettings, PredictDataSettings, PredictSettings, kind_problems
 from tsmtl.data.stream import Block, Request, Stream
@@ -104,7 +104,7 @@ def _of_table(
         for note in bundle.notes:
             log.info("data: %s", note)
         rows = bundle.splits["test"]
-        try:
+        with memory_told(f"not enough memory for batch_size={settings.batch_size}; take a smaller one"):
             if transform is None:
                 predictions = predict_bundle(predictor, bundle, rows, settings.batch_size, level)
             else:
@@ -113,8 +113,6 @@ def _of_table(
                 vectors = np.concatenate(list(vectors_of_rows(transform, bundle, rows)))
                 predictions = predictor.predict_checked(vectors, None, settings.batch_size, level)
             add(bundle.instances.places, predictions)
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            raise FailedError(f"not enough memory for batch_size={settings.batch_size}; take a smaller one") from error
     return len(rows), bundle.instances.where
 
 
@@ -193,13 +191,11 @@ def predicted(
     bar: Any = tqdm(total=stream.total, unit="instance", disable=None, dynamic_ncols=True)
     with bar, logging_redirect_tqdm(), closing(stream.blocks) as blocks:
         for block in blocks:
-            try:
+            with memory_told(f"not enough memory for batch_size={batch_size}; take a smaller one"):
                 reader = transform or predictor
                 x, lengths = reader.contract.check(block.x, block.lengths, stream.where, block.names)
                 if transform is not None:
                     x, lengths = transform.transform_checked(x, lengths), None
                 predictions = predictor.predict_checked(x, lengths, batch_size, level)
-            except (MemoryError, torch.OutOfMemoryError) as error:
-                raise FailedError(f"not enough memory for batch_size={batch_size}; take a smaller one") from error
             yield block, predictions
             bar.update(len(block.names))

@@ -57,6 +57,7 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
         raise UserError(f"{where}: holds vectors (N, E) already; representations are made of series (N, C, T)")
     columns, data_sha256 = columns_of(bundle, settings), data_hash(bundle)
     learner = RepresentationTraining(own, method, settings, data_sha256, device)
+    learner.check_place()
     representation = build_representation(method, device, settings.run.plugins, learner)
     features = None
     if isinstance(representation, Checkpoint):

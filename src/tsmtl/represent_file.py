@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.assembly import choose_device
-from tsmtl.config.errors import FailedError, UserError
+from tsmtl.config.errors import UserError, memory_told
 from tsmtl.config.logs import set_up_logs
 from tsmtl.config.predict_settings import PredictDataSettings, kind_problems
 from tsmtl.config.represent_settings import RepresentNewSettings
@@ -55,13 +54,11 @@ def represent_file(settings: RepresentNewSettings, data: PredictDataSettings, ty
     about = about_transform(transform, transform.content["seed"])
     output = Path(settings.output).expanduser()
     with vector_file(output, len(transform.names)) as file:
-        try:
+        with memory_told(f"not enough memory for batch_size={settings.batch_size}; take a smaller one"):
             if on_table:
                 columns, where = _add_rows(file, transform, data)
             else:
                 columns, where = _add_instances(file, transform, settings, data, typed)
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            raise FailedError(f"not enough memory for batch_size={settings.batch_size}; take a smaller one") from error
         features = np.array(transform.names)
         file.finish(
             {**columns, FEATURES: features},

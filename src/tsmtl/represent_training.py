@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 
 from tsmtl.assembly import warn_of_fallback
 from tsmtl.checkpoint.last import LastState, read_last
-from tsmtl.config.errors import FailedError, Interrupted, UserError, reason_of
+from tsmtl.config.errors import FailedError, Interrupted, UserError, memory_told, reason_of
 from tsmtl.config.identity import PLACES, differences
 from tsmtl.config.represent_settings import RepresentSettings
 from tsmtl.config.representation_settings import AnyRepresentation
@@ -61,7 +61,7 @@ class RepresentationTraining:
         device: torch.device,
     ) -> None:
         self.path, self.resume, self.settings, self.device = own.state_path, own.resume, settings, device
-        self.method = method.name
+        self.method, self.trained = method.name, False
         self.history = HistoryFile(own.metrics_path)
         self.identity: dict[str, Any] = {
             "settings": {
@@ -92,10 +92,11 @@ class RepresentationTraining:
             FailedError: If the loss stops being finite, or memory or disk does not suffice.
             Interrupted: If a signal came; the state is on disk.
         """
-        with alone_in(self.path.with_suffix(".lock"), "output", "fitting a representation in"):
+        with self._alone():
             earlier = self._earlier()
             generator = seed_everything(seed)
-            pretext = make().to(self.device)
+            with memory_told("not enough memory for the network; make it smaller"):
+                pretext = make().to(self.device)
             self._set_threads(pretext, train, recipe, earlier)
             split = split_of(train, self.device)
             sampler = Sampler(len(split), recipe.batch_size, self.device)
@@ -133,12 +134,29 @@ class RepresentationTraining:
                     result=result,
                     average=average,
                 )
+        self.trained = True
         log.info("%s: trained for %.1f s", self.method, result.seconds)
         return pretext if average is None else average.model
 
+    def check_place(self) -> None:
+        """Check, before a method of any kind is fitted, that no unfinished training is in its way.
+
+        Raises:
+            UserError: If another process is at it, or there is a state that is not to be gone on from, or cannot be.
+        """
+        with self._alone():
+            self._earlier()
+
     def finish(self) -> None:
-        """Remove the state: what it was for is on disk."""
+        """Remove the state of what was trained here: what it was for is on disk."""
+        if self.trained:
+            self._remove()
+
+    def _remove(self) -> None:
         self.path.unlink(missing_ok=True)
+
+    def _alone(self) -> AbstractContextManager[None]:
+        return alone_in(self.path.with_suffix(".lock"), "output", "fitting a representation in")
 
     def _earlier(self) -> dict[str, Any] | None:
         """Give the state that another process left; None where the training starts anew.
@@ -157,6 +175,12 @@ class RepresentationTraining:
             state = read_last(self.path)
         except UserError as error:
             raise UserError(f"{error}, or remove it to start the training anew") from error
+        theirs = state["settings"].get("representation", {}).get("name")
+        if theirs != self.method:
+            raise UserError(
+                f"representation: {self.method} differs from the training in {self.path}, which is of {theirs}; remove "
+                "it, or name another output"
+            )
         problems = [
             f"{key}: {shown(ours)} differs from the training in {self.path}, where it is {shown(theirs)}; it goes on "
             "with its own settings"
@@ -217,21 +241,22 @@ class RepresentationTraining:
     def _told(self, recipe: Recipe, result: Fit) -> Iterator[None]:
         """Say in one line why a training failed."""
         try:
-            yield
+            with memory_told(
+                f"not enough memory for representation.batch_size={recipe.batch_size}; take a smaller one"
+            ):
+                yield
         except NotFiniteError as error:
-            self.finish()  # going on would end the same way
+            self._remove()  # going on would end the same way
             what = str(error).partition(";")[0]
             raise FailedError(
                 f"{what}; a smaller representation.lr or representation.gradient_clip may help"
             ) from error
-        except (MemoryError, torch.OutOfMemoryError) as error:
+        except Exception as error:
             if not result.history and not result.losses:
-                self.finish()  # nothing was done: a smaller batch may begin anew
-            raise FailedError(
-                f"not enough memory for representation.batch_size={recipe.batch_size}; take a smaller one"
-            ) from error
-        except OSError as error:
-            raise FailedError(reason_of(error)) from error
+                self._remove()  # nothing was done: what failed, such as too large a batch, may be mended and begin anew
+            if isinstance(error, OSError):
+                raise FailedError(reason_of(error)) from error
+            raise
 
 
 def split_of(train: TrainSeries, device: torch.device) -> Split:

@@ -153,6 +153,8 @@ def load_transform(
             others than those of the fit.
     """
     file = Path(path)
+    if not file.exists():
+        raise UserError(f"{file}: there is no such transform")
     content = read_archive(file)
     version = content.get("format_version") if isinstance(content, dict) else None
     if not isinstance(version, int) or KIND not in content:

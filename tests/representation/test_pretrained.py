@@ -93,6 +93,17 @@ def test_weights_that_are_not_whole_are_refused(kind, tmp_path, series):
         opened(kind, tmp_path / "weights").fit(train_of(series), 0)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_of_weights_that_is_cut_off_is_refused(kind, tmp_path, series):
+    tiny(kind, tmp_path / "weights")
+    (file,) = (tmp_path / "weights").glob("*.safetensors")
+    whole = file.read_bytes()
+    for length in (len(whole) // 2, 100, 4):
+        file.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=r"weights holds no model that .* opens \("):
+            opened(kind, tmp_path / "weights").fit(train_of(series), 0)
+
+
 @pytest.mark.parametrize("kind", ["mantis", "moment", "chronos"])
 def test_what_is_no_folder_of_weights_is_refused(kind, tmp_path, series):
     tiny(kind, tmp_path / "weights")

@@ -1,7 +1,10 @@
 """The exceptions that end a command, each with its exit code."""
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+_NO_MEMORY = ("out of memory", "can't allocate memory")  # of a GPU, of the processor
 
 
 class UserError(ValueError):
@@ -57,6 +60,21 @@ class Interrupted(KeyboardInterrupt):
 def raise_interrupted(signum: int, frame: object) -> None:
     """Handle a signal by ending the command, its clean-up done on the way."""
     raise Interrupted(signum)
+
+
+@contextmanager
+def memory_told(message: str) -> Iterator[None]:
+    """Say in one line that the memory did not suffice for a block, also where PyTorch says it by a RuntimeError.
+
+    Raises:
+        FailedError: With the message.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(word in str(error) for word in _NO_MEMORY):
+            raise
+        raise FailedError(message) from error
 
 
 def first_line(error: BaseException) -> str:

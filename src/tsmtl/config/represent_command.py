@@ -62,7 +62,7 @@ def checked(words: list[str]) -> "tuple[RepresentSettings, AnyRepresentation, Se
         UserError: With a line for every problem.
     """
     from tsmtl.config.python_call import composed
-    from tsmtl.config.represent_settings import RepresentSettings, represent_problems
+    from tsmtl.config.represent_settings import RepresentSettings, overwriting_problems, represent_problems
     from tsmtl.config.representation_settings import REPRESENTATIONS
     from tsmtl.config.schema import check_section
     from tsmtl.config.search_path import search_path_as_setting
@@ -89,6 +89,8 @@ def checked(words: list[str]) -> "tuple[RepresentSettings, AnyRepresentation, Se
         settings, _ = composed(_with_a_model([word for word in words if word not in mine]))
     except UserError as error:
         raise UserError([*problems, *error.lines]) from error
+    if own is not None and section is not None:
+        problems += overwriting_problems(own, settings.data, section)
     if problems or own is None or section is None:
         raise UserError(problems)
     return own, section, settings
@@ -129,6 +131,8 @@ def _checked_new(words: list[str]) -> tuple[dict[str, Any], frozenset[str]]:
 
     if said := [word for word in words if word.partition("=")[0] == GROUP or word.startswith(f"{GROUP}.")]:
         raise UserError(f"{said[0].partition('=')[0]}: the fitted transform holds its method; leave it out")
+    if any(word.partition("=")[0] == "resume" for word in words):
+        raise UserError("resume: with fitted= nothing is trained, so that there is nothing to go on with; leave it out")
     given, typed = checked_sections(NAME, NEW, {"": RepresentNewSettings, "data": PredictDataSettings}, words)
     if problems := represent_new_problems(given, typed):
         raise UserError(problems)

@@ -58,13 +58,29 @@ def represent_problems(settings: RepresentSettings) -> list[str]:
     problems = place_problems("output", settings.output, VECTORS)
     if settings.transform is not None:
         problems += place_problems("transform", settings.transform, TRANSFORM)
+        if _same(settings.transform_path, settings.state_path):
+            problems.append(f"transform: {settings.transform} is where a training keeps its state; name another")
     return problems
+
+
+def overwriting_problems(settings: RepresentSettings, data: Section, method: Section) -> list[str]:
+    """Say which of the files to write is one to read; not every data set and method has a ``path``."""
+    read = {"output": (settings.vectors_path, data), "transform": (settings.transform_path, method)}
+    return [
+        f"{key}: {place} is the file to read; name another"
+        for key, (place, section) in read.items()
+        if isinstance(path := getattr(section, "path", None), str) and _same(path, place)
+    ]
+
+
+def _same(path: str | Path, other: str | Path) -> bool:
+    return Path(path).expanduser().resolve() == Path(other).expanduser().resolve()
 
 
 def represent_new_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[str]:
     """Check what the checked sections of ``tsmtl-represent fitted=...`` say of the files."""
     path, own = settings["data"].path, settings[""]
     problems = input_problems(path) + place_problems("output", own.output, VECTORS)
-    if Path(path).resolve() == Path(own.output).resolve():
+    if _same(path, own.output):
         problems.append(f"output: {own.output} is the file to read; name another")
     return problems or unread_problems(path, typed)

@@ -71,7 +71,9 @@ class TS2VecSettings(TrainedSettings):
     name: Literal["ts2vec"] = Field(description="which method")
     embed_dim: Count = Field(description="E")
     hidden_size: Count = Field(description="features within the encoder")
-    depth: Count = Field(description="residual blocks before the last one; the dilation doubles from each to the next")
+    depth: Annotated[int, Field(ge=1, le=20)] = Field(
+        description="residual blocks before the last one; the dilation doubles from each to the next"
+    )
     kernel_size: Odd = Field(description="taps of the convolutions, odd")
     dropout: Dropout = Field(description="of the vectors of a training step")
     hidden_share: Annotated[float, Field(ge=0, lt=1)] = Field(description="probability that a view misses a step")

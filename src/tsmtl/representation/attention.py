@@ -1,6 +1,5 @@
 """Self-attention over the steps of a series."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -34,8 +33,3 @@ class Attention(nn.Module):
 def feed_forward(size: int, inner: int, activation: nn.Module, dropout: float) -> nn.Module:
     """Make the two layers that work at each step by itself."""
     return nn.Sequential(nn.Linear(size, inner), activation, nn.Dropout(dropout), nn.Linear(inner, size))
-
-
-def steps_valid(lengths: Tensor, x: Tensor) -> Tensor:
-    """Mark the valid steps (N, T) of a padded batch (N, C, T), on its device."""
-    return torch.arange(x.shape[2], device=x.device) < lengths.to(x.device, non_blocking=True)[:, None]

@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from tsmtl.config.errors import UserError
 from tsmtl.models.convolution import Convolution
-from tsmtl.models.masking import BatchNorm
+from tsmtl.models.masking import BatchNorm, valid_steps
 from tsmtl.models.readout import Readout
-from tsmtl.representation.attention import Attention, feed_forward, steps_valid
+from tsmtl.representation.attention import Attention, feed_forward
 from tsmtl.representation.augmented_views import jittered_and_scaled, permuted_and_jittered
 from tsmtl.representation.hierarchical_contrast import contrast
 from tsmtl.representation.method import TrainSeries
@@ -237,7 +237,7 @@ class Futures(Pretext):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Give the contrasts of a batch of series (N, C, T); random numbers are torch's."""
-        valid = None if lengths is None else steps_valid(lengths, x)
+        valid = None if lengths is None else valid_steps(lengths, x)[:, 0]
         weak_jitter, weak_scale, segments, strong_jitter = self.views
         weak = jittered_and_scaled(x, valid, weak_jitter, weak_scale)
         strong = permuted_and_jittered(x, valid, segments, strong_jitter)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsmtl.models.masking import BatchNorm
+from tsmtl.models.masking import BatchNorm, valid_steps
 from tsmtl.models.readout import Readout
-from tsmtl.representation.attention import Attention, feed_forward, steps_valid
+from tsmtl.representation.attention import Attention, feed_forward
 from tsmtl.representation.self_supervised import Encoder, Learner, Pretext, Recipe, SelfSupervised
 
 POSITIONS_WITHIN = 0.02  # of 0, at the start
@@ -47,8 +47,8 @@ class TransformerLayer(nn.Module):
 class TransformerEncoder(Encoder):
     """The encoder of Zerveas et al. (2021, arXiv:2010.02803, section 3): a linear layer, learnt positions, layers.
 
-    A missing value is 0, the mean of a standardised channel, as a hidden one is. Steps beyond the longest train series
-    have its last position.
+    A missing value is 0, as a hidden one is: the mean only of a standardised channel. Steps beyond the longest train
+    series have its last position.
 
     Args:
         channels: C.
@@ -174,7 +174,7 @@ class FillingIn(Pretext):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Give the error on a batch of series (N, C, T); random numbers are torch's."""
-        valid = None if lengths is None else steps_valid(lengths, x)
+        valid = None if lengths is None else valid_steps(lengths, x)[:, 0]
         hidden = hidden_stretches(x.shape, self.hidden_share, self.hidden_length, x.device)
         features = self.in_precision(self.encoder, x.masked_fill(hidden, 0.0), valid)
         filled = self.fill_in(self.dropout(features.transpose(1, 2))).transpose(1, 2)  # (N, C, T)

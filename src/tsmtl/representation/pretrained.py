@@ -135,7 +135,7 @@ class Pretrained(Representation):
             self.width = self.open_model(_read_config(self.folder / CONFIG), weights)
         except UserError:
             raise
-        except _OF_A_WRONG_FOLDER as error:
+        except (*_OF_A_WRONG_FOLDER, import_module("safetensors").SafetensorError) as error:
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"{setting}: {self.folder} holds no model that {self.package} opens ({said})") from error
 
