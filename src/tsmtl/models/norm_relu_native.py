@@ -122,7 +122,7 @@ def _check(kernels: ctypes.CDLL) -> str | None:
     generator = torch.Generator().manual_seed(0)
     n, f, t, narrow = 3, 37, 5, 2
     way, shapes = Way(1e-5, Form.MAPS), [(n, f, t), (f,), (f,), (narrow, f), (f, narrow)]
-    inputs, outer = [torch.randn(*shape, generator=generator) for shape in shapes], torch.randn(n, f, t)
+    *inputs, outer = (torch.randn(*shape, generator=generator) for shape in [*shapes, (n, f, t)])
     found = []
     for native in (False, True):
         maps, *weights = (tensor.clone().requires_grad_() for tensor in inputs)
