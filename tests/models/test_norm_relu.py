@@ -221,6 +221,18 @@ def test_training_steps_alone_take_the_kernel(behind, monkeypatch):
         assert not by_kernel(ours, x)
 
 
+@pytest.mark.parametrize("lacking", [{"momentum": None}, {"track_running_stats": False}, {"affine": False}], ids=str)
+def test_a_norm_without_statistics_momentum_or_weights_is_torchs(lacking):
+    found = []
+    for native in (False, True):
+        norm, x = BatchNorm(16, **lacking), maps().requires_grad_()
+        norm.native = native
+        out = norm_relu(x, norm, None)
+        found.append([out, *torch.autograd.grad((out**3).sum(), [x, *norm.parameters()]), *norm.buffers()])
+    for torchs, ours in zip(*found, strict=True):
+        assert torch.equal(ours, torchs)
+
+
 class Alone:
     """The sums of one rank."""
 
