@@ -185,6 +185,16 @@ def test_what_is_not_a_number_stays_so():
         assert out.isnan().any()
 
 
+def test_steps_are_counted_beyond_the_whole_numbers_of_a_float():
+    made, steps = natively(layers("mean", 1, 1)), 3 * 2**23
+    with torch.no_grad():
+        made.norm.bias.fill_(100.0)  # all steps are above 0
+    x = torch.ones(1, 1, steps, dtype=torch.bfloat16)
+    x[..., ::2] = -1
+    (shift,) = torch.autograd.grad(made(x), made.norm.bias)
+    assert shift.item() == pytest.approx(1.0, rel=1e-6)
+
+
 @pytest.mark.parametrize("behind", BEHIND)
 def test_gradients_of_gradients_are_those_of_torch(behind):
     found = []

@@ -1,5 +1,5 @@
-// Batch norm over instances and steps, ReLU, and squeeze-and-excite or a mean over the steps, of maps whose channels lie
-// side by side: z[n][t][f]. What a step of a training computes between two convolutions, forward and backward.
+// Batch norm over instances and steps, ReLU, and squeeze-and-excite or a mean over the steps, of maps whose channels
+// lie side by side: z[n][t][f]. What a step of a training computes between two convolutions, forward and backward.
 //
 // With m and v the mean and the biased variance of a channel, a = weight / sqrt(v + eps) and c = z - m:
 //
@@ -7,9 +7,10 @@
 //
 // and the output is y, y g, or s. Backward needs of the maps z alone: y and the mask are computed again.
 //
-// Statistics are those of blocks of rows, each by the corrected two passes of Chan, Golub and LeVeque (1983) over a block
-// that lies in the cache, put together in double precision in the order of the blocks. Sums over steps run within a series, sums over series in their order. So the
-// numbers depend on the data alone: neither on the number of threads nor on addresses.
+// Statistics are those of blocks of rows, each by the corrected two passes of Chan, Golub and LeVeque (1983) over a
+// block that lies in the cache, put together in double precision in the order of the blocks. Sums over steps run within
+// a series, sums over series in their order. So the numbers depend on the data alone: neither on the number of threads
+// nor on addresses.
 
 #include <algorithm>
 #include <cmath>
@@ -58,6 +59,11 @@ TSMTL_INLINE Vec masked(Vec centred, Vec scale, Vec shift, Vec gradient) {
   return (centred * scale + shift <= 0.0f) ? Vec{} : gradient;
 }
 
+// 1 where `masked` lets a gradient through.
+TSMTL_INLINE Bits passing(Vec centred, Vec scale, Vec shift) {
+  return (centred * scale + shift <= 0.0f) ? Bits{} : Bits{} + 1u;
+}
+
 // A mean of rows, what is missing in it for rounding, and the sum of squares around both.
 template <typename Z>
 void describe(const Z* z, int64_t rows, int64_t f, float* mean, float* missing, float* spread) {
@@ -90,7 +96,8 @@ void pool(const Z* z, int64_t t, int64_t f, Channels of, float* pooled, float* c
   over_channels(f, [&](auto tile) {
     constexpr int V = decltype(tile)::vectors;
     constexpr bool W = decltype(tile)::whole;
-    Vec total[V] = {}, count[V] = {}, part[V] = {}, mean[V], scale[V], shift[V];
+    Vec total[V] = {}, part[V] = {}, mean[V], scale[V], shift[V];
+    Bits count[V] = {};  // floats count to 2^24 alone
     for (int v = 0; v < V; v++) {
       mean[v] = get<W>(of.mean + tile.at + v * LANES, tile.lanes);
       scale[v] = get<W>(of.scale + tile.at + v * LANES, tile.lanes);
@@ -103,7 +110,7 @@ void pool(const Z* z, int64_t t, int64_t f, Channels of, float* pooled, float* c
           Vec c = get<W>(z + r * f + tile.at + v * LANES, tile.lanes) - mean[v];
           some[v] += activated(c, scale[v], shift[v]);
           centre[v] += masked(c, scale[v], shift[v], c);
-          count[v] += masked(c, scale[v], shift[v], splat(1.0f));
+          count[v] += passing(c, scale[v], shift[v]);
         }
       for (int v = 0; v < V; v++) {
         total[v] += some[v];
@@ -112,7 +119,7 @@ void pool(const Z* z, int64_t t, int64_t f, Channels of, float* pooled, float* c
     }
     for (int v = 0; v < V; v++) {
       put<W>(pooled + tile.at + v * LANES, total[v] / float(t), tile.lanes);
-      put<W>(counts + tile.at + v * LANES, count[v], tile.lanes);
+      put<W>(counts + tile.at + v * LANES, __builtin_convertvector(count[v], Vec), tile.lanes);
       put<W>(parts + tile.at + v * LANES, part[v], tile.lanes);
     }
   });
