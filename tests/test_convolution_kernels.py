@@ -9,6 +9,7 @@ from tests.test_resume import assert_same_run
 from tests.test_train import SMALL, TINY_MODEL, rows_of, summary_of
 from tests.trained import data_sets
 from tsmtl.checkpoint.file import read_checkpoint
+from tsmtl.checkpoint.last import read_last
 from tsmtl.models.norm_relu_native import NormReLU
 
 pytestmark = needs_compiler
@@ -69,9 +70,22 @@ def test_a_run_with_dropout_that_is_cut_goes_on_to_the_last_bit(tsmtl_train, tmp
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
 
 
-def test_batches_of_unequal_lengths_go_through_torch(tsmtl_train, tmp_path, passes):
+def assert_through_torch(answer, folder, why):
+    assert answer.code == 0, answer.err
+    (line,) = [line for line in answer.lines if "kernels" in line]
+    assert line == f"warning: trainer.kernels: {why}; the training goes through torch"
+    assert summary_of(folder)["kernels"] == read_last(folder / "last.pt")["kernels"] == "torch"
+
+
+@pytest.mark.parametrize("model", ["cnn1d", "lstm_fcn"])
+def test_batches_of_unequal_lengths_go_through_torch(tsmtl_train, tmp_path, passes, model):
     np.savez(tmp_path / "padded.npz", **data_sets()["padded"])
     data = ["data=npz", "data.path=padded.npz", "data.lengths_key=lengths", "device=cpu", "num_epochs=1"]
-    answer = tsmtl_train("model=lstm_fcn", *TINY_MODEL["lstm_fcn"], *data, NATIVE)
-    assert answer.code == 0, answer.err
+    answer = tsmtl_train(f"model={model}", *TINY_MODEL[model], "readout=mean", *data, NATIVE, "hydra.run.dir=run")
+    assert_through_torch(answer, tmp_path / "run", f"model={model} has batch norms, and the series unequal lengths")
     assert not passes
+
+
+def test_batch_norms_over_several_processes_go_through_torch(tsmtl_train, tmp_path):
+    answer = tsmtl_train(*words("cnn1d", NATIVE, "devices=2"), "hydra.run.dir=run")
+    assert_through_torch(answer, tmp_path / "run", "model=cnn1d has batch norms over the rows of all devices")

@@ -128,6 +128,16 @@ def test_a_run_that_began_without_a_compiler_goes_on_through_torch(tsmtl_train, 
     assert same_weights(tmp_path / "cut", tmp_path / "plain")
 
 
+def test_the_log_of_a_job_of_a_sweep_says_what_went_through_torch(tsmtl_train, tmp_path):
+    words = ["model=lstm", *TINY_MODEL["lstm"], *SMALL, "trainer.kernels=torch,native", "hydra.sweep.dir=s"]
+    answer = tsmtl_train("-m", *words)
+    assert answer.code == 0, answer.err
+    folders = [next((tmp_path / "s").glob(f"*kernels={kernels}*")) for kernels in ("torch", "native")]
+    said = [(folder / "train.log").read_text().count(THROUGH_TORCH) for folder in folders]
+    assert said == [0, 1]
+    assert [summary_of(folder)["kernels"] for folder in folders] == ["torch", "torch"]
+
+
 def test_other_kernels_are_refused_with_the_choices(tsmtl_train):
     answer = tsmtl_train("trainer.kernels=cuda")
     assert answer.code == 2

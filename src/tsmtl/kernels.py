@@ -6,9 +6,12 @@ from typing import Any
 
 import torch
 
+from tsmtl.assembly import Parts
 from tsmtl.config.errors import UserError
 from tsmtl.config.schema import Settings
+from tsmtl.models.gru_layers import GRULayers
 from tsmtl.models.kernels import kernels_of, train_natively
+from tsmtl.models.masking import BatchNorm
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.native import NativeError
 
@@ -16,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 def take_kernels(
-    settings: Settings, model: MultiTaskModel, device: torch.device, state: dict[str, Any] | None, folder: Path
+    settings: Settings, parts: Parts, device: torch.device, state: dict[str, Any] | None, folder: Path
 ) -> str | None:
     """Let a model train through the kernels that the run began with, or that are asked for.
 
     Args:
         settings: Checked settings.
-        model: Of the run.
+        parts: Of the run.
         device: What it trains on.
         state: What an earlier process left of the run, or None.
         folder: The run folder.
@@ -42,13 +45,28 @@ def take_kernels(
     if state is not None and state["kernels"] == "torch":
         return "the run began without native kernels"
     try:
-        train_natively(model)
+        if (why_none := _why_no_step(settings, parts)) is not None:
+            raise NativeError(why_none)
+        train_natively(parts.model)
     except NativeError as error:
         if state is None:
             return str(error)
         raise UserError(
             f"trainer.kernels: the run in {folder} began with native kernels and goes on with them alone, but {error}"
         ) from error
+    return None
+
+
+def _why_no_step(settings: Settings, parts: Parts) -> str | None:
+    """Say why no training step would take the kernels: those of batch norms need equal lengths and one process."""
+    kinds = (BatchNorm, GRULayers)
+    found = {kind for kind in kinds for module in parts.model.modules() if isinstance(module, kind)}
+    if found != {BatchNorm}:
+        return None
+    if settings.run.devices > 1:
+        return f"model={settings.model.model} has batch norms over the rows of all devices"
+    if not parts.splits["train"].equal_lengths:
+        return f"model={settings.model.model} has batch norms, and the series unequal lengths"
     return None
 
 

@@ -116,7 +116,7 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
     generator = seed_everything(settings.run.seed)
     parts = ranks.together(lambda: assemble(settings, bundle, pretrained, device))
     torch.set_num_threads(ranks.from_first(lambda: _threads(settings, parts, device, state)))
-    why_torch = ranks.together(lambda: take_kernels(settings, parts.model, device, state, folder))
+    why_torch = ranks.together(lambda: take_kernels(settings, parts, device, state, folder))
     training = Training(settings, parts, generator, state, ranks)
     best_path = ranks.from_first(
         lambda: best_model_path(asked, folder, None if pretrained is None else pretrained.path)

@@ -51,6 +51,16 @@ def test_as_many_are_dropped_as_p_says_and_the_others_scaled(kind, p):
 
 
 @needs_compiler
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, -3.0])
+def test_what_is_dropped_is_multiplied_by_0_as_torch_does(value, kind):
+    kernels, x = DROPOUT_KERNELS.loaded, torch.full((301,), value, dtype=kind)
+    factors = dropped(kernels, torch.ones(301, dtype=kind), 0.5, 3)  # 0 or 2
+    assert set(factors.tolist()) == {0.0, 2.0}
+    torch.testing.assert_close(dropped(kernels, x, 0.5, 3), x * factors, rtol=0, atol=0, equal_nan=True)
+
+
+@needs_compiler
 def test_backward_drops_what_forward_dropped():
     x = torch.randn(100, 77).requires_grad_()
     out = native(0.4)(x)

@@ -185,6 +185,16 @@ def test_what_is_not_a_number_stays_so():
         assert out.isnan().any()
 
 
+def test_steps_are_counted_beyond_the_whole_numbers_of_a_float():
+    made, steps = natively(layers("mean", 1, 1)), 3 * 2**23
+    with torch.no_grad():
+        made.norm.bias.fill_(100.0)  # all steps are above 0
+    x = torch.ones(1, 1, steps, dtype=torch.bfloat16)
+    x[..., ::2] = -1
+    (shift,) = torch.autograd.grad(made(x), made.norm.bias)
+    assert shift.item() == pytest.approx(1.0, rel=1e-6)
+
+
 @pytest.mark.parametrize("behind", BEHIND)
 def test_gradients_of_gradients_are_those_of_torch(behind):
     found = []
@@ -219,6 +229,18 @@ def test_training_steps_alone_take_the_kernel(behind, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("torch.compiler.is_compiling", lambda: True)
         assert not by_kernel(ours, x)
+
+
+@pytest.mark.parametrize("lacking", [{"momentum": None}, {"track_running_stats": False}, {"affine": False}], ids=str)
+def test_a_norm_without_statistics_momentum_or_weights_is_torchs(lacking):
+    found = []
+    for native in (False, True):
+        norm, x = BatchNorm(16, **lacking), maps().requires_grad_()
+        norm.native = native
+        out = norm_relu(x, norm, None)
+        found.append([out, *torch.autograd.grad((out**3).sum(), [x, *norm.parameters()]), *norm.buffers()])
+    for torchs, ours in zip(*found, strict=True):
+        assert torch.equal(ours, torchs)
 
 
 class Alone:

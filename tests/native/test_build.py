@@ -1,6 +1,7 @@
 """Kernels are compiled once per source, compiler and processor, whole or not at all."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.conftest import needs_compiler
 from tsmtl.native import NativeError
-from tsmtl.native.build import FLAGS, built, cache_folder, instruction_set
+from tsmtl.native.build import FLAGS, SOURCES, built, cache_folder, instruction_set
 
 
 def libraries(folder):
@@ -164,3 +165,9 @@ def test_a_cache_that_may_not_be_written_is_named(sources, cache):
     cache.chmod(0o500)
     with pytest.raises(NativeError, match=r"cannot be used \(Permission denied\)"):
         built("times")
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES.glob("*.[ch]*")), ids=lambda path: path.name)
+def test_kernels_allocate_nothing(source):
+    """Compiled without exceptions, an allocation that fails would end the process."""
+    assert not re.search(r"std::vector|std::string|malloc|unique_ptr|\bnew \w+[\[({;]", source.read_text())

@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from tests.conftest import needs_compiler
+from tsmtl.models.dropout import DROPOUT_KERNELS
+from tsmtl.models.gru_native import GRU_KERNELS
+from tsmtl.models.norm_relu_native import NORM_KERNELS
 from tsmtl.native import Library, NativeError
 
 TIMES = {"times": [ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]}
@@ -25,6 +28,28 @@ def test_it_is_loaded_checked_and_called_with_tensors():
     library = Library("times", TIMES, lambda loaded: checked.append(doubles(loaded)))
     assert library.loaded is library.loaded
     assert checked == [None]
+
+
+@needs_compiler
+@pytest.mark.parametrize("kernels", [GRU_KERNELS, NORM_KERNELS, DROPOUT_KERNELS], ids=lambda kernels: kernels.name)
+def test_loading_draws_nothing_from_torchs_generator(kernels, monkeypatch):
+    monkeypatch.setattr(kernels, "_found", None)
+    before = torch.get_rng_state()
+    loaded = kernels.loaded
+    assert torch.equal(torch.get_rng_state(), before)
+    assert kernels._check(loaded) is None
+    assert torch.equal(torch.get_rng_state(), before), "the check draws from its own"
+
+
+@needs_compiler
+@pytest.mark.usefixtures("sources", "cache")
+def test_what_a_check_draws_leaves_torchs_generator_as_it_was():
+    drawn = []
+    library = Library("times", TIMES, lambda loaded: drawn.append(torch.rand(())))
+    before = torch.get_rng_state()
+    assert library.loaded
+    assert drawn
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @needs_compiler

@@ -47,7 +47,7 @@ class BatchNorm(WithKernels, nn.BatchNorm1d):
         assert self.num_batches_tracked is not None
         assert self.running_mean is not None
         assert self.running_var is not None
-        assert self.momentum is not None  # it always has them here
+        assert self.momentum is not None
         self.num_batches_tracked.add_(1)
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance, self.momentum)

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from tsmtl.native import Library
 
 TOLERANCE = 1e-4  # of the check, relative to the norm; rounding makes 1e-6
+BLOCK = 64  # rows whose statistics the kernel takes together
 WORTH_THREADS = 2**16  # values of the maps from which on threads share them
 Remember = Callable[[Tensor, Tensor], None]
 _NUMBER, _CHOICE, _ARRAY = ctypes.c_int64, ctypes.c_int, ctypes.c_void_p
@@ -65,7 +66,9 @@ class NormReLU(torch.autograd.Function):
         new, pools = weights.weight.new_empty, narrow > 0 or way.form is Form.MEAN
         channels, series, hidden = new(3, f), new((4, n, f) if pools else (0,)), new(n, narrow)  # as the kernel says
         out = z.new_empty({Form.MAPS: (n, t, f), Form.FLAT: (n, f * t), Form.MEAN: (0,)}[way.form])
-        kernels.norm_relu_forward(*_sizes(z, narrow, way), *map(_address, (z, *weights, out, channels, series, hidden)))
+        scratch = _scratch(weights, 3 * -(-n * t // BLOCK) * f + narrow * f)
+        arrays = (z, *weights, out, channels, series, hidden, *scratch)
+        kernels.norm_relu_forward(*_sizes(z, narrow, way), *map(_address, arrays))
         remember(channels[0], channels[1])
         ctx.save_for_backward(maps, z, *weights, channels, series, hidden)
         ctx.kernels, ctx.way = kernels, way
@@ -82,8 +85,10 @@ class NormReLU(torch.autograd.Function):
         d_out = (d_out.transpose(1, 2) if way.form is Form.MAPS else d_out).contiguous()
         d_z, d_norm = torch.empty_like(z), weights.bias.new_empty(2, z.shape[2])
         d_squeeze, d_excite = (None if w is None else torch.empty_like(w) for w in (weights.squeeze, weights.excite))
-        given, found = (z, *weights[1:], d_out, *kept), (d_z, d_norm, d_squeeze, d_excite)
-        ctx.kernels.norm_relu_backward(*_sizes(z, kept[2].shape[1], way), *map(_address, (*given, *found)))
+        (n, _, f), narrow = z.shape, kept[2].shape[1]
+        scratch = _scratch(weights, 4 * n * f + n * narrow + 2 * f)
+        arrays = (z, *weights[1:], d_out, *kept, d_z, d_norm, d_squeeze, d_excite, *scratch)
+        ctx.kernels.norm_relu_backward(*_sizes(z, narrow, way), *map(_address, arrays))
         return None, d_z.transpose(1, 2), None, None, *d_norm.unbind(), d_squeeze, d_excite
 
 
@@ -112,6 +117,12 @@ def _address(array: Tensor | None) -> int | None:
     return None if array is None else array.data_ptr()
 
 
+def _scratch(weights: Weights, size: int) -> tuple[Tensor, Tensor]:
+    """Give the kernel room: sums of the channels in double precision, and floats."""
+    zeros = weights.bias.new_zeros
+    return zeros(2, len(weights.bias), dtype=torch.float64), zeros(size)
+
+
 def _sizes(z: Tensor, narrow: int, way: Way) -> tuple[int | float, ...]:
     threads = torch.get_num_threads() if z.numel() >= WORTH_THREADS else 1
     return *z.shape, narrow, int(way.form), threads, z.dtype is torch.bfloat16, way.eps
@@ -122,7 +133,7 @@ def _check(kernels: ctypes.CDLL) -> str | None:
     generator = torch.Generator().manual_seed(0)
     n, f, t, narrow = 3, 37, 5, 2
     way, shapes = Way(1e-5, Form.MAPS), [(n, f, t), (f,), (f,), (narrow, f), (f, narrow)]
-    inputs, outer = [torch.randn(*shape, generator=generator) for shape in shapes], torch.randn(n, f, t)
+    *inputs, outer = (torch.randn(*shape, generator=generator) for shape in [*shapes, (n, f, t)])
     found = []
     for native in (False, True):
         maps, *weights = (tensor.clone().requires_grad_() for tensor in inputs)
@@ -143,6 +154,6 @@ def _check(kernels: ctypes.CDLL) -> str | None:
 _SIZES = [*[_NUMBER] * 4, *[_CHOICE] * 3, ctypes.c_float]
 NORM_KERNELS = Library(
     "norm_relu",
-    {"norm_relu_forward": [*_SIZES, *[_ARRAY] * 9], "norm_relu_backward": [*_SIZES, *[_ARRAY] * 12]},
+    {"norm_relu_forward": [*_SIZES, *[_ARRAY] * 11], "norm_relu_backward": [*_SIZES, *[_ARRAY] * 14]},
     _check,
 )

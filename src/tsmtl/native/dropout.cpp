@@ -44,10 +44,11 @@ void drop(int64_t first, int64_t last, uint64_t key, uint32_t dropped, float sca
       for (int k = 0; k < 8; ++k) {
         const int64_t begin = at + k * TOGETHER + sub, left = last - begin;
         const Bits own = k % 2 ? words[k / 2] >> 16 : words[k / 2] & 0xffffu;
+        const Vec factor = own < dropped ? Vec{} : splat(scale);  // NaN times 0 stays NaN: the loss shall tell
         if (left >= LANES)
-          put<true>(to + begin, own < dropped ? Vec{} : get<true>(from + begin, LANES) * scale, LANES);
+          put<true>(to + begin, get<true>(from + begin, LANES) * factor, LANES);
         else if (left > 0)
-          put<false>(to + begin, own < dropped ? Vec{} : get<false>(from + begin, left) * scale, left);
+          put<false>(to + begin, get<false>(from + begin, left) * factor, left);
       }
     }
 }
@@ -62,11 +63,12 @@ void drop_all(int64_t n, int threads, uint64_t key, uint32_t dropped, float scal
 
 }  // namespace
 
-// Write n values times `scale`, or 0 with a probability of dropped / 2^16; bf16: of bfloat16, else floats.
+// Write n values times `scale`, or times 0 with a probability of dropped / 2^16; bf16: of bfloat16, else floats.
 TSMTL_EXPORT void dropout(int64_t n, int threads, int bf16, int64_t key, int dropped, float scale, const void* from,
                           void* to) {
   if (bf16)
-    drop_all(n, threads, uint64_t(key), uint32_t(dropped), scale, static_cast<const BF16*>(from), static_cast<BF16*>(to));
+    drop_all(n, threads, uint64_t(key), uint32_t(dropped), scale, static_cast<const BF16*>(from),
+             static_cast<BF16*>(to));
   else
     drop_all(n, threads, uint64_t(key), uint32_t(dropped), scale, static_cast<const float*>(from),
              static_cast<float*>(to));

@@ -23,7 +23,7 @@ class Library:
         functions: By the name of each function the types of its arguments. Functions give nothing; what they find they
             write where an argument says.
         check: Solves a small problem both ways, by these kernels and by torch; is given the loaded library and says
-            where numbers differ, or gives None.
+            where numbers differ, or gives None. What it draws from torch's generator leaves that as it was.
     """
 
     def __init__(
@@ -65,7 +65,8 @@ class Library:
             if function is None:
                 raise NativeError(f"{path} lacks the function {name}; another compiler may do, named by CXX")
             function.argtypes, function.restype = list(arguments), None
-        wrong = self._check(library)
+        with torch.random.fork_rng(devices=[]):  # the numbers of a run do not depend on whether it loads
+            wrong = self._check(library)
         if wrong is not None:
             raise NativeError(f"{path} gives other numbers than torch ({wrong}); another compiler may do, named by CXX")
         return library

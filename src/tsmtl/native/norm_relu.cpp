@@ -1,5 +1,5 @@
-// Batch norm over instances and steps, ReLU, and squeeze-and-excite or a mean over the steps, of maps whose channels lie
-// side by side: z[n][t][f]. What a step of a training computes between two convolutions, forward and backward.
+// Batch norm over instances and steps, ReLU, and squeeze-and-excite or a mean over the steps, of maps whose channels
+// lie side by side: z[n][t][f]. What a step of a training computes between two convolutions, forward and backward.
 //
 // With m and v the mean and the biased variance of a channel, a = weight / sqrt(v + eps) and c = z - m:
 //
@@ -7,14 +7,14 @@
 //
 // and the output is y, y g, or s. Backward needs of the maps z alone: y and the mask are computed again.
 //
-// Statistics are those of blocks of rows, each by the corrected two passes of Chan, Golub and LeVeque (1983) over a block
-// that lies in the cache, put together in double precision in the order of the blocks. Sums over steps run within a series, sums over series in their order. So the
-// numbers depend on the data alone: neither on the number of threads nor on addresses.
+// Statistics are those of blocks of rows, each by the corrected two passes of Chan, Golub and LeVeque (1983) over a
+// block that lies in the cache, put together in double precision in the order of the blocks. Sums over steps run within
+// a series, sums over series in their order. So the numbers depend on the data alone: neither on the number of threads
+// nor on addresses.
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
-#include <vector>
 
 #include "halves.h"
 #include "threads.h"
@@ -58,6 +58,11 @@ TSMTL_INLINE Vec masked(Vec centred, Vec scale, Vec shift, Vec gradient) {
   return (centred * scale + shift <= 0.0f) ? Vec{} : gradient;
 }
 
+// 1 where `masked` lets a gradient through.
+TSMTL_INLINE Bits passing(Vec centred, Vec scale, Vec shift) {
+  return (centred * scale + shift <= 0.0f) ? Bits{} : Bits{} + 1u;
+}
+
 // A mean of rows, what is missing in it for rounding, and the sum of squares around both.
 template <typename Z>
 void describe(const Z* z, int64_t rows, int64_t f, float* mean, float* missing, float* spread) {
@@ -90,7 +95,8 @@ void pool(const Z* z, int64_t t, int64_t f, Channels of, float* pooled, float* c
   over_channels(f, [&](auto tile) {
     constexpr int V = decltype(tile)::vectors;
     constexpr bool W = decltype(tile)::whole;
-    Vec total[V] = {}, count[V] = {}, part[V] = {}, mean[V], scale[V], shift[V];
+    Vec total[V] = {}, part[V] = {}, mean[V], scale[V], shift[V];
+    Bits count[V] = {};  // floats count to 2^24 alone
     for (int v = 0; v < V; v++) {
       mean[v] = get<W>(of.mean + tile.at + v * LANES, tile.lanes);
       scale[v] = get<W>(of.scale + tile.at + v * LANES, tile.lanes);
@@ -103,7 +109,7 @@ void pool(const Z* z, int64_t t, int64_t f, Channels of, float* pooled, float* c
           Vec c = get<W>(z + r * f + tile.at + v * LANES, tile.lanes) - mean[v];
           some[v] += activated(c, scale[v], shift[v]);
           centre[v] += masked(c, scale[v], shift[v], c);
-          count[v] += masked(c, scale[v], shift[v], splat(1.0f));
+          count[v] += passing(c, scale[v], shift[v]);
         }
       for (int v = 0; v < V; v++) {
         total[v] += some[v];
@@ -112,7 +118,7 @@ void pool(const Z* z, int64_t t, int64_t f, Channels of, float* pooled, float* c
     }
     for (int v = 0; v < V; v++) {
       put<W>(pooled + tile.at + v * LANES, total[v] / float(t), tile.lanes);
-      put<W>(counts + tile.at + v * LANES, count[v], tile.lanes);
+      put<W>(counts + tile.at + v * LANES, __builtin_convertvector(count[v], Vec), tile.lanes);
       put<W>(parts + tile.at + v * LANES, part[v], tile.lanes);
     }
   });
@@ -304,12 +310,13 @@ void weigh(Shape of, const float* pooled, const float* squeeze, const float* exc
 
 template <typename Z, typename O>
 void forward(Shape of, Form form, int threads, const Z* z, const float* weight, const float* bias, float eps,
-             const float* squeeze, const float* excite, O* out, float* channels, float* series, float* hidden) {
+             const float* squeeze, const float* excite, O* out, float* channels, float* series, float* hidden,
+             double* sums, float* scratch) {
   const int64_t rows = of.n * of.t, f = of.f, blocks = (rows + BLOCK - 1) / BLOCK, plane = of.n * f;
   float *mean = channels, *variance = mean + f, *scale = variance + f;
-  std::vector<float> means(blocks * f), missing(blocks * f), spreads(blocks * f);
-  std::vector<double> total(f), squares(f);
-  std::vector<float> excited(of.narrow * f);  // the weights [narrow][f]
+  float *means = scratch, *missing = means + blocks * f, *spreads = missing + blocks * f;
+  float* excited = spreads + blocks * f;  // the weights [narrow][f]
+  double *total = sums, *squares = sums + f;
   for (int64_t i = 0; i < f; i++)
     for (int64_t j = 0; j < of.narrow; j++) excited[j * f + i] = excite[i * of.narrow + j];
   auto rows_of = [&](int64_t block) { return std::min(BLOCK, rows - block * BLOCK); };
@@ -334,7 +341,7 @@ void forward(Shape of, Form form, int threads, const Z* z, const float* weight, 
     const Channels shared{mean, scale, bias};
     float *s = series + n * f, *g = s + 3 * plane, *h = hidden + n * of.narrow;
     if (form == MEAN || of.narrow) pool(own, of.t, f, shared, s, s + plane, s + 2 * plane);
-    if (of.narrow) weigh(of, s, squeeze, excited.data(), h, g);
+    if (of.narrow) weigh(of, s, squeeze, excited, h, g);
     if (form == MAPS) write(own, of.t, f, shared, of.narrow ? g : nullptr, out + n * of.t * f);
     if (form == FLAT) write_flat(own, of.t, f, shared, out + n * of.t * f);
   });
@@ -343,15 +350,16 @@ void forward(Shape of, Form form, int threads, const Z* z, const float* weight, 
 template <typename Z, typename O>
 void backward(Shape of, Form form, int threads, const Z* z, const O* d_out, const float* bias, float eps,
               const float* squeeze, const float* excite, const float* channels, const float* series,
-              const float* hidden, Z* d_z, float* d_norm, float* d_squeeze, float* d_excite) {
+              const float* hidden, Z* d_z, float* d_norm, float* d_squeeze, float* d_excite, double* of_all,
+              float* scratch) {
   const int64_t rows = of.n * of.t, f = of.f, plane = of.n * f, narrow = of.narrow;
   const float *mean = channels, *variance = mean + f, *scale = variance + f;
   const float *pooled = series, *counts = pooled + plane, *parts = counts + plane, *gate = parts + plane;
   const float* d_mean = reinterpret_cast<const float*>(d_out);  // where the output is the mean
   const bool pools = form == MEAN || narrow;
-  std::vector<float> sums(plane), products(plane), of_pool(pools ? plane : 0), of_gate(narrow ? plane : 0);
-  std::vector<float> of_hidden(of.n * narrow), along(f), across(f);
-  std::vector<double> total(f), product(f);
+  float *sums = scratch, *products = sums + plane, *of_pool = products + plane, *of_gate = of_pool + plane;
+  float *of_hidden = of_gate + plane, *along = of_hidden + of.n * narrow, *across = along + f;
+  double *total = of_all, *product = of_all + f;
   const Channels shared{mean, scale, bias};
   in_parallel(threads, of.n, [&](int64_t n) {
     const int64_t at = n * f;
@@ -402,9 +410,9 @@ void backward(Shape of, Form form, int threads, const Z* z, const O* d_out, cons
     const float *g = narrow ? gate + at : nullptr, *p = pools ? &of_pool[at] : nullptr;
     Z* to = d_z + at * of.t;
     if (form == MAPS)
-      spread_back(own, d_out + at * of.t, of.t, f, shared, g, p, along.data(), across.data(), to);
+      spread_back(own, d_out + at * of.t, of.t, f, shared, g, p, along, across, to);
     else
-      spread_back(own, form == FLAT ? to : static_cast<Z*>(nullptr), of.t, f, shared, g, p, along.data(), across.data(),
+      spread_back(own, form == FLAT ? to : static_cast<Z*>(nullptr), of.t, f, shared, g, p, along, across,
                   to);
   });
   for (int64_t j = 0; j < narrow; j++) {
@@ -426,13 +434,15 @@ void backward(Shape of, Form form, int threads, const Z* z, const O* d_out, cons
 //   channels   [3][f] mean, unbiased variance, a; written by forward, read by backward, as is what follows
 //   series     [4][n][f] s; steps with y > 0; sum of c over these; g. Where there is narrow, or form is 2
 //   hidden     [n][narrow] max(squeeze s, 0)
+//   sums       [2][f] doubles, scratch, zeros at first; so is the next: what allocates here could not say that it fails
+//   scratch    forward [3][blocks of 64 rows][f] and [narrow][f]; backward [4][n][f], [n][narrow] and [2][f]
 TSMTL_EXPORT void norm_relu_forward(int64_t n, int64_t t, int64_t f, int64_t narrow, int form, int threads, int bf16,
                                     float eps, const void* z, const float* weight, const float* bias,
                                     const float* squeeze, const float* excite, void* out, float* channels,
-                                    float* series, float* hidden) {
+                                    float* series, float* hidden, double* sums, float* scratch) {
   auto run = [&](auto* from, auto* to) {
     forward(Shape{n, t, f, narrow}, Form(form), threads, from, weight, bias, eps, squeeze, excite, to, channels, series,
-            hidden);
+            hidden, sums, scratch);
   };
   if (bf16)
     run(static_cast<const BF16*>(z), static_cast<BF16*>(out));
@@ -445,10 +455,10 @@ TSMTL_EXPORT void norm_relu_backward(int64_t n, int64_t t, int64_t f, int64_t na
                                      float eps, const void* z, const float* bias, const float* squeeze,
                                      const float* excite, const void* d_out, const float* channels,
                                      const float* series, const float* hidden, void* d_z, float* d_norm,
-                                     float* d_squeeze, float* d_excite) {
+                                     float* d_squeeze, float* d_excite, double* sums, float* scratch) {
   auto run = [&](auto* from, auto* gradient, auto* to) {
     backward(Shape{n, t, f, narrow}, Form(form), threads, from, gradient, bias, eps, squeeze, excite, channels, series,
-             hidden, to, d_norm, d_squeeze, d_excite);
+             hidden, to, d_norm, d_squeeze, d_excite, sums, scratch);
   };
   if (bf16)
     run(static_cast<const BF16*>(z), static_cast<const BF16*>(d_out), static_cast<BF16*>(d_z));
