@@ -62,7 +62,8 @@ class Contestant:
         answer = self._answer("round")
         if "seconds" not in answer:
             raise RuntimeError(f"{self.name}: {answer.get('skip', self.gone)}")
-        self.peaks += [] if answer["peak"] is None else [int(answer["peak"])]
+        if (peak := answer.get("peak")) is not None:  # a bare product does not say it
+            self.peaks.append(int(peak))
         return float(answer["seconds"])
 
     def end(self) -> None:
