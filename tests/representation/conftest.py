@@ -37,7 +37,7 @@ def small(name: str, folder: Path | None = None, **changes: Any) -> Representati
     if folder is not None and name in TRAINED:
         own = RepresentSettings(output=str(folder / "vectors.npz"), transform=None, resume=False)
         learner = RepresentationTraining(own, section, _settings(), "", CPU)
-        learner.finish()
+        learner.path.unlink(missing_ok=True)  # of an earlier fit
     return build_method(name, section.model_dump(exclude={"name"}), CPU, learner)
 
 
