@@ -20,7 +20,7 @@ from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, FloatArray, IntArray, NumberTarget, Target, blocks
 from tsmtl.data.loading import load_bundle
 from tsmtl.data.sharing import leak_lines
-from tsmtl.data.vectors import FEATURES, GROUP, INSTANCE, MANIFEST, SPLIT, X
+from tsmtl.data.manifest import FEATURES, GROUP, INSTANCE, MANIFEST, SPLIT, X
 from tsmtl.record import versions
 from tsmtl.represent_checkpoint import check_unseen, checkpoint_of, features_of
 from tsmtl.represent_training import RepresentationTraining

@@ -19,7 +19,7 @@ from tsmtl.data.contract import Names
 from tsmtl.data.instances import Bundle, FloatArray, IntArray, blocks
 from tsmtl.data.stream import Request
 from tsmtl.data.streaming import open_stream
-from tsmtl.data.vectors import FEATURES, INSTANCE
+from tsmtl.data.manifest import FEATURES, INSTANCE
 from tsmtl.predict_table import new_rows, trained_on_table
 from tsmtl.represent_data import about_transform
 from tsmtl.representation.vector_file import VectorFile, vector_file

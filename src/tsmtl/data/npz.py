@@ -15,7 +15,7 @@ from tsmtl.data.padding import without_common_padding
 from tsmtl.data.single import as_single, check_levels
 from tsmtl.data.split_words import OTHER_WORDS, split_of_words
 from tsmtl.data.targets import check_names_have_ids, class_target, label_target, names_of_labels, number_target
-from tsmtl.data.vectors import Manifest
+from tsmtl.data.manifest import Manifest
 
 
 def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:

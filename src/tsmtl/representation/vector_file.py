@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tsmtl.config.errors import FailedError
 from tsmtl.data.instances import FloatArray
-from tsmtl.data.vectors import FORMAT, MANIFEST, X, array_sha256, described
+from tsmtl.data.manifest import FORMAT, MANIFEST, X, array_sha256, described
 from tsmtl.storage.whole import whole_file
 
 _SINGLE = np.dtype(np.float32)
