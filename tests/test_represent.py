@@ -379,7 +379,7 @@ def test_named_tasks_keep_their_words(series, tsmtl_represent, tsmtl_train, tmp_
 
 
 REFUSED = {
-    "output=v.csv": "output: must be a file that ends in .npz (got 'v.csv')",
+    "output=v.csv": "output: must be a file that ends in .npz, .parquet (got 'v.csv')",
     "output=none/v.npz": "output: there is no folder none",
     "output=v.npz transform=t.npz": "transform: must be a file that ends in .pt (got 't.npz')",
     "output=v.npz representation=rocket": "representation: must be one of catch22, checkpoint, chronos, contrastive",

@@ -14,7 +14,7 @@ from tsmtl.config.evaluate_settings import (
     kinds_of_checkpoint,
     target_problems,
 )
-from tsmtl.config.predict_settings import input_format, kind_problems
+from tsmtl.config.predict_settings import ROWS, input_format, kind_problems
 from tsmtl.config.words import did_you_mean
 from tsmtl.evaluate_sources import Compared, Measured, on_file, on_new_rows, on_split
 from tsmtl.predict_file import level_for, load_for, transform_for
@@ -66,8 +66,10 @@ def evaluate_checkpoint(
     measured = Measured(predictor, transform, tasks, settings, given, level)
     if problems := target_problems(measured.fitted_on, given, settings.targets, measured.file):
         raise UserError(problems)
-    if "path" in given and settings.split is not None and not on_table and input_format(given["path"]) == ".csv":
-        raise UserError("split: a .csv file has no splits; leave split out to take all of its instances")
+    ending = input_format(given.get("path", ""))
+    has_columns = on_table or measured.fitted_on["data"]["source"] == "vectors"
+    if settings.split is not None and not has_columns and ending in ROWS:
+        raise UserError(f"split: a {ending} file has no splits; leave split out to take all of its instances")
     if "path" in given and settings.split is None:
         if problems := kind_problems(given["path"], on_table, typed):
             raise UserError(problems)

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tsmtl.assembly import warn_of_fallback
-from tsmtl.config.data_settings import NpzSettings
+from tsmtl.config.data_settings import NpzSettings, VectorsSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.evaluate_settings import EvaluateSettings, data_of_checkpoint, kinds_of_checkpoint, place_in_file
 from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, Instances, IntArray, NumberTarget, blocks
 from tsmtl.data.loading import load_bundle
-from tsmtl.data.stream import Request, WantedTarget, class_ids
+from tsmtl.data.stream import NAMED_IN_TRAINING, Request, WantedTarget, class_ids
 from tsmtl.data.streaming import open_stream
 from tsmtl.data.targets import label_target
 from tsmtl.data.windows import Windows
@@ -88,6 +88,8 @@ def on_split(measured: Measured) -> Compared:
     kinds = {name: task.kind for name, task in predictor.tasks.items()}
     if measured.transform is not None:
         kinds = kinds_of_checkpoint(measured.fitted_on)
+    if isinstance(data, VectorsSettings) and "features" not in given:
+        data = data.model_copy(update={"features": measured.reader.channels})  # wherever they stand in another file
     bundle = load_bundle(data, kinds)  # all targets, also of tasks that are left out: a split may be drawn by them
     trained = measured.fitted_on["data"]
     changed = [f"data.{key}" for key, value in given.items() if key not in trained or trained[key] != value]
@@ -204,8 +206,9 @@ def on_file(measured: Measured, instance_key: str, instance_key_typed: bool) -> 
     wanted = []
     for name, task in tasks.items():
         place = place_in_file(measured.fitted_on, name, given, settings.targets)
-        fitted = None if measured.transform is None else trained.get(place.setting.removeprefix("data."))
-        key, *more = place.keys or (fitted or task.key,)  # the model's own key names an array beside the vectors
+        fitted = trained.get(place.setting.removeprefix("data."))
+        own = place.keys or fitted or task.key  # the model's own key names an array beside the vectors
+        key, *more = (own,) if isinstance(own, str) else own
         size = 1 if task.kind == "cls" else task.size
         ids = ids_key if place.setting == "data.class_target" else None
         wanted.append(WantedTarget(name, task.kind, key, place.setting, size, ids, tuple(more), bool(place.names)))
@@ -215,7 +218,7 @@ def on_file(measured: Measured, instance_key: str, instance_key_typed: bool) -> 
         settings.batch_size,
         given.get("input_key"),
         given.get("lengths_key"),
-        {key: trained.get(key) for key in ("input_key", "lengths_key", "channels_key")},
+        {key: trained.get(key) for key in NAMED_IN_TRAINING},
         instance_key,
         instance_key_typed,
         wanted,

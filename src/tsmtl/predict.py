@@ -16,8 +16,9 @@ probabilities, numbers in their own units, one line per instance.
 
 .npz holds series (N, C, T) or vectors (N, E), and so does a folder of .npy files.
 .ts is the format of the UCR/UEA/TSER archives.
-.csv holds vectors one a row, or series one time step a row, the rows of one instance together; its columns are
-named like the channels or features of the training, an empty cell is a missing value, other columns are left out.
+.csv and .parquet hold vectors one a row, or series one time step a row, the rows of one instance together; the
+columns are named like the channels or features of the training, an empty cell is a missing value, other columns are
+left out.
 The file is read in blocks and may be larger than memory.
 """
 

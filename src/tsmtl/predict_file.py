@@ -16,7 +16,7 @@ from tsmtl.calibrate import warn_of_no_ends
 from tsmtl.config.errors import UserError, memory_told
 from tsmtl.config.logs import set_up_logs
 from tsmtl.config.predict_settings import ModelSettings, PredictDataSettings, PredictSettings, kind_problems
-from tsmtl.data.stream import Block, Request, Stream
+from tsmtl.data.stream import NAMED_IN_TRAINING, Block, Request, Stream
 from tsmtl.data.streaming import open_stream
 from tsmtl.predict_table import new_rows, predict_bundle, trained_on_table
 from tsmtl.predictor import Predictor, load_model
@@ -133,7 +133,7 @@ def _of_instances(
         settings.batch_size,
         data.input_key,
         data.lengths_key,
-        {key: trained.get(key) for key in ("input_key", "lengths_key", "channels_key")},
+        {key: trained.get(key) for key in NAMED_IN_TRAINING},
         data.instance_key,
         "data.instance_key" in typed,
     )

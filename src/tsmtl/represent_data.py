@@ -19,8 +19,8 @@ from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, FloatArray, IntArray, NumberTarget, Target, blocks
 from tsmtl.data.loading import load_bundle
-from tsmtl.data.sharing import leak_lines
 from tsmtl.data.manifest import FEATURES, GROUP, INSTANCE, MANIFEST, SPLIT, X
+from tsmtl.data.sharing import leak_lines
 from tsmtl.record import versions
 from tsmtl.represent_checkpoint import check_unseen, checkpoint_of, features_of
 from tsmtl.represent_training import RepresentationTraining
@@ -85,14 +85,14 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
         "split_sha256": _sha256(columns[SPLIT], columns[INSTANCE]),
         "units": _units(bundle, settings),
     }
-    with vector_file(own.vectors_path, len(transform.names)) as file:
+    with vector_file(own.vectors_path, transform.names) as file:
         rows = np.asarray(columns[INSTANCE])
         bar: Any = tqdm(total=len(rows), unit="instance", disable=None, dynamic_ncols=True)
         with bar, logging_redirect_tqdm():
             for vectors in _vectors(transform, bundle, rows):
                 file.add(vectors)
                 bar.update(len(vectors))
-        file.finish({**columns, FEATURES: np.array(transform.names)}, about)
+        file.finish(columns, about)
     learner.finish()
     log.info("represented: %d instances by %s, E = %d", file.n, transform.method, len(transform.names))
     log.info("vectors: %s", own.vectors_path)

@@ -17,9 +17,9 @@ from tsmtl.config.predict_settings import PredictDataSettings, kind_problems
 from tsmtl.config.represent_settings import RepresentNewSettings
 from tsmtl.data.contract import Names
 from tsmtl.data.instances import Bundle, FloatArray, IntArray, blocks
-from tsmtl.data.stream import Request
+from tsmtl.data.manifest import INSTANCE
+from tsmtl.data.stream import NAMED_IN_TRAINING, Request
 from tsmtl.data.streaming import open_stream
-from tsmtl.data.manifest import FEATURES, INSTANCE
 from tsmtl.predict_table import new_rows, trained_on_table
 from tsmtl.represent_data import about_transform
 from tsmtl.representation.vector_file import VectorFile, vector_file
@@ -53,18 +53,14 @@ def represent_file(settings: RepresentNewSettings, data: PredictDataSettings, ty
         raise UserError(problems)
     about = about_transform(transform, transform.content["seed"])
     output = Path(settings.output).expanduser()
-    with vector_file(output, len(transform.names)) as file:
+    with vector_file(output, transform.names) as file:
         with memory_told(f"not enough memory for batch_size={settings.batch_size}; take a smaller one"):
             if on_table:
                 columns, where = _add_rows(file, transform, data)
             else:
                 columns, where = _add_instances(file, transform, settings, data, typed)
-        features = np.array(transform.names)
-        file.finish(
-            {**columns, FEATURES: features},
-            {**about, "data": where, "data_sha256": None, "split_sha256": None, "units": {}},
-        )
-    log.info("represented: %d instances of %s by %s, E = %d", file.n, where, transform.method, len(features))
+        file.finish(columns, {**about, "data": where, "data_sha256": None, "split_sha256": None, "units": {}})
+    log.info("represented: %d instances of %s by %s, E = %d", file.n, where, transform.method, len(transform.names))
     log.info("vectors: %s", output)
     return file.n
 
@@ -84,7 +80,7 @@ def _add_instances(
             settings.batch_size,
             data.input_key,
             data.lengths_key,
-            {key: fitted.get(key) for key in ("input_key", "lengths_key", "channels_key")},
+            {key: fitted.get(key) for key in NAMED_IN_TRAINING},
             data.instance_key,
             "data.instance_key" in typed,
         )

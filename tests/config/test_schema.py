@@ -103,7 +103,7 @@ def test_model_and_task_names_get_a_suggestion_from_the_schema():
     text = str(refusal.value)
     assert "model: must be one of lstm, gru, cnn1d, lstm_fcn, lstm_fcn_multi, fc (got 3)" in text
     assert "task: must be one of cls, reg, multi, custom (got 'mult'); did you mean 'multi'?" in text
-    assert "data.source: must be one of synthetic, npz, ts, table, cmapss, archive (got 'npy')" in text
+    assert "data.source: must be one of synthetic, npz, vectors, ts, table, cmapss, archive (got 'npy')" in text
 
 
 def test_all_problems_are_reported_at_once(compose):

@@ -160,8 +160,8 @@ def test_a_wrong_list_of_tasks_is_refused(compose, tasks, lines):
         ),
         (
             ["data=ts", "data.path=a.ts", "tasks=[{name: a, kind: cls},{name: b, kind: reg}]"],
-            "tasks: a set of data=ts has one target per instance, a class or a number (got 2 tasks); data=npz and "
-            "data=table take several",
+            "tasks: a set of data=ts has one target per instance, a class or a number (got 2 tasks); data=npz, "
+            "data=vectors and data=table take several",
         ),
         (
             ["data=ts", "data.path=a.ts", "tasks=[{name: a, kind: cls, target: b}]"],

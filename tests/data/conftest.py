@@ -22,7 +22,7 @@ hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis_settings.load_profile("repeatable")
 
 PATH = {"path": "not_read"}
-NEEDED = {"synthetic": {}, "npz": PATH, "ts": PATH, "table": PATH, "archive": {"name": "not_read"}}
+NEEDED = {"synthetic": {}, "npz": PATH, "vectors": PATH, "ts": PATH, "table": PATH, "archive": {"name": "not_read"}}
 
 
 @cache

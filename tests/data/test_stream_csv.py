@@ -1,14 +1,15 @@
-"""A CSV file comes in blocks of whole instances, however its bytes are cut on the way."""
+"""A CSV or Parquet file comes in blocks of whole instances, however its bytes are cut on the way."""
 
 import tracemalloc
 
 import numpy as np
+import polars as pl
 import pytest
 
 from tests.data.test_stream_npz import contract
-from tsmtl.data import csv_rows
+from tsmtl.data import csv_rows, table_files
 from tsmtl.data.stream import Request, WantedTarget
-from tsmtl.data.stream_csv import stream_csv
+from tsmtl.data.stream_table import stream_table
 
 RNG = np.random.default_rng(0)
 SERIES = [RNG.normal(size=(2, int(n))).astype(np.float32) for n in RNG.integers(1, 9, 30)]
@@ -42,9 +43,29 @@ def test_series_are_the_same_however_the_file_is_cut(write, monkeypatch, read, s
     text = {"bom": "\ufeff" + text, "no break at the end": text[:-1], "blank lines at the end": text + "\n\n"}.get(
         form, text
     )
-    blocks = list(stream_csv(Request(write(text), contract(2), size, targets=[CLS])).blocks)
+    blocks = list(stream_table(Request(write(text), contract(2), size, targets=[CLS])).blocks)
     assert [len(b.x) for b in blocks] == [min(size, 30 - start) for start in range(0, 30, size)]
     assert [name for b in blocks for name in b.names] == [f"i{i}" for i in range(30)]
+    assert [v for b in blocks for v in b.targets["cls"].tolist()] == [f"k{i % 3}" for i in range(30)]
+    for got, expected in zip([s for b in blocks for s in b.x], SERIES, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("rows", [5, 2**15])
+@pytest.mark.parametrize("size", [1, 7, 99])
+def test_a_parquet_file_comes_in_the_same_blocks(tmp_path, monkeypatch, rows, size):
+    monkeypatch.setattr(table_files, "ROWS", rows)
+    steps = np.concatenate(SERIES, axis=1)
+    number = np.repeat(np.arange(30), [s.shape[1] for s in SERIES])
+    columns = {
+        "c1": steps[1],
+        "instance": number,
+        "y": [f"k{i % 3}" for i in number],
+        "c0": steps[0].astype(np.float64),
+    }
+    pl.DataFrame(columns).write_parquet(tmp_path / "a.parquet")
+    blocks = list(stream_table(Request(tmp_path / "a.parquet", contract(2), size, targets=[CLS])).blocks)
+    assert [name for b in blocks for name in b.names] == list(range(30))
     assert [v for b in blocks for v in b.targets["cls"].tolist()] == [f"k{i % 3}" for i in range(30)]
     for got, expected in zip([s for b in blocks for s in b.x], SERIES, strict=True):
         np.testing.assert_array_equal(got, expected)
@@ -55,7 +76,7 @@ def test_series_are_the_same_however_the_file_is_cut(write, monkeypatch, read, s
 def test_vectors_are_one_a_row(write, monkeypatch, read, size):
     monkeypatch.setattr(csv_rows, "READ", read)
     path = write("c1,c0\n1, 2\n,4\nNaN,-1e3\n+5,.5\n")
-    blocks = list(stream_csv(Request(path, contract(2, "vectors"), size)).blocks)
+    blocks = list(stream_table(Request(path, contract(2, "vectors"), size)).blocks)
     assert [list(b.names) for b in blocks] == ([[0, 1], [2, 3]] if size == 2 or read == 16 else [[0, 1, 2, 3]])
     np.testing.assert_array_equal(
         np.concatenate([b.x for b in blocks]), np.array([[2, 1], [4, np.nan], [-1e3, np.nan], [0.5, 5]], np.float32)
@@ -79,7 +100,7 @@ def test_a_wrong_row_is_refused_with_its_number(write, monkeypatch, refuses, rea
     monkeypatch.setattr(csv_rows, "READ", read)
     path = write(text)
     with refuses(str(path), said):
-        list(stream_csv(Request(path, contract(2), 4)).blocks)
+        list(stream_table(Request(path, contract(2), 4)).blocks)
 
 
 def test_a_quote_that_is_never_closed_does_not_take_the_memory(write, monkeypatch, refuses):
@@ -87,14 +108,14 @@ def test_a_quote_that_is_never_closed_does_not_take_the_memory(write, monkeypatc
     monkeypatch.setattr(csv_rows, "LONGEST_ROW", 2**20)
     path = write('c0,c1,instance\n1,2,"a\n' + "1,2,b\n" * 200_000)
     with refuses(f"{path}: a row of more than 1 MiB; is a quote open?"):
-        list(stream_csv(Request(path, contract(2), 4)).blocks)
+        list(stream_table(Request(path, contract(2), 4)).blocks)
 
 
 def test_memory_is_that_of_what_is_read_at_a_time(write, monkeypatch):
     monkeypatch.setattr(csv_rows, "READ", 2**16)
     path = write("c0,c1,instance\n" + "".join(f"0.125,0.25,i{i // 100}\n" for i in range(300_000)))  # 5 MB
     tracemalloc.start()
-    blocks = stream_csv(Request(path, contract(2), 8)).blocks
+    blocks = stream_table(Request(path, contract(2), 8)).blocks
     n = sum(len(block.x) for block in blocks)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -20,5 +20,5 @@ def check_data_problems(settings: CheckDataSettings) -> list[str]:
         problem
         for key, (value, ending) in places.items()
         if value is not None
-        for problem in place_problems(key, value, ending)
+        for problem in place_problems(key, value, (ending,))
     ]

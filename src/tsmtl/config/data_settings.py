@@ -143,7 +143,7 @@ class RecordedSettings(DataSettings):
 class FileSettings(RecordedSettings):
     """Settings of the sources that read a file."""
 
-    path: Text = Field(description="the file; data=npz: or a folder of .npy files")
+    path: Text = Field(description="the file; data=npz: or a folder of .npy files; data=vectors: .csv or .parquet")
 
 
 class SyntheticSettings(DataSettings):
@@ -163,40 +163,60 @@ class SyntheticSettings(DataSettings):
         return ["cls", "reg"]
 
 
-class NpzSettings(FileSettings):
-    """Settings of ``data=npz`` and of the known sets over it."""
+class ArraySettings(FileSettings):
+    """Settings of the sources whose targets, groups and splits are arrays, or columns, under any names."""
 
-    source: Literal["npz"] = Field(description="kind of source")
-    root: Text | None = Field(default=None, description="known sets: the folder with the public data sets")
-    input_key: Text = Field(description="array of series (N, C, T) or vectors (N, E)")
-    class_target: Text | None = Field(description="array of classes, names or ids")
-    regression_target: Text | None = Field(description="array of numbers (N,) or (N, D)")
-    class_target_2: Text | None = Field(description="array of classes for task 2, instead of the number")
+    class_target: Text | None = Field(description="array or column of classes, names or ids")
+    regression_target: Text | Annotated[list[Text], Field(min_length=1)] | None = Field(
+        description="array or column of numbers; several by a list"
+    )
+    class_target_2: Text | None = Field(description="array or column of classes for task 2, instead of the number")
     regression_unit: Text | None = Field(description="unit of the number, for tables and pictures")
     split: Literal["auto", "given", "group", "stratified"] = Field(description="what decides the splits")
-    split_key: Text | None = Field(description="array of train/val/test, or of fold ids")
+    split_key: Text | None = Field(description="array or column of train/val/test, or of fold ids")
     test_fold: FoldId | None = Field(description="fold id or ids to test on")
     val_fold: FoldId | None = Field(description="fold id or ids to validate on")
-    group_key: Text | None = Field(description="array of groups; none is divided between splits")
-    lengths_key: Text | None = Field(description="array of lengths of padded series")
-    nan_padding: bool = Field(description="time steps at the end that are NaN in every channel are padding")
-    channels_key: Text | None = Field(description="array of channel names")
-    class_names_key: Text | None = Field(description="array of class names for the ids 0 ... K - 1")
+    group_key: Text | None = Field(description="array or column of groups; none is divided between splits")
     other_split: bool = Field(
         description="vectors of tsmtl-represent: take another split than that of their fit where settings ask for it"
-    )
-    shuffle_block: Count | None = Field(
-        description="folder of .npy files: neighbours that stay together in the random order of an epoch"
     )
 
     def _own_place(self, task: str) -> TargetPlace:
         setting = {"cls": "class_target", "cls_2": "class_target_2", "reg": "regression_target"}[task]
         key = getattr(self, setting)
         unit = self.regression_unit if task == "reg" else None
-        return TargetPlace(f"data.{setting}", () if key is None else (key,), unit)
+        return TargetPlace(
+            f"data.{setting}", () if key is None else tuple([key] if isinstance(key, str) else key), unit
+        )
 
     def _own_tasks(self) -> list[str]:
         return [task for task in KINDS if self._own_place(task).keys]
+
+
+class NpzSettings(ArraySettings):
+    """Settings of ``data=npz`` and of the known sets over it."""
+
+    source: Literal["npz"] = Field(description="kind of source")
+    root: Text | None = Field(default=None, description="known sets: the folder with the public data sets")
+    input_key: Text = Field(description="array of series (N, C, T) or vectors (N, E)")
+    lengths_key: Text | None = Field(description="array of lengths of padded series")
+    nan_padding: bool = Field(description="time steps at the end that are NaN in every channel are padding")
+    channels_key: Text | None = Field(description="array of channel names")
+    class_names_key: Text | None = Field(description="array of class names for the ids 0 ... K - 1")
+    shuffle_block: Count | None = Field(
+        description="folder of .npy files: neighbours that stay together in the random order of an epoch"
+    )
+
+
+class VectorsSettings(ArraySettings):
+    """Settings of ``data=vectors``."""
+
+    source: Literal["vectors"] = Field(description="kind of source")
+    path: Text = Field(description="a .csv or .parquet file with one row per instance")
+    features: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        description="columns of the vectors: names, or patterns such as f_*"
+    )
+    instance_key: Text | None = Field(description="column that names the instance of each row")
 
 
 class TsSettings(FileSettings):

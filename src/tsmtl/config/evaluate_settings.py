@@ -56,7 +56,7 @@ class EvaluateSettings(ModelSettings):
 class EvaluateDataSettings(Section):
     """The section ``data`` of ``tsmtl-evaluate``, beside the settings of the sources."""
 
-    instance_key: Text = Field(description=".csv: column that names the instance of each row")
+    instance_key: Text = Field(description=".csv, .parquet: column that names the instance of each row")
 
 
 @cache
@@ -65,7 +65,7 @@ def evaluate_data_settings() -> type[EvaluateDataSettings]:
     fields: dict[str, Any] = {}
     for source in SOURCES.values():
         for key, field in source.model_fields.items():
-            if key in (*_FITTED, *_OF_TRAINING):
+            if key in (*_FITTED, *_OF_TRAINING, *EvaluateDataSettings.model_fields):
                 continue
             optional = copy(field)
             optional.default = None
@@ -95,7 +95,7 @@ def evaluate_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[s
                 if key.startswith("data.") and key.removeprefix("data.") not in _READ_OF_A_FILE | _READ_OF_ROWS
             ]
     elif "data.instance_key" in typed:
-        problems.append("data.instance_key: is for .csv files; name one with data.path")
+        problems.append("data.instance_key: is for .csv and .parquet files; name one with data.path")
     return problems
 
 
@@ -163,7 +163,7 @@ def place_in_file(
     if flat["task"] != "custom":
         setting = _OF_TARGETS[task]
         key = replaced.get(setting)
-        return TargetPlace(f"data.{setting}", () if key is None else (key,))
+        return TargetPlace(f"data.{setting}", () if key is None else (key,) if isinstance(key, str) else tuple(key))
     keys = {key: flat[key] for key in CustomTaskSettings.model_fields}
     place = target_places(CustomTaskSettings.model_validate(keys))[task]
     if task not in targets:

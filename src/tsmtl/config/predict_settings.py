@@ -8,10 +8,11 @@ from pydantic import Field
 
 from tsmtl.config.section import Count, Section, Text
 
-INPUTS = (".npz", ".ts", ".csv")
+ROWS = (".csv", ".parquet", ".pq")  # one row per instance, or per time step of one
+INPUTS = (".npz", ".ts", *ROWS)
 TABLES = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")  # of models trained on tables
 OUTPUTS = (".csv", ".npz", ".parquet")
-_READ_BY = {"input_key": ".npz", "lengths_key": ".npz", "instance_key": ".csv"}
+_READ_BY = {"input_key": (".npz",), "lengths_key": (".npz",), "instance_key": ROWS}
 
 
 class ModelSettings(Section):
@@ -40,11 +41,12 @@ class PredictDataSettings(Section):
     """The section ``data`` of ``tsmtl-predict``."""
 
     path: Text = Field(
-        description="new instances: a .npz, .ts or .csv file, a folder of .npy files, or files of tables as in training"
+        description="new instances: a .npz, .ts, .csv or .parquet file, a folder of .npy files, or files of tables as "
+        "in training"
     )
     input_key: Text | None = Field(description=".npz: array of series (N, C, T) or vectors (N, E)")
     lengths_key: Text | None = Field(description=".npz: array of lengths of padded series")
-    instance_key: Text = Field(description=".csv: column that names the instance of each row")
+    instance_key: Text = Field(description=".csv, .parquet: column that names the instance of each row")
     windows: Literal["all", "last"] = Field(description="tables: predict for all windows, or the last of each entity")
     stride: Count = Field(description="tables: rows from one window to the next")
 
@@ -56,16 +58,16 @@ def ending_problems(key: str, path: str, endings: Iterable[str]) -> list[str]:
     return [f"{key}: must be a file that ends in {', '.join(endings)} (got '{path}')"]
 
 
-def place_problems(key: str, value: str, ending: str) -> list[str]:
+def place_problems(key: str, value: str, endings: Iterable[str]) -> list[str]:
     """Check where a file is to go.
 
     Args:
         key: The setting that names it.
         value: Its path.
-        ending: How it must end.
+        endings: How it may end.
     """
     path = Path(value).expanduser()
-    if wrong := ending_problems(key, value, (ending,)):
+    if wrong := ending_problems(key, value, endings):
         return wrong
     if path.is_dir():
         return [f"{key}: {path} is a folder; name a file in it"]
@@ -133,7 +135,7 @@ def unread_problems(path: str, typed: frozenset[str]) -> list[str]:
     """Say which typed settings are for another format than that of the file."""
     suffix = input_format(path)
     return [
-        f"data.{key}: is for {ending} files; {path} is none"
-        for key, ending in _READ_BY.items()
-        if f"data.{key}" in typed and suffix != ending
+        f"data.{key}: is for {', '.join(endings)} files; {path} is none"
+        for key, endings in _READ_BY.items()
+        if f"data.{key}" in typed and suffix not in endings
     ]

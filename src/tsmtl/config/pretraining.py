@@ -20,7 +20,7 @@ SHARED = frozenset(
     {*_OWN, "pretrain", "device", "devices", "plugins", "model"}
 )  # a pretraining has no own value of these
 DROPOUTS = frozenset({"dropout", "lstm_drop_out", "fc_drop_out"})  # how a backbone is trained, not what it is
-DRAWN = frozenset({"npz", "table", "cmapss", "synthetic"})  # sources with several targets
+DRAWN = frozenset({"npz", "vectors", "table", "cmapss", "synthetic"})  # sources with several targets
 _KINDS = {"cls": {"cls": "cls"}, "reg": {"reg": "reg"}, "multi": {"cls": "cls", "reg": "reg", "cls_2": "cls"}}
 
 

@@ -22,6 +22,8 @@ splits with their targets to one file, and beside it the fitted transform, which
 
   {name} representation=minirocket data=hydraulic output=vectors.npz
   tsmtl-train model=fc data=npz data.path=vectors.npz
+  {name} output=vectors.parquet
+  tsmtl-train model=fc data=vectors data.path=vectors.parquet
   {name} fitted=vectors.transform.pt data.path=new.npz output=new_vectors.npz
   tsmtl-predict checkpoint=best_model.pt transform=vectors.transform.pt data.path=new.npz output=predictions.csv
 

@@ -8,13 +8,13 @@ from pydantic import Field
 from tsmtl.config.predict_settings import input_problems, place_problems, unread_problems
 from tsmtl.config.section import Count, Section, Text
 
-VECTORS, TRANSFORM = ".npz", ".pt"
+VECTORS, TRANSFORM = (".npz", ".parquet"), (".pt",)
 
 
 class RepresentSettings(Section):
     """Settings of ``tsmtl-represent`` itself."""
 
-    output: Text = Field(description="the .npz file of the vectors; its folder must exist")
+    output: Text = Field(description="the .npz or .parquet file of the vectors; its folder must exist")
     transform: Text | None = Field(
         description="the .pt file of the fitted transform; null: NAME.transform.pt beside the vectors"
     )
@@ -28,7 +28,7 @@ class RepresentSettings(Section):
     @property
     def transform_path(self) -> Path:
         """Where the fitted transform goes."""
-        beside = self.vectors_path.with_suffix(f".transform{TRANSFORM}")
+        beside = self.vectors_path.with_suffix(".transform.pt")
         return beside if self.transform is None else Path(self.transform).expanduser()
 
     @property
@@ -46,7 +46,7 @@ class RepresentNewSettings(Section):
     """Settings of ``tsmtl-represent fitted=...``."""
 
     fitted: Text = Field(description="the transform that an earlier tsmtl-represent has left")
-    output: Text = Field(description="the .npz file of the vectors; its folder must exist")
+    output: Text = Field(description="the .npz or .parquet file of the vectors; its folder must exist")
     weights: Text | None = Field(description="of a pretrained model: the folder of its weights, where it has moved")
     batch_size: Count = Field(description="instances read and represented at once")
     device: Literal["cuda", "cpu"] = Field(description="where networks work")

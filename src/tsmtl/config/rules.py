@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tsmtl.config.data_settings import ArchiveSettings, DataSettings, NpzSettings
+from tsmtl.config.data_settings import ArchiveSettings, ArraySettings, DataSettings, NpzSettings
 from tsmtl.config.model_settings import CNN1DSettings, LSTMFCNSettings, ModelSettings
 from tsmtl.config.pretraining import SHARED
 from tsmtl.config.run_settings import (
@@ -141,10 +141,11 @@ def kernel_problems(model: CNN1DSettings, seq_len: int) -> list[str]:
 
 
 def _targets_for_task(task: TaskSettings, data: DataSettings) -> list[str]:
-    if not isinstance(data, NpzSettings | TableSettings):
+    if not isinstance(data, ArraySettings | TableSettings):
         return []
     problems = []
-    noun, second = ("array", data.class_target_2) if isinstance(data, NpzSettings) else ("column", None)
+    noun = "array" if isinstance(data, NpzSettings) else "column"
+    second = data.class_target_2 if isinstance(data, ArraySettings) else None
     if task.task in ("cls", "multi") and data.class_target is None:
         fit = " or take task=reg" if data.regression_target else ""
         problems.append(f"data.class_target: task={task.task} needs a class; name its {noun}{fit}")
@@ -152,7 +153,7 @@ def _targets_for_task(task: TaskSettings, data: DataSettings) -> list[str]:
         fit = " or take task=cls" if data.class_target else ""
         problems.append(f"data.regression_target: task=reg needs a number; name its {noun}{fit}")
     if task.task == "multi" and data.regression_target is None and second is None:
-        other = " (or data.class_target_2, a second class)" if isinstance(data, NpzSettings) else ""
+        other = " (or data.class_target_2, a second class)" if isinstance(data, ArraySettings) else ""
         problems.append(f"data.regression_target: task=multi needs a number{other}; name its {noun} or take task=cls")
     return problems
 
@@ -166,17 +167,18 @@ def _archive_has_one_target(task: TaskSettings, data: DataSettings) -> list[str]
 
 
 def _split_keys(data: DataSettings) -> list[str]:
-    if not isinstance(data, NpzSettings):
+    if not isinstance(data, ArraySettings):
         return []
+    noun = "an array" if isinstance(data, NpzSettings) else "a column"
     problems = []
     if data.split == "group" and data.group_key is None:
-        problems.append("data.group_key: split=group needs the name of an array of groups")
+        problems.append(f"data.group_key: split=group needs the name of {noun} of groups")
     if data.split == "stratified" and data.group_key is not None:
         problems.append("data.split: stratified would divide the groups of data.group_key; take split=group")
     if data.split in ("group", "stratified") and data.split_key is not None:
         problems.append(f"data.split: {data.split} would not read data.split_key; take split=given")
     if data.split_key is None and (data.test_fold is not None or data.val_fold is not None):
-        problems.append("data.split_key: test_fold and val_fold need the name of the array of fold ids")
+        problems.append(f"data.split_key: test_fold and val_fold need the name of {noun} of fold ids")
     return problems
 
 

@@ -1,6 +1,6 @@
 """The tasks of a run, by the settings of its task and of its data."""
 
-from tsmtl.config.data_settings import DataSettings, NpzSettings, TargetPlace
+from tsmtl.config.data_settings import ArraySettings, DataSettings, TargetPlace
 from tsmtl.config.run_settings import (
     CustomTaskSettings,
     MultiTaskSettings,
@@ -16,7 +16,7 @@ def task_kinds(task: TaskSettings, data: DataSettings) -> dict[str, str]:
         return {named.name: named.kind for named in task.tasks}
     if task.task != "multi":
         return {task.task: task.task}
-    if isinstance(data, NpzSettings) and data.class_target_2 is not None:
+    if isinstance(data, ArraySettings) and data.class_target_2 is not None:
         return {"cls": "cls", "cls_2": "cls"}
     return {"cls": "cls", "reg": "reg"}
 

@@ -142,7 +142,7 @@ def _of_archives(tasks: list[NamedTask], data: DataSettings) -> list[str]:
     if len(tasks) > 1:
         problems.append(
             f"tasks: a set of data={data.source} has one target per instance, a class or a number (got {len(tasks)} "
-            "tasks); data=npz and data=table take several"
+            "tasks); data=npz, data=vectors and data=table take several"
         )
     for named in tasks:
         if named.kind == "multilabel":

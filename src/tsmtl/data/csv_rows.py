@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import polars as pl
 
 from tsmtl.config.errors import UserError, first_line
@@ -51,7 +52,7 @@ class CsvRows:
         try:
             self.columns = [name.strip() for name in next(self._cells(header), [])]
         except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{path}: not a readable text file; is it UTF-8? ({error})") from error
+            raise self._no_text(error) from error
         if not any(self.columns):
             raise UserError(f"{path}: empty; the first row must name the columns")
 
@@ -72,14 +73,9 @@ class CsvRows:
         Raises:
             UserError: With the row, if it has not one cell per column; if there is no row, or the file is no text.
         """
-        first = row = 2 if self._has_header else 1
         schema = {str(place): pl.String for place in range(len(self.columns))}
-        chunks = self._chunks()
-        if self._has_header:
-            next(chunks, None)
-        for chunk in chunks:
-            if not chunk:
-                continue
+        row = self._first_row
+        for chunk in self._rows():
             if chunk.count(b'"') % 2:
                 self._check_cells(chunk, row, open_quote=True)
             try:
@@ -94,8 +90,50 @@ class CsvRows:
                 self._check_cells(chunk, row)
             yield row, frame
             row += len(frame)
-        if row == first:
+        self._check_any(row)
+
+    def cells(self) -> Iterator[tuple[int, pl.Series]]:
+        """Give the cells of consecutive rows, those of one row after those of the row before, with its number.
+
+        As :meth:`frames`, but blanks around a cell are left out and an empty one is null; the time does not hang on the
+        number of columns.
+        """
+        row, separator = self._first_row, self._separator
+        for chunk in self._rows():
+            if b'"' in chunk:
+                self._check_cells(chunk, row, open_quote=chunk.count(b'"') % 2 == 1)
+                found = pl.Series([cell for cells in self._cells(chunk) for cell in cells or [""]], dtype=pl.String)
+            else:
+                text = chunk.replace(b"\r\n", b"\n").removesuffix(b"\n")
+                try:
+                    whole = text.decode().replace("\n", separator)
+                except UnicodeDecodeError as error:
+                    raise self._no_text(error) from error
+                if _cells_per_row(text, separator.encode()) != {len(self.columns)}:
+                    self._check_cells(chunk, row)
+                found = pl.Series([whole], dtype=pl.String).str.split(separator).explode()
+            found = found.str.strip_chars()
+            yield row, found.set(found == "", None)
+            row += len(found) // len(self.columns)
+        self._check_any(row)
+
+    @property
+    def _first_row(self) -> int:
+        return 2 if self._has_header else 1
+
+    def _rows(self) -> Iterator[bytes]:
+        """Give whole rows without the header."""
+        chunks = self._chunks()
+        if self._has_header:
+            next(chunks, None)
+        return filter(None, chunks)
+
+    def _check_any(self, row: int) -> None:
+        if row == self._first_row:
             raise UserError(f"{self.where}: no row behind the header" if self._has_header else f"{self.where}: empty")
+
+    def _no_text(self, error: Exception) -> UserError:
+        return UserError(f"{self.where}: not a readable text file; is it UTF-8? ({error})")
 
     def _check_cells(self, chunk: bytes, row: int, open_quote: bool = False) -> None:
         """Find the first row with more or fewer cells than columns, or the one whose quote takes all behind it."""
@@ -112,7 +150,7 @@ class CsvRows:
                     why = "was the file cut off?" if apart else f"is data.separator={self._separator} right?"
                     raise UserError(f"{self.where}: row {number} has {len(cells)} cells, {wanted}; {why}")
         except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{self.where}: not a readable text file; is it UTF-8? ({error})") from error
+            raise self._no_text(error) from error
 
     def _cells(self, text: bytes) -> Iterator[list[str]]:
         return csv.reader(io.StringIO(text.decode("utf-8"), newline=""), delimiter=self._separator)
@@ -152,6 +190,14 @@ class CsvRows:
         if not self._blanks:
             return rows
         return re.sub(rb"[ \t]+", b",", re.sub(rb"(?m)^[ \t]+|[ \t]+\r?$", b"", rows)).rstrip(b"\r\n")
+
+
+def _cells_per_row(rows: bytes, separator: bytes) -> set[int]:
+    """Give the numbers of cells that rows without quotes have."""
+    text = np.frombuffer(rows, dtype=np.uint8)
+    ends = np.append(np.flatnonzero(text == ord("\n")), len(text))
+    before = np.searchsorted(np.flatnonzero(text == ord(separator)), ends)
+    return set((np.diff(before, prepend=0) + 1).tolist())
 
 
 def _within_cells(frame: pl.DataFrame, separator: str) -> int:

@@ -164,6 +164,7 @@ class Instances:
         groups: (N,) group of each instance where there is one; a group is never divided between splits.
         nan_padding: Whether the lengths were read off NaN behind the shorter series.
         given: Rows of the splits that the source itself fixes; ``val`` may be missing.
+        names: (N,) what each instance is called, where the source says it; else it is known by its row.
         places: What the instances of the given test split are called beside their row, by column.
         facts: What was measured of the splits; see :mod:`tsmtl.data.sharing`.
         notes: What the user should know of the source, a line each.
@@ -178,6 +179,7 @@ class Instances:
     groups: npt.NDArray[np.generic] | None = None
     given: dict[str, IntArray] | None = None
     nan_padding: bool = False
+    names: npt.NDArray[Any] | None = None
     places: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

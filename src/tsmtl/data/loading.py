@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tsmtl.config.data_settings import DataSettings, NpzSettings, RecordedSettings
+from tsmtl.config.data_settings import DataSettings, NpzSettings, RecordedSettings, VectorsSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import CmapssSettings, TableSettings
 from tsmtl.config.unread import unread_draws
@@ -37,9 +37,16 @@ def _load_cmapss(settings: CmapssSettings, tasks: dict[str, str]) -> Instances:
     return load_cmapss(settings, tasks)
 
 
+def _load_vectors(settings: VectorsSettings, tasks: dict[str, str]) -> Instances:
+    from tsmtl.data.vectors import load_vectors
+
+    return load_vectors(settings, tasks)
+
+
 SOURCES: dict[str, Callable[[Any, dict[str, str]], Instances]] = {
     "synthetic": load_synthetic,
     "npz": load_npz,
+    "vectors": _load_vectors,
     "ts": load_ts,
     "table": _load_table,
     "cmapss": _load_cmapss,
@@ -76,6 +83,8 @@ def load_bundle(settings: DataSettings, tasks: dict[str, str], typed: frozenset[
             + ("; if the NaN at their ends are missing values, data.nan_padding=false" if instances.nan_padding else "")
         )
     splits = split(instances, settings)
+    if instances.names is not None:
+        instances = replace(instances, places={"instance": instances.names[splits["test"]]})
     instances = replace(instances, targets={name: instances.targets[name] for name in tasks})
     changes = (settings.label_share, settings.shuffled_labels, settings.label_seed)
     instances, changed = with_changed_labels(instances, splits["train"], *changes)

@@ -1,20 +1,21 @@
-"""The .npz files of ``tsmtl-represent``: vectors whose manifest says what made them, and of which split."""
+"""The manifest of the files of ``tsmtl-represent``: what made the vectors, and of which split."""
 
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tsmtl.config.data_settings import NpzSettings
+from tsmtl.config.data_settings import ArraySettings
 from tsmtl.config.errors import UserError
 from tsmtl.data.named_arrays import NamedArrays
 
-MANIFEST = "tsmtl_manifest"  # the array that holds it, a JSON text
+MANIFEST = "tsmtl_manifest"  # the array, or the entry of a Parquet file's metadata, that holds it, a JSON text
 FORMAT = 1
 X, SPLIT, INSTANCE, GROUP, FEATURES = "X", "split", "instance", "group", "features"
+S = TypeVar("S", bound=ArraySettings)
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,23 @@ class Manifest:
         Raises:
             UserError: If it cannot be read, or is of a newer format.
         """
-        if MANIFEST not in arrays.names:
-            return None
-        said = arrays.one(MANIFEST, "data.path")
+        return cls.of_text(str(arrays.one(MANIFEST, "data.path")), arrays.where) if MANIFEST in arrays.names else None
+
+    @classmethod
+    def of_text(cls, said: str, where: str) -> "Manifest":
+        """Read the manifest of a file.
+
+        Raises:
+            UserError: If it cannot be read, or is of a newer format.
+        """
         try:
-            content = json.loads(str(said))
+            content = json.loads(said)
             version = content["format"]
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{arrays.where}: '{MANIFEST}' is no manifest of tsmtl-represent; make it anew") from error
+            raise UserError(f"{where}: '{MANIFEST}' is no manifest of tsmtl-represent; make it anew") from error
         if not isinstance(version, int) or version > FORMAT:
-            raise UserError(f"{arrays.where}: format {version} is newer than this tsmtl reads ({FORMAT}); update tsmtl")
-        return cls(arrays.where, content)
+            raise UserError(f"{where}: format {version} is newer than this tsmtl reads ({FORMAT}); update tsmtl")
+        return cls(where, content)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -62,14 +69,18 @@ class Manifest:
         """
         for name, digest in self.content["arrays"].items():
             if name not in arrays.names:
-                raise UserError(f"{self.where}: its manifest tells of an array '{name}', which is gone; make it anew")
+                raise self.gone(name, arrays.noun)
             if array_sha256(arrays.one(name, "data.path")) != digest:
                 raise UserError(
                     f"{self.where}: '{name}' is not what its manifest was written for; make the file anew with "
                     "tsmtl-represent"
                 )
 
-    def settings_for(self, settings: NpzSettings) -> NpzSettings:
+    def gone(self, name: str, noun: str) -> UserError:
+        """Give the error of an array, or column, that is not there."""
+        return UserError(f"{self.where}: its manifest tells of {noun} '{name}', which is gone; make it anew")
+
+    def settings_for(self, settings: S) -> S:
         """Give the settings that read the file with the split that the vectors were fitted on.
 
         Raises:
@@ -79,16 +90,15 @@ class Manifest:
         found: dict[str, Any] = {}
         if settings.group_key is None and GROUP in has:
             found["group_key"] = GROUP
-        if settings.channels_key is None and FEATURES in has:
-            found["channels_key"] = FEATURES
-        if settings.regression_unit is None and settings.regression_target in self.content["units"]:
-            found["regression_unit"] = self.content["units"][settings.regression_target]
+        target, units = settings.regression_target, self.content["units"]
+        if settings.regression_unit is None and isinstance(target, str) and target in units:
+            found["regression_unit"] = units[target]
         if not settings.other_split and SPLIT in has:
             self._check_split(settings)
             found["split_key"] = SPLIT
         return settings.model_copy(update=found)
 
-    def _check_split(self, settings: NpzSettings) -> None:
+    def _check_split(self, settings: ArraySettings) -> None:
         asked = {
             "split": settings.split in ("group", "stratified"),
             "split_key": settings.split_key not in (None, SPLIT),
@@ -102,6 +112,16 @@ class Manifest:
             if other
         ]:
             raise UserError(lines)
+
+
+def check_no_other_split(settings: ArraySettings, where: str) -> None:
+    """Refuse ``other_split`` of a file without a manifest.
+
+    Raises:
+        UserError: If it is asked for.
+    """
+    if settings.other_split:
+        raise UserError(f"data.other_split: is for vectors of tsmtl-represent; {where} holds none")
 
 
 def array_sha256(array: npt.NDArray[Any]) -> str:

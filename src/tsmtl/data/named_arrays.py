@@ -34,7 +34,10 @@ class NamedArrays(ABC):
     Attributes:
         where: The file or folder, for messages.
         names: What there is.
+        noun: What messages call one of them.
     """
+
+    noun = "an array"
 
     def __init__(self, where: str, names: list[str]) -> None:
         self.where = where

@@ -1,6 +1,6 @@
 """Numbers in single precision, which models compute in: what would be lost is refused."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,13 +35,16 @@ def to_single(values: npt.NDArray[np.number]) -> FloatArray:
         return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def check_levels(parts: Iterable[npt.NDArray[np.number]], dtype: np.dtype[Any], where: str) -> None:
+def check_levels(
+    parts: Iterable[npt.NDArray[np.number]], dtype: np.dtype[Any], where: str, names: Sequence[str] | None = None
+) -> None:
     """Check that single precision can tell the values of every channel apart.
 
     Args:
         parts: Numbers (n, C, T) or (n, D), all of them one part after another; not asked for where the type tells.
         dtype: Their type.
         where: What they are, for messages.
+        names: Of the channels; their numbers without.
 
     Raises:
         UserError: As :func:`as_single`.
@@ -58,7 +61,8 @@ def check_levels(parts: Iterable[npt.NDArray[np.number]], dtype: np.dtype[Any], 
     for channel in np.flatnonzero((low < high) & (largest < np.finfo(np.float32).max)):  # others are refused later
         step = float(np.spacing(np.float32(largest[channel])))
         if high[channel] - low[channel] < LEVELS * step and not (whole and largest[channel] <= EXACT):
+            said = channel if names is None else repr(names[channel])
             raise UserError(
-                f"{where} column {channel}: lies between {low[channel]:.9g} and {high[channel]:.9g}, and single "
+                f"{where} column {said}: lies between {low[channel]:.9g} and {high[channel]:.9g}, and single "
                 f"precision has steps of {step:.3g} there; subtract an offset from it first"
             )

@@ -12,6 +12,8 @@ from tsmtl.config.errors import UserError
 from tsmtl.data.contract import InputContract, Names
 from tsmtl.data.instances import FloatArray, IntArray
 
+NAMED_IN_TRAINING = ("input_key", "lengths_key", "channels_key", "instance_key")
+
 
 @dataclass(frozen=True)
 class WantedTarget:
@@ -53,7 +55,7 @@ class Request:
         size: Instances per block.
         input_key: npz: name of the input array as typed, or None.
         lengths_key: npz: name of the array of lengths as typed, or None.
-        trained: npz: names of the arrays in training, by setting (``input_key``, ``lengths_key``, ``channels_key``).
+        trained: Names of the arrays and columns in training, by setting (:data:`NAMED_IN_TRAINING`).
         instance_key: CSV: the column that names the instance.
         instance_key_typed: Whether the user named that column, so that it must be there.
         targets: Targets to read too.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tsmtl.config.errors import UserError
 from tsmtl.data.contract import checked_lengths
 from tsmtl.data.instances import IntArray
+from tsmtl.data.manifest import MANIFEST, X
 from tsmtl.data.named_arrays import UNREADABLE, NamedArrays, NpyArrays, NpzArrays, open_arrays
 from tsmtl.data.npy_rows import NpyRows
 from tsmtl.data.stream import Block, Request, Stream, WantedTarget
@@ -44,6 +45,8 @@ def _input_name(arrays: NamedArrays, request: Request) -> str:
             return str(name)
         if name is not None and name == request.input_key:
             raise arrays.lacks(name, "data.input_key")
+    if MANIFEST in arrays.names:  # vectors of tsmtl-represent, for a model that was trained on a table of them
+        return X
     if len(arrays.names) == 1:
         return arrays.names[0]
     have = ", ".join(arrays.names) or "nothing"

@@ -2,19 +2,23 @@
 
 from collections.abc import Callable
 
-from tsmtl.config.predict_settings import input_format
+from tsmtl.config.predict_settings import ROWS, input_format
 from tsmtl.data.stream import Request, Stream
 from tsmtl.data.stream_npz import stream_npz
 from tsmtl.data.stream_ts import stream_ts
 
 
-def _stream_csv(request: Request) -> Stream:
-    from tsmtl.data.stream_csv import stream_csv  # polars takes a while to import, and only CSV needs it
+def _stream_table(request: Request) -> Stream:
+    from tsmtl.data.stream_table import stream_table  # polars takes a while to import, and only tables need it
 
-    return stream_csv(request)
+    return stream_table(request)
 
 
-STREAMS: dict[str, Callable[[Request], Stream]] = {".npz": stream_npz, ".ts": stream_ts, ".csv": _stream_csv}
+STREAMS: dict[str, Callable[[Request], Stream]] = {
+    ".npz": stream_npz,
+    ".ts": stream_ts,
+    **dict.fromkeys(ROWS, _stream_table),
+}
 
 
 def open_stream(request: Request) -> Stream:

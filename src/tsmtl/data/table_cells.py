@@ -27,6 +27,10 @@ class Place:
         """Name a cell."""
         return f"{self.where}: row {self.row + offset}, column '{column}'"
 
+    def no_number(self, offset: int, column: str, text: str) -> UserError:
+        """Give the error of a cell that must hold a number."""
+        return UserError(f"{self.of(offset, column)}: {text[:40]!r} is not a number; a missing value is an empty cell")
+
 
 def is_numeric(column: pl.Series) -> bool:
     """Say whether a column holds numbers: by its type, or of text by what most of its cells hold."""
@@ -44,7 +48,7 @@ def numbers(frame: pl.DataFrame, place: Place) -> FloatArray:
     """
     out = np.empty((len(frame), frame.width), dtype=np.float32)
     for c, column in enumerate(frame):
-        found = _as_float(column, place)
+        found = as_float(column, place)
         with np.errstate(over="ignore"):
             out[:, c] = found
         if np.isinf(out[:, c]).any():
@@ -53,14 +57,17 @@ def numbers(frame: pl.DataFrame, place: Place) -> FloatArray:
     return out
 
 
-def _as_float(column: pl.Series, place: Place) -> npt.NDArray[np.float64]:
+def as_float(column: pl.Series, place: Place) -> npt.NDArray[np.float64]:
+    """Give a column as numbers (n,), NaN where a cell is empty.
+
+    Raises:
+        UserError: At text.
+    """
     if column.dtype == pl.String:
         cast = column.cast(pl.Float64, strict=False)
         if cast.null_count() > column.null_count():
             at = int((cast.is_null() & column.is_not_null()).arg_max() or 0)
-            raise UserError(
-                f"{place.of(at, column.name)}: {column[at][:40]!r} is not a number; a missing value is an empty cell"
-            )
+            raise place.no_number(at, column.name, column[at])
         column = cast
     elif not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
         raise UserError(f"{place.where}: column '{column.name}' holds {column.dtype}, no numbers")
@@ -125,7 +132,7 @@ class Times:
                 else f"{place.of(at, self.name)}: {column[at][:40]!r} is neither a number nor a date such as "
                 "2024-05-31 12:00:00; for other dates set data.time_format"
             )
-        found = _as_float(column, place)
+        found = as_float(column, place)
         if not np.isfinite(found).all():
             at = int(np.argmin(np.isfinite(found)))
             raise UserError(f"{place.of(at, self.name)} is no finite time")

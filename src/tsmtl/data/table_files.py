@@ -1,5 +1,6 @@
 """The files of a table, and their rows some at a time."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from glob import glob, has_magic
@@ -14,7 +15,8 @@ from tsmtl.data.csv_rows import CsvRows
 from tsmtl.data.files import existing_file
 
 TEXTS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
-ROWS = 2**15  # of a Parquet file at a time
+ROWS = 2**15  # of a Parquet file at a time, fewer where
+VALUES = 2**24  # would be exceeded
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)  # polars panics at damaged pages
 SEPARATORS = {"tab": "\t", "\\t": "\t"}
 
@@ -27,12 +29,13 @@ class TableFile:
         path: The file.
         columns: Names of its columns.
         rows: Number of rows where the file says it, else None.
+        texts: Its rows, of a text file; None of a Parquet file.
     """
 
     path: Path
     columns: list[str]
     rows: int | None
-    _texts: CsvRows | None
+    texts: CsvRows | None
 
     def frames(self, wanted: list[str]) -> Iterator[tuple[int, pl.DataFrame]]:
         """Give consecutive rows of some columns with the number of the first row, the header of a text file being 1.
@@ -43,11 +46,11 @@ class TableFile:
             UserError: If a column is not there, or a row cannot be read.
         """
         self.check(wanted)
-        if self._texts is None:
+        if self.texts is None:
             yield from self._parquet_frames(wanted)
             return
         places = {name: str(place) for place, name in enumerate(self.columns)}
-        for row, whole in self._texts.frames():
+        for row, whole in self.texts.frames():
             yield (
                 row,
                 whole.select(pl.col(places[name]).str.strip_chars().replace("", None).alias(name) for name in wanted),
@@ -62,8 +65,8 @@ class TableFile:
 
     def most_rows(self) -> int:
         """Count its rows; a text file may have a few less."""
-        if self._texts is not None:
-            return self._texts.count_lines()
+        if self.texts is not None:
+            return self.texts.count_lines()
         assert self.rows is not None
         return self.rows
 
@@ -73,20 +76,22 @@ class TableFile:
         Raises:
             UserError: With a did-you-mean.
         """
+        times = Counter(self.columns)
         for name in wanted:
-            if name not in self.columns:
+            if name not in times:
                 have = ", ".join(self.columns[:20]) + (" ..." if len(self.columns) > 20 else "")
                 raise UserError(f"{self.path}: no column '{name}'; it has {have}{did_you_mean(name, self.columns)}")
-            if self.columns.count(name) > 1:
+            if times[name] > 1:
                 raise UserError(f"{self.path}: has more than one column '{name}'")
 
     def _parquet_frames(self, wanted: list[str]) -> Iterator[tuple[int, pl.DataFrame]]:
         assert self.rows is not None
         if not self.rows:
             raise UserError(f"{self.path}: has no rows")
-        for start in range(0, self.rows, ROWS):
+        size = max(1, min(ROWS, VALUES // max(1, len(wanted))))
+        for start in range(0, self.rows, size):
             try:
-                frame = pl.scan_parquet(self.path).select(wanted).slice(start, ROWS).collect()
+                frame = pl.scan_parquet(self.path).select(wanted).slice(start, size).collect()
                 yield start + 1, frame.with_columns(pl.col(pl.String).replace("", None))  # as in a text file
             except UNREADABLE as error:
                 raise UserError(f"{self.path}: damaged behind row {start} ({first_line(error)})") from error
@@ -108,7 +113,7 @@ def table_files(
         UserError: If there is none, or one cannot be opened.
     """
     separator = SEPARATORS.get(separator, separator)
-    return [_open(file, separator, columns) for file in _paths(path, root, setting)]
+    return [open_table(file, separator, columns) for file in _paths(path, root, setting)]
 
 
 def _paths(path: str, root: str | None, setting: str) -> list[Path]:
@@ -134,7 +139,17 @@ def _known(file: Path) -> bool:
     return file.name.lower().endswith((*TEXTS, *PARQUET)) and not file.name.startswith(".")
 
 
-def _open(file: Path, separator: str, columns: list[str] | None) -> TableFile:
+def open_table(file: Path, separator: str = ",", columns: list[str] | None = None) -> TableFile:
+    """Open a file whose ending is known to be that of a table.
+
+    Args:
+        file: It is there.
+        separator: Between cells of a text file.
+        columns: Names of the columns of a text file without a header.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
     if not file.name.lower().endswith(PARQUET):
         texts = CsvRows(file, separator, columns)
         return TableFile(file, texts.columns, None, texts)

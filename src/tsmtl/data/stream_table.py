@@ -1,4 +1,4 @@
-"""The instances of one CSV file in blocks: vectors one a row, series one time step a row."""
+"""The instances of one CSV or Parquet file in blocks: vectors one a row, series one time step a row."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -10,53 +10,59 @@ import numpy.typing as npt
 import polars as pl
 
 from tsmtl.config.errors import UserError
-from tsmtl.data.csv_rows import CsvRows
 from tsmtl.data.files import existing_file
+from tsmtl.data.instance_table import InstanceTable
 from tsmtl.data.instances import FloatArray
+from tsmtl.data.single import to_single
 from tsmtl.data.stream import Block, Request, Stream, WantedTarget
+from tsmtl.data.table_cells import Place, as_float
 
 
-def stream_csv(request: Request) -> Stream:
-    """Open a CSV file with one column per channel (or feature), named as in training; other columns are left out.
+def stream_table(request: Request) -> Stream:
+    """Open a CSV or Parquet file with one column per channel (or feature), named as in training; others are left out.
 
-    Of series the rows of one instance stand together, in the order of time. Rows count from 1, the header's.
+    Of series the rows of one instance stand together, in the order of time. Rows of a CSV file count
+    from 1, the header's.
 
     Raises:
         UserError: If columns are missing.
     """
-    rows = CsvRows(existing_file(str(request.path)))
-    _check_columns(rows, request)
+    table = InstanceTable(existing_file(str(request.path)))
+    _check_columns(table, request)
+    named = _instance_column(table, request)
     blocks = _series if request.contract.kind == "series" else _vectors
-    return Stream(rows.where, None, blocks(rows, request))
+    return Stream(table.where, None, blocks(table, request, named))
 
 
-def _check_columns(rows: CsvRows, request: Request) -> None:
-    contract, where = request.contract, rows.where
-    missing = [name for name in contract.channels if name not in rows.columns]
-    if missing:
+def _instance_column(table: InstanceTable, request: Request) -> str | None:
+    """Give the column that names the instances; None of vectors that have no names."""
+    known = [request.instance_key] if request.instance_key_typed else [request.trained.get("instance_key")]
+    known += [] if request.instance_key_typed else [request.instance_key]
+    if found := [name for name in known if name in table.columns]:
+        return found[0]
+    if request.contract.kind != "series" and not request.instance_key_typed:
+        return None
+    raise UserError(
+        f"{table.where}: no column '{request.instance_key}' that names the instance of each row (data.instance_key); "
+        f"there are {_listed(table.columns)}"
+    )
+
+
+def _check_columns(table: InstanceTable, request: Request) -> None:
+    contract, where, columns = request.contract, table.where, set(table.columns)
+    if missing := [name for name in contract.channels if name not in columns]:
         noun = "channels" if contract.kind == "series" else "features"
         raise UserError(
             f"{where}: no column {_listed(missing)}; expected are the {noun} {_listed(contract.channels)}, "
-            f"there are {_listed(rows.columns)}"
-        )
-    named = request.instance_key in rows.columns
-    if not named and (contract.kind == "series" or request.instance_key_typed):
-        raise UserError(
-            f"{where}: no column '{request.instance_key}' that names the instance of each row (data.instance_key); "
-            f"there are {_listed(rows.columns)}"
+            f"there are {_listed(table.columns)}"
         )
     for target in request.targets:
         for column in _columns(target):
-            if column not in rows.columns:
+            if column not in columns:
                 raise UserError(
                     f"{where}: no column '{column}' ({target.setting}) for task {target.task}; there are "
-                    f"{_listed(rows.columns)}"
+                    f"{_listed(table.columns)}"
                 )
-    needed = [*contract.channels, *(c for target in request.targets for c in _columns(target))]
-    needed += [request.instance_key] if named else []
-    for column in needed:
-        if rows.columns.count(column) > 1:
-            raise UserError(f"{where}: has more than one column '{column}'")
 
 
 def _columns(target: WantedTarget) -> list[str]:
@@ -74,53 +80,40 @@ class _Part:
     """Rows of a file as arrays: instance names, (n, C) values, targets by task; ``row`` is that of the first."""
 
     row: int
-    names: list[str] | None
+    names: list[Any] | None
     x: FloatArray
     targets: dict[str, npt.NDArray[Any]]
 
 
-def _parts(rows: CsvRows, request: Request) -> Iterator[_Part]:
-    named = request.instance_key in rows.columns
-    places = {name: str(place) for place, name in enumerate(rows.columns)}
-    needed = [*request.contract.channels, *(c for target in request.targets for c in _columns(target))]
-    needed += [request.instance_key] if named else []
-    for row, whole in rows.frames():
-        frame = whole.select(pl.col(places[name]).str.strip_chars().alias(name) for name in dict.fromkeys(needed))
-        names = None
-        if named:
-            column = frame[request.instance_key]
-            empty = column.fill_null("") == ""
-            if empty.any():
-                at = row + int(empty.arg_max() or 0)
-                raise UserError(f"{rows.where}: row {at}: column '{request.instance_key}' is empty; name the instance")
-            names = column.to_list()
+def _parts(table: InstanceTable, request: Request, named: str | None) -> Iterator[_Part]:
+    others = [column for target in request.targets for column in _columns(target)]
+    others += [] if named is None else [named]
+    for part in table.parts(request.contract.channels, list(dict.fromkeys(others))):
+        place = Place(table.where, part.row)
+        names = None if named is None else _names(part.columns[named], place)
         targets: dict[str, npt.NDArray[Any]] = {}
         for target in request.targets:
+            columns = [part.columns[name] for name in _columns(target)]
             if target.kind != "cls":
-                targets[target.task] = _numbers(rows.where, row, frame, _columns(target))
+                targets[target.task] = to_single(np.stack([as_float(column, place) for column in columns], axis=1))
+            elif columns[0].dtype == pl.String:
+                targets[target.task] = columns[0].fill_null("").to_numpy().astype(str)
             else:
-                targets[target.task] = frame[target.key].fill_null("").to_numpy().astype(str)
-        yield _Part(row, names, _numbers(rows.where, row, frame, request.contract.channels), targets)
+                targets[target.task] = columns[0].to_numpy()
+        yield _Part(part.row, names, to_single(part.x), targets)
 
 
-def _numbers(where: str, row: int, frame: pl.DataFrame, columns: list[str]) -> FloatArray:
-    """Give columns as numbers (n, C), NaN where a cell is empty."""
-    texts = frame.select(pl.col(columns).replace("", None))
-    numbers = texts.cast(pl.Float64, strict=False)
-    if numbers.null_count().sum_horizontal().item() > texts.null_count().sum_horizontal().item():
-        wrong = numbers.select(pl.all().is_null()).to_numpy() & texts.select(pl.all().is_not_null()).to_numpy()
-        at, column = (int(i) for i in np.argwhere(wrong)[0])
-        raise UserError(
-            f"{where}: row {row + at}, column '{columns[column]}': {texts[at, column][:40]!r} is not a number; "
-            "a missing value is an empty cell"
-        )
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused with its place
-        return numbers.fill_null(float("nan")).to_numpy().astype(np.float32)
+def _names(column: pl.Series, place: Place) -> list[Any]:
+    empty = column.is_null() if column.dtype != pl.String else column.fill_null("") == ""
+    if empty.any():
+        at = place.row + int(empty.arg_max() or 0)
+        raise UserError(f"{place.where}: row {at}: column '{column.name}' is empty; name the instance")
+    return column.to_list()
 
 
-def _vectors(rows: CsvRows, request: Request) -> Generator[Block]:
+def _vectors(table: InstanceTable, request: Request, named: str | None) -> Generator[Block]:
     start = 0
-    for part in _parts(rows, request):
+    for part in _parts(table, request, named):
         for first in range(0, len(part.x), request.size):
             some = slice(first, min(first + request.size, len(part.x)))
             size = some.stop - first
@@ -133,7 +126,7 @@ def _vectors(rows: CsvRows, request: Request) -> Generator[Block]:
 class _Gathered:
     """Whole series, until a block is full."""
 
-    names: list[str] = field(default_factory=list)
+    names: list[Any] = field(default_factory=list)
     series: list[FloatArray] = field(default_factory=list)
     targets: dict[str, list[npt.NDArray[Any]]] = field(default_factory=dict)
 
@@ -141,17 +134,17 @@ class _Gathered:
         return Block(self.names, self.series, None, {task: np.stack(v) for task, v in self.targets.items()})
 
 
-def _series(rows: CsvRows, request: Request) -> Generator[Block]:
-    seen: set[str] = set()
+def _series(table: InstanceTable, request: Request, named: str | None) -> Generator[Block]:
+    seen: set[Any] = set()
     full = _Gathered()
     pieces: list[_Part] = []  # of the instance that the last part may have cut
-    for part in _parts(rows, request):
+    for part in _parts(table, request, named):
         assert part.names is not None
         starts = [0, *(i for i in range(1, len(part.names)) if part.names[i] != part.names[i - 1])]
         for first, stop in pairwise([*starts, len(part.names)]):
             name = part.names[first]
             if pieces and pieces[0].names != [name]:
-                _close(pieces, full, rows.where)
+                _close(pieces, full, table.where)
                 pieces = []
                 if len(full.names) == request.size:
                     yield full.block()
@@ -159,13 +152,13 @@ def _series(rows: CsvRows, request: Request) -> Generator[Block]:
             if not pieces:
                 if name in seen:
                     raise UserError(
-                        f"{rows.where}: row {part.row + first}: instance '{name}' comes again after others; the rows "
+                        f"{table.where}: row {part.row + first}: instance '{name}' comes again after others; the rows "
                         "of one instance must stand together"
                     )
                 seen.add(name)
             targets = {task: values[first:stop] for task, values in part.targets.items()}
             pieces.append(_Part(part.row + first, [name], part.x[first:stop], targets))
-    _close(pieces, full, rows.where)
+    _close(pieces, full, table.where)
     yield full.block()
 
 

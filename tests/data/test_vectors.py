@@ -1,0 +1,236 @@
+"""Tables of one row per instance: the same instances as the arrays of an .npz file, and refusals of one line."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tsmtl.data import csv_rows
+from tsmtl.data.checks import data_hash
+from tsmtl.data.instance_table import InstanceTable
+from tsmtl.data.loading import load_bundle
+
+N, E = 60, 5
+BOTH = {"cls": "cls", "reg": "reg"}
+
+
+@pytest.fixture
+def frame():
+    """60 vectors of 5 features with a class, a number, a group and a split; a value is missing here and there."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(N, E)).astype(np.float32)
+    x[::9, 2] = np.nan
+    columns = {f"f{i}": pl.Series(x[:, i]).fill_nan(None) for i in range(E)}
+    y = rng.integers(0, 3, N)
+    columns |= {"instance": [f"m{i}" for i in range(N)], "y_cls": np.array(["low", "mid", "top"])[y]}
+    columns |= {"y_reg": y + rng.normal(size=N).astype(np.float32), "note": ["a, b"] * N}
+    return pl.DataFrame(columns | {"batch": np.arange(N) // 4, "part": np.repeat(["train", "val", "test"], N // 3)})
+
+
+@pytest.fixture
+def load(tmp_path, settings_of):
+    """Write a table and load it as a run would."""
+
+    def read(table, ending=".csv", tasks=BOTH, **changes):
+        path = tmp_path / f"v{ending}"
+        if isinstance(table, str | bytes):
+            path.write_bytes(table.encode() if isinstance(table, str) else table)
+        elif ending == ".csv":
+            table.write_csv(path)
+        else:
+            table.write_parquet(path)
+        return load_bundle(settings_of("vectors", path=str(path), **changes), tasks)
+
+    return read
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".pq"])
+@pytest.mark.parametrize(
+    "split", [{}, {"split_key": "part"}, {"group_key": "batch"}, {"split_key": "batch", "test_fold": [3, 4]}]
+)
+def test_a_table_gives_the_data_of_the_same_arrays(frame, load, load_arrays, ending, split):
+    found = load(frame, ending, features=["f*"], **split)
+    names = [f"f{i}" for i in range(E)]
+    arrays = {name: frame[name].to_numpy() for name in ("y_reg", "batch")}
+    arrays |= {name: frame[name].to_numpy().astype(str) for name in ("y_cls", "part")}
+    arrays |= {"X": frame.select(names).fill_null(np.nan).to_numpy(), "names": np.array(names)}
+    expected = load_arrays(arrays, channels_key="names", **split)
+    assert data_hash(found) == data_hash(expected)
+    assert found.instances.channels == names
+    assert found.instances.targets["cls"].names == ["low", "mid", "top"]
+    for name, rows in expected.splits.items():
+        np.testing.assert_array_equal(found.splits[name], rows)
+    assert found.notes[0].startswith(f"{len(range(0, N, 9))} missing input values")
+    assert found.instances.places["instance"].tolist() == [f"m{i}" for i in expected.splits["test"]]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_the_input_is_every_column_of_numbers_that_has_no_other_part(frame, load, ending):
+    bundle = load(frame, ending, group_key="batch")
+    assert bundle.instances.channels == [f"f{i}" for i in range(E)]
+    assert "2 columns hold no numbers and are left out of the input: note, part" in bundle.notes
+    renamed = frame.rename({"instance": "serial"})
+    assert load(renamed, ending, instance_key="serial").instances.channels == [*(f"f{i}" for i in range(E)), "batch"]
+
+
+def test_another_target_of_the_settings_is_no_input_of_a_task_without_it(frame, load):
+    assert "y_reg" not in load(frame, tasks={"cls": "cls"}).instances.channels
+    assert "y_reg" in load(frame, tasks={"cls": "cls"}, regression_target=None).instances.channels
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_several_numbers_are_a_list_or_numbered_columns(frame, load, ending):
+    two = frame.rename({"y_reg": "y_reg_1"}).with_columns(y_reg_2=2 * pl.col("y_reg_1"))
+    numbered = load(two, ending)
+    listed = load(two, ending, regression_target=["y_reg_1", "y_reg_2"])
+    values = np.stack([two["y_reg_1"], two["y_reg_2"]], axis=1).astype(np.float32)
+    for bundle in (numbered, listed):
+        np.testing.assert_array_equal(bundle.instances.targets["reg"].values, values)
+        assert "y_reg_2" not in bundle.instances.channels
+
+
+def test_features_are_in_the_order_of_their_names(frame, load):
+    x = load(frame, features=["f3", "f[01]"]).instances
+    assert x.channels == ["f3", "f0", "f1"]
+    np.testing.assert_array_equal(x.x[:, 0], frame["f3"].to_numpy())
+
+
+@pytest.mark.parametrize("dtype", [pl.Float64, pl.Int16, pl.Boolean, pl.Decimal(9, 2), pl.String])
+def test_features_may_be_of_any_type_of_numbers(frame, load, dtype):
+    whole = frame.with_columns((10 * pl.col("f0")).round().alias("f0"))
+    values = (whole["f0"] > 0 if dtype == pl.Boolean else whole["f0"]).cast(pl.Int32).cast(dtype)
+    x = load(whole.with_columns(values.alias("f0")), ".parquet", features=["f0", "f1"]).instances.x
+    np.testing.assert_array_equal(x[:, 0], values.cast(pl.Float32).to_numpy())
+
+
+@pytest.mark.parametrize("read", [40, 1000, 2**22])
+@pytest.mark.parametrize(
+    "form", ["plain", "quoted", "crlf", "bom", "no break at the end", "blank lines at the end", "blanks"]
+)
+def test_a_csv_file_is_the_same_however_it_is_cut(frame, load, monkeypatch, read, form):
+    monkeypatch.setattr(csv_rows, "READ", read)
+    table = frame if form == "quoted" else frame.drop("note")
+    text = table.write_csv(line_terminator="\r\n" if form == "crlf" else "\n")
+    text = {"bom": "\ufeff" + text, "no break at the end": text[:-1], "blank lines at the end": text + "\n\n"}.get(
+        form, text
+    )
+    text = text.replace(",", " , ") if form == "blanks" else text
+    x = load(text, features=["f*"]).instances
+    np.testing.assert_array_equal(x.x, frame.select("^f.$").fill_null(np.nan).to_numpy())
+    assert x.targets["cls"].array.tolist() == np.unique(frame["y_cls"], return_inverse=True)[1].tolist()
+
+
+def cell(frame, row, column, text):
+    """The table as CSV, one cell of it changed."""
+    texts = frame.select(pl.all().cast(pl.String))
+    return texts.with_columns(
+        pl.when(pl.int_range(pl.len()) == row).then(pl.lit(text)).otherwise(pl.col(column)).alias(column)
+    )
+
+
+CELLS = {
+    ("f1", "x y"): "row 9, column 'f1': 'x y' is not a number; a missing value is an empty cell",
+    ("f1", "1e60"): "row 9, column 'f1' is infinite in single precision; a missing value is empty",
+    ("f4", "inf"): "row 9, column 'f4' is infinite in single precision; a missing value is empty",
+    ("instance", ""): "'instance' (data.instance_key) is missing in row 7",
+    ("batch", ""): "'batch' (data.group_key) is missing in row 7",
+}
+
+
+@pytest.mark.parametrize(("column", "text"), CELLS)
+def test_a_wrong_cell_is_refused_with_its_place(frame, load, refuses, column, text):
+    with refuses("v.csv: ", CELLS[column, text]):
+        load(cell(frame, 7, column, text), group_key="batch")
+
+
+def test_an_infinite_value_of_a_parquet_file_is_refused_with_its_place(frame, load, refuses):
+    with refuses("v.parquet: row 8, column 'f1' is infinite in single precision"):
+        load(frame.with_columns(f1=pl.when(pl.int_range(N) == 7).then(np.inf).otherwise(pl.col("f1"))), ".parquet")
+
+
+SETTINGS = {
+    "no column 'y_clss' (data.class_target); it has f0, f1": {"class_target": "y_clss"},
+    "; did you mean 'y_cls'?": {"class_target": "y_clss"},
+    "no column 'g*' (data.features); it has f0": {"features": ["g*"]},
+    "no column 'machine' (data.group_key)": {"group_key": "machine"},
+    "no column 'serial' (data.instance_key)": {"instance_key": "serial"},
+    "data.features: 'y_reg' is data.regression_target too, and no input; leave it out of one of the two": {
+        "features": ["f0", "y_reg"]
+    },
+    "'y_reg' row 0 is": {"class_target": "y_reg", "regression_target": "f0"},
+    "'y_cls' has type <U3, no numbers; for classes set data.class_target=y_cls": {"regression_target": "y_cls"},
+    "data.split=given needs the column of train/val/test or fold ids (data.split_key)": {"split": "given"},
+    "'batch' holds fold ids (0, 1, 2": {"split_key": "batch"},
+    "7 missing values, the first: instance 0, feature f2 (data.missing=error)": {"missing": "error"},
+    "data.scale: per_instance is for series; vectors (N, E) take standard or minmax": {"scale": "per_instance"},
+    "data.other_split: is for vectors of tsmtl-represent; ": {"other_split": True},
+}
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("said", SETTINGS)
+def test_settings_that_do_not_fit_the_file_are_refused_with_one_line(frame, load, refuses, said, ending):
+    with refuses(said):
+        load(frame, ending, **SETTINGS[said])
+
+
+FILES = {
+    ("", ".csv"): "v.csv: empty; the first row must name the columns",
+    ("f0,y_cls,y_reg\n", ".csv"): "v.csv: no row behind the header",
+    ("f0,f0,y_cls,y_reg\n1,2,a,3\n", ".csv"): "v.csv: has more than one column 'f0'",
+    ("f0,y_cls,y_reg\n1,a,3\n1,a\n", ".csv"): "v.csv: row 3 has 2 cells, the header 3; was the file cut off?",
+    (
+        "f0;y_cls;y_reg\n1;a;3\n",
+        ".csv",
+    ): "v.csv: no column of numbers is left for the vectors; are its cells separated by commas?",
+    (
+        "y_cls,y_reg\na,3\nb,4\n",
+        ".csv",
+    ): "v.csv: no column of numbers is left for the vectors; name them with data.features",
+    (b"f0,y_cls,y_reg\n1,\xff,3\n", ".csv"): "v.csv: not a readable text file; is it UTF-8?",
+    ('f0,y_cls,y_reg\n1,"a,3\n', ".csv"): "v.csv: row 2: a quote is never closed",
+    ("PAR1", ".parquet"): "v.parquet: not a readable Parquet file; was it cut off?",
+    ("{}", ".json"): "v.json is no table of vectors; it must end in .csv, .parquet, .pq",
+}
+
+
+@pytest.mark.parametrize(("text", "ending"), FILES)
+def test_a_file_that_is_no_table_of_vectors_is_refused_with_one_line(load, refuses, text, ending):
+    with refuses(FILES[text, ending]):
+        load(text, ending, split_targets=[{"kind": "cls", "target": ["y_cls"]}])
+
+
+def test_a_parquet_file_without_rows_is_refused(frame, load, refuses):
+    with refuses("v.parquet: has no rows"):
+        load(frame.head(0), ".parquet")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_numbers_that_single_precision_cannot_tell_apart_are_refused(frame, load, refuses, ending):
+    with refuses("column 'f1': lies between 1.7e+09 and 1.70000006e+09", "subtract an offset from it first"):
+        load(frame.with_columns(f1=1.7e9 + pl.int_range(N).cast(pl.Float64)), ending)
+
+
+def test_named_tasks_need_named_features(frame, compose, tmp_path, refuses):
+    frame.write_csv(tmp_path / "v.csv")
+    words = ["data=vectors", f"data.path={tmp_path / 'v.csv'}", "task=custom", "model=fc"]
+    tasks = "tasks=[{name: kind, kind: cls, target: y_cls}, {name: n, kind: reg, target: [y_reg, f4]}]"
+    settings = compose(*words, tasks)
+    with refuses("data.features: task=custom needs the columns of the vectors by name or pattern"):
+        load_bundle(settings.data, settings.tasks)
+    settings = compose(*words, tasks, "data.features=[f*]")
+    bundle = load_bundle(settings.data, settings.tasks)
+    assert bundle.instances.channels == ["f0", "f1", "f2", "f3"]
+    np.testing.assert_array_equal(bundle.instances.targets["n"].values[:, 1], frame["f4"].to_numpy())
+
+
+def test_a_wide_file_is_read_some_columns_at_a_time(tmp_path, monkeypatch):
+    x = np.random.default_rng(0).normal(size=(7, 300)).astype(np.float32)
+    names = [f"f{i}" for i in range(300)]
+    pl.DataFrame(x, schema=names, orient="row").write_parquet(tmp_path / "wide.parquet")
+    monkeypatch.setattr("tsmtl.data.instance_table.BLOCK_VALUES", 70)
+    table = InstanceTable(tmp_path / "wide.parquet")
+    reads = []
+    inside = table._read
+    monkeypatch.setattr(table, "_read", lambda wanted: reads.append(len(wanted)) or inside(wanted))
+    np.testing.assert_array_equal(table.whole(names, [])[0], x)
+    assert reads == [10] * 30 + [0]

@@ -1,0 +1,234 @@
+"""Vectors in tables, through the commands: from ``tsmtl-represent`` into training and prediction, or from anywhere."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.test_represent import FAST, OTHER, SMALL, WORDS, arrays_of, metrics_of, series  # noqa: F401
+from tests.trained import table_of
+from tsmtl.data.manifest import MANIFEST
+from tsmtl.representation.vector_file import ParquetVectors
+
+UNIT, GROUP = "data.regression_unit=bar", "data.group_key=machine"
+TABLE = ["data=vectors", "data.path=v.parquet"]
+
+
+@pytest.fixture
+def both(series, tsmtl_represent):  # noqa: F811
+    """The same vectors as v.npz and as v.parquet."""
+    for ending in ("npz", "parquet"):
+        answer = tsmtl_represent(*WORDS, UNIT, GROUP, *SMALL["minirocket"], f"output=v.{ending}")
+        assert answer.code == 0, answer.err
+    return series
+
+
+def manifest_of(path):
+    return json.loads(pl.read_parquet_metadata(path)[MANIFEST])
+
+
+def test_a_parquet_file_holds_what_the_arrays_do(both):
+    arrays, frame, manifest = arrays_of("v.npz"), pl.read_parquet("v.parquet"), manifest_of("v.parquet")
+    names = arrays["features"].tolist()
+    assert frame.columns == ["instance", "split", "group", "y_cls", "y_reg", *names]
+    np.testing.assert_array_equal(frame.select(names).to_numpy(), arrays["X"])
+    for name in ("instance", "split", "group", "y_cls"):
+        assert frame[name].to_list() == arrays[name].tolist()
+    np.testing.assert_array_equal(frame["y_reg"].to_numpy(), arrays["y_reg"][:, 0])
+    of_arrays = json.loads(str(arrays[MANIFEST]))
+    assert manifest["arrays"].keys() == of_arrays["arrays"].keys() - {"features"}
+    assert manifest["arrays"]["X"] == of_arrays["arrays"]["X"]
+    assert manifest["features"] == names
+    assert {k: v for k, v in manifest.items() if k not in ("arrays", "features")} == {
+        k: v for k, v in of_arrays.items() if k != "arrays"
+    }
+
+
+def test_another_process_makes_the_same_bytes(series, tsmtl_represent, tmp_path):  # noqa: F811
+    words = [*WORDS, *SMALL["minirocket"], "output=v.parquet", "device=cpu"]
+    assert tsmtl_represent(*words).code == 0
+    here = (tmp_path / "v.parquet").read_bytes()
+    subprocess.run([sys.executable, "-m", "tsmtl.represent", *words], check=True, timeout=120)
+    assert (tmp_path / "v.parquet").read_bytes() == here
+
+
+def test_training_prediction_and_metrics_are_those_of_the_arrays(
+    both, tsmtl_train, tsmtl_predict, tsmtl_evaluate, tmp_path
+):
+    for folder, words in (("a", ["data=npz", "data.path=v.npz"]), ("b", TABLE)):
+        answer = tsmtl_train(*words, *FAST, f"hydra.run.dir={folder}")
+        assert answer.code == 0, answer.err
+    summaries = [json.loads((tmp_path / folder / "summary.json").read_text()) for folder in "ab"]
+    assert summaries[0]["test"] == summaries[1]["test"]
+    assert summaries[0]["tasks"] == summaries[1]["tasks"]
+    assert summaries[0]["data"]["sha256"] == summaries[1]["data"]["sha256"]
+    assert summaries[1]["data"]["representation"]["method"] == "minirocket"
+    assert (tmp_path / "a/predictions_test.csv").read_bytes() == (tmp_path / "b/predictions_test.csv").read_bytes()
+    pl.read_parquet("v.parquet").drop("y_cls", "y_reg", "split").write_csv("new.csv")
+    files = {
+        "a.csv": "a v.npz",
+        "b.csv": "b v.parquet",
+        "c.csv": "b new.csv",
+        "d.csv": "a v.parquet",
+        "e.csv": "b v.npz",
+    }
+    for name, words in files.items():
+        folder, path = words.split()
+        answer = tsmtl_predict(f"checkpoint={folder}/best_model.pt", f"data.path={path}", f"output={name}")
+        assert answer.code == 0, answer.err
+    assert len({(tmp_path / name).read_bytes() for name in files}) == 1
+    model = "checkpoint=b/best_model.pt"
+    assert tsmtl_evaluate(model, "output=own.json").code == 0
+    assert metrics_of(tmp_path / "own.json")["reg"]["rmse"] == summaries[1]["test"]["reg"]["rmse"]
+    assert tsmtl_evaluate(model, "split=all", "output=all.json").code == 0
+    assert tsmtl_evaluate(model, "data.path=v.parquet", "output=file.json").code == 0
+    assert metrics_of(tmp_path / "all.json") == metrics_of(tmp_path / "file.json")
+
+
+@pytest.mark.parametrize("words", OTHER)
+def test_another_split_than_that_of_the_fit_is_refused(both, tsmtl_train, words):
+    answer = tsmtl_train(*TABLE, *FAST, *words.split())
+    assert answer.code == 2
+    assert answer.lines == [
+        f"tsmtl-train: {OTHER[words]}: the vectors of v.parquet were fitted on the train split of its own 'split'; "
+        "leave it out, make them anew with tsmtl-represent, or take them all the same with data.other_split=true"
+    ]
+
+
+def test_another_seed_is_refused_and_other_split_takes_it(both, tsmtl_train, tmp_path):
+    words = [*TABLE, "data.seed=3", "data.test_fraction=0.3", *FAST]
+    answer = tsmtl_train(*words)
+    assert answer.code == 2
+    assert [line.split(":")[1] for line in answer.lines] == [" data.test_fraction", " data.seed"]
+    answer = tsmtl_train(*words, "data.other_split=true", "hydra.run.dir=run")
+    assert answer.code == 0, answer.err
+
+
+def test_a_manifest_that_does_not_match_is_refused_with_one_line(both, tsmtl_train):
+    whole, said = pl.read_parquet("v.parquet"), pl.read_parquet_metadata("v.parquet")[MANIFEST]
+    first = manifest_of("v.parquet")["features"][0]
+    cases = {
+        "'X' is not what its manifest was written for": (whole.with_columns(pl.col(first) + 1), said),
+        "'split' is not what its manifest was written for": (whole.with_columns(pl.col("split").reverse()), said),
+        "its manifest tells of a column 'split', which is gone": (whole.drop("split"), said),
+        f"its manifest tells of a column '{first}', which is gone": (whole.drop(first), said),
+        "format 9 is newer than this tsmtl reads (1)": (whole, said.replace('"format": 1', '"format": 9')),
+        "'tsmtl_manifest' is no manifest of tsmtl-represent": (whole, "{}"),
+    }
+    for refused, (frame, manifest) in cases.items():
+        frame.write_parquet("changed.parquet", metadata={MANIFEST: manifest})
+        answer = tsmtl_train("data=vectors", "data.path=changed.parquet", *FAST)
+        assert answer.code == 2
+        (line,) = answer.lines
+        assert line.startswith("tsmtl-train: changed.parquet: ")
+        assert refused in line
+
+
+def test_columns_that_are_added_are_left_alone(both, tsmtl_check_data):
+    said = pl.read_parquet_metadata("v.parquet")[MANIFEST]
+    pl.read_parquet("v.parquet").with_columns(mine=1.0).write_parquet("v.parquet", metadata={MANIFEST: said})
+    answer = tsmtl_check_data(*TABLE)
+    assert answer.code == 0, answer.err
+    assert f"90 instances of {len(manifest_of('v.parquet')['features'])}" in answer.out
+    assert "mine" not in answer.out
+
+
+def test_new_series_have_the_same_vectors(both, tsmtl_represent):
+    words = ["fitted=v.transform.pt", "data.path=series.npz"]
+    for name in ("new.npz", "new.parquet"):
+        answer = tsmtl_represent(*words, f"output={name}", "batch_size=7")
+        assert answer.code == 0, answer.err
+    arrays, frame = arrays_of("new.npz"), pl.read_parquet("new.parquet")
+    assert frame.columns == ["instance", *arrays["features"].tolist()]
+    np.testing.assert_array_equal(frame.drop("instance").to_numpy(), arrays["X"])
+    assert manifest_of("new.parquet")["arrays"].keys() == {"X", "instance"}
+
+
+def test_named_tasks_keep_their_words(series, tsmtl_represent, tsmtl_train, tmp_path):  # noqa: F811
+    flags = (np.random.default_rng(3).random((90, 2)) < 0.5).astype(int)
+    np.savez("series.npz", **series, ids=np.arange(90) % 2, flags=flags)
+    tasks = "tasks=[{name: kind, kind: cls, target: ids, names: [off, on]}, {name: f, kind: multilabel, target: flags}]"
+    for ending, kind in (("npz", "npz"), ("parquet", "vectors")):
+        answer = tsmtl_represent(*WORDS, "task=custom", tasks, *SMALL["summary"], f"output=v.{ending}")
+        assert answer.code == 0, answer.err
+        words = [f"data={kind}", f"data.path=v.{ending}", "task=custom", tasks, *FAST, f"hydra.run.dir={kind}"]
+        answer = tsmtl_train(*words)
+        assert answer.code == 0, answer.err
+    assert pl.read_parquet("v.parquet").columns[2:5] == ["ids", "flags_1", "flags_2"]
+    tables = [(tmp_path / kind / "predictions_test.csv").read_bytes() for kind in ("npz", "vectors")]
+    assert tables[0] == tables[1]
+
+
+def test_features_of_one_name_are_refused_in_a_table(series, tsmtl_represent, tmp_path):  # noqa: F811
+    np.savez("series.npz", **series | {"channels": np.array(["a", "a"])})
+    answer = tsmtl_represent(*WORDS, *SMALL["summary"], "output=v.parquet")
+    assert answer.code == 2
+    assert answer.lines[-1] == (
+        "tsmtl-represent: output: two columns would be called 'a mean'; give channels and targets names of their own, "
+        "or take a .npz file, whose features may be called alike"
+    )
+    assert not (tmp_path / "v.parquet").exists()
+
+
+def test_a_full_disk_is_an_error_of_the_operating_system(tmp_path):
+    with open("/dev/full", "wb") as out, (tmp_path / "spool").open("w+b") as spool:
+        file = ParquetVectors(out, spool, [f"f{i}" for i in range(100)])
+        file.add(np.ones((10_000, 100), dtype=np.float32))
+        with pytest.raises(OSError, match="No space left on device"):
+            file.finish({"instance": np.arange(10_000)}, {})
+
+
+@pytest.fixture
+def plant():
+    """A feature table from anywhere, plant.csv, and new rows of it without targets, in another order of columns."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(120, 4))
+    frame = pl.DataFrame({f"f{i}": x[:, i] for i in range(4)})
+    serial = [f"s{i}" for i in range(120)]
+    frame = frame.with_columns(serial=pl.Series(serial), fault=pl.Series(np.where(x[:, 0] > 0, "worn", "ok")))
+    frame = frame.with_columns(wear=pl.col("f1") * 3 + 5, site=pl.Series(np.arange(120) // 6))
+    frame.write_csv("plant.csv")
+    frame.select("f3", "serial", "f2", "f1", "f0").head(9).write_csv("new.csv")
+    return frame
+
+
+PLANT = ["data=vectors", "data.path=plant.csv", "data.class_target=fault", "data.regression_target=wear"]
+PLANT += ["data.group_key=site", "data.instance_key=serial"]
+
+
+def test_a_feature_table_trains_and_predicts(command, plant, tsmtl_train, tsmtl_predict, tsmtl_evaluate, tmp_path):
+    answer = tsmtl_train(*PLANT, *FAST, "hydra.run.dir=run")
+    assert answer.code == 0, answer.err
+    rows = table_of(tmp_path / "run" / "predictions_test.csv")
+    truth = dict(zip(plant["serial"], plant["fault"], strict=True))
+    assert [truth[name] for name in rows["instance"]] == rows["cls_true"]
+    answer = tsmtl_predict("checkpoint=run/best_model.pt", "data.path=new.csv", "output=p.csv")
+    assert answer.code == 0, answer.err
+    assert table_of(tmp_path / "p.csv")["instance"] == plant["serial"][:9].to_list()
+    plant.select(reversed(plant.columns)).write_parquet("other.parquet")
+    model = "checkpoint=run/best_model.pt"
+    assert tsmtl_evaluate(model, "output=own.json").code == 0
+    answer = tsmtl_evaluate(model, "data.path=other.parquet", "split=test", "output=other.json")
+    assert answer.code == 0, answer.err
+    assert metrics_of(tmp_path / "own.json") == metrics_of(tmp_path / "other.json")
+
+
+def test_a_sweep_over_a_table_shares_its_data(command, plant, tmp_path):
+    words = [sys.executable, "-m", "tsmtl.train", "-m", *PLANT, *FAST, "seed=0,1", "hydra.sweep.dir=sweep"]
+    subprocess.run([*words, "hydra.launcher.n_jobs=2"], check=True, timeout=240, cwd=tmp_path, capture_output=True)
+    summaries = [json.loads(file.read_text()) for file in Path("sweep").glob("*/summary.json")]
+    assert len({summary["data"]["sha256"] for summary in summaries}) == 1
+    assert len(summaries) == 2
+
+
+def test_test_instances_that_a_checkpoint_has_seen_are_refused(command, plant, tsmtl_train):
+    assert tsmtl_train(*PLANT, *FAST, "task=reg", "hydra.run.dir=run").code == 0
+    again = [*PLANT, *FAST, "stage=finetune", "pretrained_path=run/best_model.pt"]
+    assert tsmtl_train(*again, "hydra.run.dir=fine").code == 0
+    answer = tsmtl_train(*again, "data.seed=5", "hydra.run.dir=other")
+    assert answer.code == 2
+    assert "test instances are among those" in answer.err
