@@ -17,7 +17,7 @@ from tsmtl.representation.convolutions import N_KERNELS, SERIES, Convolutions
 from tsmtl.representation.poolings import FOUR, SHARE, Pooling
 
 log = logging.getLogger(__name__)
-WORTH_COMPILING = 10**10  # N x T x E: three seconds of NumPy or more, less than one of kernels and one of a compiler
+WORTH_COMPILING = 10**10  # N x T x E: NumPy takes 2.5 seconds or more, kernels a third at most and their compiler one
 LONGEST = 2**24  # steps, which single precision counts
 TILE = 16  # series that the kernels take at once, or a divisor
 _NUMBER, _ARRAY = ctypes.c_int64, ctypes.c_void_p
