@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import needs_compiler
 from tsmtl.native import NativeError
-from tsmtl.native.build import FLAGS, SOURCES, built, cache_folder, instruction_set
+from tsmtl.native.build import FLAGS, SOURCES, built, cache_folder, instruction_set, kept
 
 
 def libraries(folder):
@@ -38,6 +38,16 @@ def test_a_source_is_compiled_once_and_again_when_it_or_its_header_changes(sourc
     assert len({first, second, third}) == 3
     assert libraries(cache) == sorted(path.name for path in (first, second, third))
     assert [path for path in cache.iterdir() if path.suffix != ".so"] == [], "nothing is left of the compiling"
+
+
+@needs_compiler
+def test_what_the_cache_holds_is_known_without_compiling(sources, cache):
+    assert not kept("times")
+    assert not cache.exists()
+    path = built("times")
+    assert kept("times")
+    path.rename(path.with_name(path.name.replace(".so", "0.so")))  # not named by its content
+    assert not kept("times")
 
 
 @needs_compiler
