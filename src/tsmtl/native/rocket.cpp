@@ -1,8 +1,8 @@
 // The outputs of MiniRocket's 84 kernels at one dilation, and what is read off them: the numbers of NumPy's way
 // (tsmtl/representation/convolutions.py and poolings.py), to the last bit.
 //
-// Sums are taken in the same order. No product here rounds but those that end up in whole numbers below 2^53: what
-// compilers make of a product and a sum in one changes nothing.
+// Sums are taken in the same order. No product here rounds, being of whole numbers below 2^53: that compilers may make one
+// instruction, which rounds once, of a product and a sum changes no bit.
 #include <algorithm>
 
 #include "vectors.h"
@@ -106,7 +106,7 @@ void lay(const Given& given, const Tile& tile, const Room& room, int64_t first) 
     }
     for (int64_t at = 0; at < tile.padded; at += LANES) {
       const Vec v = load(taps + at);
-      store(taps + at, (v + v) + v);  // rounds once, as 3 v does
+      store(taps + at, (v + v) + v);  // rounds once, as three times v does: twice v is exact
     }
   }
 }

@@ -19,7 +19,7 @@ from tsmtl.representation.poolings import FOUR, SHARE, Pooling
 log = logging.getLogger(__name__)
 WORTH_COMPILING = 10**10  # N x T x E: NumPy takes 2.5 seconds or more, kernels a third at most and their compiler one
 LONGEST = 2**24  # steps, which single precision counts
-TILE = 16  # series that the kernels take at once, or a divisor
+TILE = 16  # series; the kernels take as many at a time, or a half or quarter of them
 _NUMBER, _ARRAY = ctypes.c_int64, ctypes.c_void_p
 
 
@@ -33,8 +33,8 @@ def pooled(convolutions: Convolutions, x: FloatArray, pooling: Pooling) -> Float
 
 def pooled_by(kernels: ctypes.CDLL, convolutions: Convolutions, x: FloatArray, pooling: Pooling) -> FloatArray:
     """Give what :meth:`Convolutions.pooled` gives, by the loaded :data:`ROCKET_KERNELS`."""
-    x, pools = np.ascontiguousarray(x, dtype=np.float32), len(pooling)
-    n, channels, steps = x.shape
+    x, all_biases = (np.ascontiguousarray(values, dtype=np.float32) for values in (x, convolutions.biases))
+    (n, channels, steps), pools = x.shape, len(pooling)
     assert max(map(max, convolutions.channels)) < channels
     found = np.zeros((n, pools, convolutions.n_features), dtype=np.float32)
     at_once = max(SERIES // steps // TILE, 1) * TILE
@@ -43,7 +43,7 @@ def pooled_by(kernels: ctypes.CDLL, convolutions: Convolutions, x: FloatArray, p
     def fill(place: int) -> None:
         block, d = divmod(place, len(convolutions.dilations))
         some, own = slice(starts[block], starts[block] + at_once), convolutions.features_of(d)
-        series, biases, features = x[some], convolutions.biases[own], found[some, :, own]
+        series, biases, features = x[some], all_biases[own], found[some, :, own]
         sizes = len(series), channels, steps, int(convolutions.dilations[d]), int(convolutions.counts[d])
         kernels.rocket_room(pools, *sizes, ctypes.byref(floats := _NUMBER()))
         room = np.empty(floats.value, dtype=np.float32)
