@@ -1,7 +1,7 @@
 """A small convolution along time: one node of autograd in native code (``native/convolution.cpp``).
 
-What oneDNN prepares for each call takes as long as a small convolution itself. The kernel reads channels that lie side
-by side, and leaves them so.
+Where weights are few it multiplies as fast as oneDNN, and around it stand fewer calls of torch, which take as long as a
+tenth of such a convolution. It reads channels that lie side by side, and leaves them so.
 """
 
 import ctypes

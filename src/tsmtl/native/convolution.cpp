@@ -1,12 +1,12 @@
 // A convolution along time of series whose channels lie side by side, x[n][t][c] to y[n][steps][f], with stride 1.
 //
-// The rows of x that a step of y reads lie side by side too: the step is the product of taps * c neighbouring values with
-// the weights, and nothing is copied to find them. Where a window hangs over an end it is the product of what is within;
-// the steps of one such place in all series share a tile. The gradient of x is the convolution of that of y by the
-// weights with their taps in reverse order. That of the weights is, for each tap, a product over the steps.
+// The rows of x that a step of y reads lie side by side too: the step is the product of taps * c neighbouring values
+// with the weights, and nothing is copied to find them. Where a window hangs over an end it is the product of what is
+// within; the steps of one such place in all series share a tile. The gradient of x is the convolution of that of y by
+// the weights with their taps in reverse order. That of the weights is, for each tap, a product over the steps.
 //
-// Sums run over a window in its order; over the steps of a series, then over the series in theirs. So the numbers depend
-// on the data alone: neither on the number of threads nor on addresses.
+// Sums run over a window in its order; over the steps of a series, then over the series in theirs. So the numbers
+// depend on the data alone: neither on the number of threads nor on addresses.
 
 #include <algorithm>
 
