@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from remembered import remembered_configs
+
 import tsmtl.checkpoint.best
 import tsmtl.checkpoint.last
 import tsmtl.training.probe
@@ -57,7 +59,7 @@ def main() -> None:
         pid = life("killed", [*settings, "resume=true"], write_always=True)
         while number % 2 and (not last.exists() or last.stat().st_mtime_ns == written):
             time.sleep(0.001)  # every other life reaches its training
-        time.sleep(draw.uniform(0.0, 1.0) * whole / 12)
+        time.sleep(draw.uniform(0.0, 1.0) * whole / LIVES)  # half of it in all: the last kill comes before its end
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         ends.append(os.waitstatus_to_exitcode(status))
@@ -71,4 +73,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with remembered_configs():
+        main()
