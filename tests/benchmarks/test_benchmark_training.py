@@ -102,6 +102,7 @@ def test_every_other_round_is_reversed():
     assert [in_turn(order, repeat) for repeat in (1, 2, 3)] == [["a", "b", "c"], ["c", "b", "a"], ["a", "b", "c"]]
 
 
+@pytest.mark.slow
 def test_workers_train_in_turn_and_say_why_they_do_not(tmp_path, monkeypatch):
     case = CASES[0]
     write_data(case, 32, tmp_path / "data.npz")
