@@ -30,8 +30,10 @@ from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.captured_step import WARM_UP, CapturedSteps, CudaGraphs, Recorder
 from tsmtl.training.loop import Fit, train_epoch
 from tsmtl.training.optimizers import build_optimizer, make_capturable
+from tsmtl.training.ranks import ALONE
 from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
+from tsmtl.training.step import Step
 
 BATCHES = (16, 64, 1024)
 STEPS = 32  # of a turn
@@ -85,13 +87,11 @@ def our_loop(case: Case, split: TensorSplit, batch_size: int, bf16: bool, record
     schedule = Schedule(optimizer, settings, 1, 1)
     losses = {"cls": cross_entropy(None, 0.0, masked=False), "reg": regression_loss("mse", 1.0, masked=False)}
     criterion, generator = Criterion(losses, {"cls": 0.5, "reg": 0.5}), torch.Generator().manual_seed(0)
+    step = Step(model, criterion, optimizer, None, None, ALONE, None)
 
     def run() -> None:
-        train_epoch(
-            *(model, criterion, optimizer, schedule, split, sampler, generator, None, lambda: None),
-            Fit(BestEpoch(higher_is_better=False, patience=None)),
-            captured=captured,
-        )
+        result = Fit(BestEpoch(higher_is_better=False, patience=None))
+        train_epoch(step, schedule, split, sampler, generator, lambda: None, result, captured=captured)
         assert captured is None or captured.replayed >= STEPS - WARM_UP, "a step could not be recorded"
 
     return run

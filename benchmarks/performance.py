@@ -75,7 +75,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "startup": ("--repeats", "3"),
     "prediction": ("--instances", "1024", "--repeats", "3"),
     "scaling": (),
-    "sweep_throughput": ("--repeats", "1"),
+    "sweep_throughput": ("--repeats", "3"),
     "shared_core": (),
 }
 PARTS: dict[str, Part] = {

@@ -3,9 +3,10 @@
     python benchmarks/rocket.py             # one thread each
     python benchmarks/rocket.py --threads 2
 
-Both transform the same series, again and again in turn; shown are the median times of the process on the processor and
-the median ratio within a turn, and the share of MiniRocket's features that are the same to 1e-6 with aeon's dilations,
-channels and biases. The numbers are in docs/representations.md.
+All transform the same series, again and again in turn; shown are the median times of the process on the processor and
+the median ratios to aeon's within a turn, and the share of MiniRocket's features that are the same to 1e-6 with aeon's
+dilations, channels and biases. `tsmtl` is what a transform takes: native kernels, loaded or compiled before the clock
+starts; `NumPy` what it takes where there is no compiler. The numbers are in docs/representations.md.
 """
 
 import argparse
@@ -63,27 +64,35 @@ def turns(jobs: dict[str, Callable[[], object]], repeats: int) -> dict[str, list
 def compare_mini(name: str, x: Array, given: argparse.Namespace) -> None:
     from aeon.transformations.collection.convolution_based import MiniRocket
 
-    from tsmtl.representation.minirocket import share_above
+    from tsmtl.representation.poolings import SHARE
+    from tsmtl.representation.rocket_native import pooled
 
     theirs = MiniRocket(random_state=0, n_jobs=given.threads).fit(x)
     ours = kernels_of(theirs.parameters)
-    equal = np.mean(np.abs(theirs.transform(x) - ours.pooled(x, share_above, 1)) < 1e-6)
-    jobs = {"aeon": lambda: theirs.transform(x), "tsmtl": lambda: ours.pooled(x, share_above, 1)}
+    equal = np.mean(np.abs(theirs.transform(x) - pooled(ours, x, SHARE)) < 1e-6)
+    jobs = {
+        "aeon": lambda: theirs.transform(x),
+        "tsmtl": lambda: pooled(ours, x, SHARE),
+        "numpy": lambda: ours.pooled(x, SHARE),
+    }
     show("minirocket", name, x, turns(jobs, given.repeats), f"{equal:.5f}")
 
 
 def compare_multi(name: str, x: Array, given: argparse.Namespace) -> None:
     from aeon.transformations.collection.convolution_based import MultiRocket
 
-    from tsmtl.representation.multirocket import four_pools
+    from tsmtl.representation.poolings import FOUR
+    from tsmtl.representation.rocket_native import pooled
 
     theirs = MultiRocket(random_state=0, n_jobs=given.threads).fit(x)
-    ours = kernels_of(theirs.parameter), kernels_of(theirs.parameter1)
+    of_series, of_differences = kernels_of(theirs.parameter), kernels_of(theirs.parameter1)
+    both = (of_series, x), (of_differences, np.diff(x))
     jobs = {
         "aeon": lambda: theirs.transform(x),
-        "tsmtl": lambda: [k.pooled(v, four_pools, 4) for k, v in zip(ours, (x, np.diff(x)), strict=True)],
+        "tsmtl": lambda: [pooled(own, values, FOUR) for own, values in both],
+        "numpy": lambda: [own.pooled(values, FOUR) for own, values in both],
     }
-    show("multirocket", name, x, turns(jobs, 3), "")
+    show("multirocket", name, x, turns(jobs, given.repeats), "")
 
 
 def main() -> None:
@@ -92,18 +101,27 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(given.threads)
-    print(f"{'method':<12} {'series':<20} {'N x C x T':<16} {'aeon':>8} {'tsmtl':>8} {'ratio':>6}  equal")
+    from tsmtl.native import NativeError
+    from tsmtl.representation.rocket_native import ROCKET_KERNELS
+
+    try:
+        _ = ROCKET_KERNELS.loaded
+    except NativeError as error:
+        print(f"tsmtl is NumPy's way: {error}")
+    columns = f"{'aeon':>8} {'tsmtl':>8} {'ratio':>6} {'NumPy':>8} {'ratio':>6}"
+    print(f"{'method':<12} {'series':<20} {'N x C x T':<16} {columns}  equal")
     for name, x in data_sets().items():
         compare_mini(name, x, given)
-        if len(x) < 100:
-            compare_multi(name, x, given)
+        compare_multi(name, x, given)
 
 
 def show(method: str, name: str, x: Array, seconds: dict[str, list[float]], equal: str) -> None:
     shape = " x ".join(map(str, x.shape))
-    aeon, tsmtl = (statistics.median(seconds[name]) for name in ("aeon", "tsmtl"))
-    ratio = statistics.median([a / b for a, b in zip(seconds["tsmtl"], seconds["aeon"], strict=True)])
-    print(f"{method:<12} {name:<20} {shape:<16} {aeon:8.4f} {tsmtl:8.4f} {ratio:6.2f}  {equal}", flush=True)
+    found = f"{statistics.median(seconds['aeon']):8.4f}"
+    for ours in ("tsmtl", "numpy"):
+        ratio = statistics.median([a / b for a, b in zip(seconds[ours], seconds["aeon"], strict=True)])
+        found += f" {statistics.median(seconds[ours]):8.4f} {ratio:6.2f}"
+    print(f"{method:<12} {name:<20} {shape:<16} {found}  {equal}".rstrip(), flush=True)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,10 @@ from tsmtl.training.batches import TensorSplit
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.loop import Fit, train_epoch
 from tsmtl.training.optimizers import build_optimizer
+from tsmtl.training.ranks import ALONE
 from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
+from tsmtl.training.step import Step
 
 CLASSES, ALPHA = 4, 0.5
 RECURRENT = {"hidden_size": 64, "num_layers": 2, "dropout": 0.1, "bidirectional": True, "readout": "last"}
@@ -104,14 +106,12 @@ def tsmtl_loop(
     criterion = Criterion(losses, {"cls": ALPHA, "reg": 1 - ALPHA})
     generator = torch.Generator().manual_seed(0)
     sampler = Sampler(len(split), batch_size, split.device)
+    step = Step(model, criterion, optimizer, None, None, ALONE, balance)
     bar = tqdm(disable=True)
 
     def run() -> None:
         result = Fit(BestEpoch(higher_is_better=False, patience=None))
-        train_epoch(
-            *(model, criterion, optimizer, schedule, split, sampler, generator, None, bar.update, result),
-            balance=balance,
-        )
+        train_epoch(step, schedule, split, sampler, generator, bar.update, result)
 
     return run
 

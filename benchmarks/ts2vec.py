@@ -79,8 +79,9 @@ def run(name: str, method: str, seed: int, threads: int | None, changes: dict[st
 
     def vectors(series: Any, valid: Any) -> Any:
         found = np.empty((len(series), len(representation.names)), np.float32)
-        for some, cut in of_equal_length(series, valid):
-            found[some] = representation.transform(prepared(preparation, cut, representation.takes_gaps))
+        for part in of_equal_length(series, valid):
+            cut = prepared(preparation, part.of(series), representation.takes_gaps)
+            found[part.rows] = representation.transform(cut)
         return found
 
     new, new_lengths, new_classes = padded(name, "TEST")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measure tsmtl's speed against what it would be used instead of; makes both environments. About 15 minutes.
+# Measure tsmtl's speed against what it would be used instead of; makes both environments. About 25 minutes.
 # Usage: bash scripts/benchmark.sh [part ...] [--repeats N] [--threads N] [--write docs/performance.md]     (--help: parts)
 # Lightning and tsai go into .venv-peers; PEERS=no leaves them out.
 set -euo pipefail

@@ -15,6 +15,7 @@ import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # the tests run side by side; two threads of each would wait for each other
 ROOT = Path(__file__).resolve().parents[1]
+CHILDREN = ROOT / "tests/children"  # what processes that tests start read first
 MODULES = {"tsmtl-report": "report_folder"}  # of commands that are called otherwise
 DATA = Path(os.environ.get("TSMTL_DATA", ROOT / "../shared/data")).resolve()
 
@@ -32,9 +33,21 @@ class Answer:
         return self.err.splitlines()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _spared() -> Iterator[None]:
+    """Spare this process what Hydra does again and again, and the waits for the disk; its children have their own."""
+    from tests.remembered import remembered_configs
+
+    with remembered_configs(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)  # a loss of power alone tells the difference
+        patch.setenv("PYTHONPATH", str(CHILDREN), prepend=os.pathsep)
+        yield
+
+
 @pytest.fixture
-def pictures() -> None:
-    """Asked for by tests whose runs draw their pictures."""
+def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for by tests whose runs draw their pictures, here and in processes that they start."""
+    monkeypatch.setenv("PYTHONPATH", os.environ["PYTHONPATH"].removeprefix(str(CHILDREN)).removeprefix(os.pathsep))
 
 
 @pytest.fixture(autouse=True)

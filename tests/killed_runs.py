@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from remembered import remembered_configs
+
 import tsmtl.checkpoint.best
 import tsmtl.checkpoint.last
 import tsmtl.training.probe
@@ -39,6 +41,11 @@ def life(folder: str, settings: list[str], write_always: bool) -> int:
         os._exit(code)
 
 
+def stamp_of(path: Path) -> int:
+    """Give when a file was written, 0 before that."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 def main() -> None:
     """Train once undisturbed, then once with kills."""
     folder, seed, *settings = sys.argv[1:]
@@ -53,11 +60,17 @@ def main() -> None:
     ends, progress = [], []
     last = Path("killed/last.pt")
     for number in range(LIVES):
-        written = last.stat().st_mtime_ns if last.exists() else 0
+        steps = (
+            draw.randint(1, 4) if number % 2 else 0
+        )  # of every other life; a clock would not know the machine's load
+        written = stamp_of(last)
         pid = life("killed", [*settings, "resume=true"], write_always=True)
-        while number % 2 and (not last.exists() or last.stat().st_mtime_ns == written):
-            time.sleep(0.001)  # every other life reaches its training
-        time.sleep(draw.uniform(0.0, 1.0) * whole / 12)
+        for _ in range(steps):
+            while stamp_of(last) == written:
+                assert os.waitpid(pid, os.WNOHANG) == (0, 0), "it has ended by itself"
+                time.sleep(0.001)
+            written = stamp_of(last)
+        time.sleep(draw.uniform(0.0, 1.0) * whole / 48)  # into the next step, or into its start
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         ends.append(os.waitstatus_to_exitcode(status))
@@ -71,4 +84,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with remembered_configs():
+        main()

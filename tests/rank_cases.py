@@ -71,7 +71,9 @@ def main() -> None:
     seen_on, run = tsmtl.run.seen_on, Training.run
     tsmtl.run.seen_on, Training.run = noting_seen, noting_run
     tsmtl.run.draw_run = lambda *given: None
-    with joined(f"file://{os.getcwd()}/meeting", rank, size, rank) as ranks:
+    from remembered import remembered_configs  # beside this file, whose folder a script has on its path
+
+    with remembered_configs(), joined(f"file://{os.getcwd()}/meeting", rank, size, rank) as ranks:
         for name, (settings, small_batches) in json.loads(Path("cases.json").read_text()).items():
             train([*settings, f"devices={size}", f"hydra.run.dir=ranks/{name}"], small_batches, ranks=ranks)
             found[name], hashes = hashes, []

@@ -1,7 +1,6 @@
 """The layout that the code promises: imports point one way, and the package keeps its own rules."""
 
 import ast
-from pathlib import Path
 
 import pytest
 
@@ -25,13 +24,12 @@ RANKS = {
     "sweep": 4,
     "comparison": 5,
 }
-FILES = sorted(SOURCE.rglob("*.py"))
-NAMES = [str(f.relative_to(SOURCE)) for f in FILES]
+FILES = {file: ast.parse(file.read_text()) for file in sorted(SOURCE.rglob("*.py"))}
 
 
-def imports_of(file: Path) -> set[str]:
+def imports_of(tree: ast.Module) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -39,41 +37,49 @@ def imports_of(file: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f.parent != SOURCE], ids=lambda f: str(f.relative_to(SOURCE)))
-def test_a_folder_imports_only_folders_of_lower_rank(file):
-    own = file.relative_to(SOURCE).parts[0]
-    for module in imports_of(file):
-        parts = module.split(".")
-        if parts[0] != "tsmtl":
-            continue
-        assert len(parts) > 1, f"{file}: imports the package itself"
-        assert parts[1] in RANKS, f"{file}: imports {module}, which wires the folders"
-        assert parts[1] == own or RANKS[parts[1]] < RANKS[own], f"{file}: imports {module}"
+IMPORTS = {file: imports_of(tree) for file, tree in FILES.items()}
 
 
-@pytest.mark.parametrize("file", FILES, ids=NAMES)
-def test_files_are_short_and_print_nothing(file):
-    text = file.read_text()
-    assert len(text.splitlines()) <= 300, "two jobs? split it by job"
-    calls = [n.func.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
-    assert "print" not in calls
-    assert file.stem not in {"utils", "helpers", "misc", "common"}
+@pytest.mark.parametrize("folder", RANKS)
+def test_a_folder_imports_only_folders_of_lower_rank(folder):
+    files = [file for file in FILES if file.relative_to(SOURCE).parts[0] == folder]
+    assert files
+    for file in files:
+        for module in IMPORTS[file]:
+            parts = module.split(".")
+            if parts[0] != "tsmtl":
+                continue
+            assert len(parts) > 1, f"{file}: imports the package itself"
+            assert parts[1] in RANKS, f"{file}: imports {module}, which wires the folders"
+            assert parts[1] == folder or RANKS[parts[1]] < RANKS[folder], f"{file}: imports {module}"
 
 
-@pytest.mark.parametrize("file", FILES, ids=NAMES)
-def test_nothing_catches_everything_silently(file):
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ExceptHandler):
-            assert node.type is not None, "a bare except"
-            assert not all(isinstance(statement, ast.Pass) for statement in node.body), "a silent except"
+def test_every_folder_has_a_rank():
+    assert {path.parent.name for path in SOURCE.glob("*/*.py")} == set(RANKS)
+
+
+def test_files_are_short_and_print_nothing():
+    for file, tree in FILES.items():
+        assert len(file.read_text().splitlines()) <= 300, f"{file}: two jobs? split it by job"
+        calls = [n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+        assert "print" not in calls, file
+        assert file.stem not in {"utils", "helpers", "misc", "common"}, file
+
+
+def test_nothing_catches_everything_silently():
+    for file, tree in FILES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ExceptHandler):
+                assert node.type is not None, f"{file}: a bare except"
+                assert not all(isinstance(statement, ast.Pass) for statement in node.body), f"{file}: a silent except"
 
 
 def test_trackers_are_imported_by_their_own_modules_alone_and_those_when_asked_for():
     for package in ("mlflow", "tensorboard"):
-        importing = [f for f in FILES if any(m.split(".")[0] == package for m in imports_of(f))]
+        importing = [file for file in FILES if any(m.split(".")[0] == package for m in IMPORTS[file])]
         assert importing == [SOURCE / "tracking" / f"{package}.py"]
-        for file in FILES:
-            at_once = {n.module for n in ast.parse(file.read_text()).body if isinstance(n, ast.ImportFrom)}
+        for file, tree in FILES.items():
+            at_once = {n.module for n in tree.body if isinstance(n, ast.ImportFrom)}
             assert f"tsmtl.tracking.{package}" not in at_once, file
 
 

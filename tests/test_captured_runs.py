@@ -48,14 +48,14 @@ def cut_after(steps: int) -> Callable[..., Any]:
     calls = iter(range(1, 10**6))
 
     def epoch(*given: Any) -> Any:
-        after_step = given[8]
+        after_step = given[5]
 
         def after() -> None:
             if next(calls) == steps:
                 signal.raise_signal(signal.SIGTERM)
             after_step()
 
-        return train_epoch(*given[:8], after, *given[9:])
+        return train_epoch(*given[:5], after, *given[6:])
 
     return epoch
 

@@ -21,6 +21,7 @@ from tsmtl.data.loading import load_bundle
 from tsmtl.sweep.statistics import spread
 
 TINY = ["model=cnn1d", "output_channels=4", "data.n_instances=80", "data.n_classes=2", "num_epochs=2", "device=cpu"]
+TINY += ["hydra.launcher.n_jobs=1"]  # a process of a sweep takes longer to start than to train
 SMALL = [*TINY, "compare.seeds=2", "compare.lr_factors=[1,10]", "compare.epoch_factors=[1]", "batch_size=32"]
 ALL = ["compare.variants=[multi,transfer,control]", "compare.alphas=[0.2,0.5]", "compare.weightings=[bisector]"]
 ALL += ["compare.budget_task=cls", "compare.label_shares=[0.5,1]"]
@@ -31,7 +32,7 @@ def tsmtl_compare(command):
     return partial(command, "tsmtl-compare")
 
 
-def in_process(folder: Path, *arguments: str) -> Answer:
+def alone(folder: Path, *arguments: str) -> Answer:
     """Run the command as a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "tsmtl.compare", *arguments],
@@ -47,7 +48,7 @@ def in_process(folder: Path, *arguments: str) -> Answer:
 def compared(tmp_path_factory):
     """Everything there is to compare, in the folder ``all``."""
     folder = tmp_path_factory.mktemp("compared")
-    answer = in_process(folder, *SMALL, *ALL, "compare.folder=all")
+    answer = alone(folder, *SMALL, *ALL, "compare.folder=all")
     assert answer.code == 0, answer.err
     return folder / "all", answer
 
@@ -271,25 +272,26 @@ def test_the_terminal_and_the_files_say_the_same(compared):
     assert [row["mean"] for row in table] == [str(f["mean"]) for f in record["figures"]]
 
 
-def test_the_same_command_goes_on_and_finds_all_done(compared):
+def test_the_same_command_goes_on_and_finds_all_done(compared, tsmtl_compare, monkeypatch):
     folder, _ = compared
+    monkeypatch.chdir(folder.parent)
     before = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/summary.json")}
     record = record_of(folder)
-    answer = in_process(folder.parent, *SMALL, *ALL, "compare.folder=all")
+    answer = tsmtl_compare(*SMALL, *ALL, "compare.folder=all")
     assert answer.code == 0
     assert "job 1 of" not in answer.err
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/summary.json")} == before
     assert record_of(folder) | {"process_seconds": 0} == record | {"process_seconds": 0}
     # More variants add runs and change none.
-    answer = in_process(folder.parent, *SMALL, *ALL[:1], "compare.alphas=[0.2,0.5,0.9]", "compare.folder=all")
+    answer = tsmtl_compare(*SMALL, *ALL[:1], "compare.alphas=[0.2,0.5,0.9]", "compare.folder=all")
     assert answer.code == 0
     after = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/summary.json")}
     assert len(after) == len(before) + 3
     assert before.items() <= after.items()
 
 
-def test_a_killed_comparison_goes_on(tmp_path):
-    words = [*SMALL, "compare.variants=[multi]", "compare.folder=here"]
+def test_a_killed_comparison_goes_on(tsmtl_compare, tmp_path):
+    words = [*SMALL, "compare.lr_factors=[1]", "compare.variants=[multi]", "compare.folder=here"]
     process = subprocess.Popen(
         [sys.executable, "-m", "tsmtl.compare", *words],
         cwd=tmp_path,
@@ -303,7 +305,7 @@ def test_a_killed_comparison_goes_on(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = {path: path.stat().st_mtime_ns for path in done}
-    answer = in_process(tmp_path, *words)
+    answer = tsmtl_compare(*words)
     assert answer.code == 0, answer.err
     assert {path: path.stat().st_mtime_ns for path in done} == before
     record = record_of(tmp_path / "here")
@@ -449,13 +451,13 @@ def test_wrong_input_is_refused_before_anything_is_trained(tsmtl_compare, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_classes_are_compared_like_any_two_tasks(tmp_path):
+def test_two_classes_are_compared_like_any_two_tasks(tsmtl_compare, tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(90, 4)).astype(np.float32)
     np.savez(tmp_path / "two.npz", X=x, one=(x[:, 0] > 0).astype(int), two=(x[:, 1] > 0).astype(int))
     words = ["data=npz", "data.path=two.npz", "data.class_target=one", "data.class_target_2=two"]
-    words += ["data.regression_target=null", "model=fc", "hidden_sizes=[4]", "num_epochs=2", "device=cpu"]
-    answer = in_process(tmp_path, *words, *SMALL[-4:], "compare.folder=here")
+    words += ["data.regression_target=null", "model=fc", "hidden_sizes=[4]", *TINY[-3:], "compare.variants=[multi]"]
+    answer = tsmtl_compare(*words, *SMALL[-4:-3], "compare.lr_factors=[1]", *SMALL[-2:], "compare.folder=here")
     assert answer.code == 0, answer.err
     record = record_of(tmp_path / "here")
     assert [(f["variant"], f["task"]) for f in record["figures"]][:3] == [

@@ -14,6 +14,14 @@ COLUMNS = ["lstm, gru", "cnn1d", "lstm_fcn", "lstm_fcn_multi", "fc"]
 ROWS = re.findall(r"^\| `(\w+)` \| [^|]* \| [^|]* \|((?:[^|\n]*\|){5})$", README, flags=re.MULTILINE)
 
 
+def shorter(arguments: list[str]) -> list[str]:
+    """Train for two epochs at most, on few of the simulated machines, and the jobs of a sweep in one process."""
+    words = [re.sub(r"^((?:pretrain\.)?num_epochs)=\d+$", r"\1=2", word) for word in arguments]
+    if not any(word.startswith(("data=", "data.path=", "experiment=hydraulic")) for word in words):
+        words.append("data.n_instances=120")
+    return [*words, "hydra.launcher.n_jobs=1"] if "-m" in words else words
+
+
 def test_every_command_and_program_of_the_readme_runs_as_printed(command, tmp_path):
     ran: list[str] = []
     skipped: set[str] = set()
@@ -41,7 +49,8 @@ def test_every_command_and_program_of_the_readme_runs_as_printed(command, tmp_pa
                 if name == "tsmtl-compare":
                     arguments += ["compare.seeds=2", "compare.lr_factors=[1]", "compare.variants=[multi]"]
                     arguments += ["compare.alphas=[]", "compare.weightings=[]", "device=cpu"]
-                answer = command(name, *arguments)
+                    arguments += ["hydra.launcher.n_jobs=1"]
+                answer = command(name, *(shorter(arguments) if name == "tsmtl-train" else arguments))
                 assert answer.code == 0, f"{line}\n{answer.err}"
                 ran.append(name)
     others = {"tsmtl-compare", "tsmtl-predict", "tsmtl-evaluate", "tsmtl-export", "tsmtl-check-data", "tsmtl-report"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -28,18 +29,20 @@ from tsmtl.representation.checkpoint import Checkpoint
 from tsmtl.representation.method import TrainSeries
 from tsmtl.representation.vector_file import vector_file
 from tsmtl.splits import with_features
+from tsmtl.training.threads import threads_put_back
 from tsmtl.transform import KIND, Transform, build_representation
 
 log = logging.getLogger(__name__)
 
 
+@threads_put_back()
 def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: Settings) -> None:
     """Fit on the train split, write the fitted transform, and the vectors of all splits with their targets.
 
     Args:
         own: Where the files go.
         method: The settings of the representation.
-        settings: Of a training on the same data; its data, tasks, seed, device and plugins are read.
+        settings: Of a training on the same data; its data, tasks, seed, device, threads and plugins are read.
 
     Raises:
         UserError: If data or method cannot be used; nothing is written.
@@ -47,6 +50,8 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
     """
     set_up_logs(None)
     device = choose_device(settings.run.device, "device" in settings.typed)
+    if settings.trainer.threads is not None:
+        torch.set_num_threads(settings.trainer.threads)
     labels: dict[str, Any] = {
         "label_share": {},
         "shuffled_labels": [],

@@ -18,10 +18,11 @@ from tsmtl.data.instances import FloatArray, IntArray
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.predictor import device_of, predictor_of
 from tsmtl.representation.checkpoint import Checkpoint
-from tsmtl.representation.method import Representation, of_equal_length, prepared
+from tsmtl.representation.method import Part, Representation, of_equal_length, prepared
 from tsmtl.representation.registry import METHODS, PRETRAINED, build_method
 from tsmtl.representation.self_supervised import Learner
 from tsmtl.storage.run_folder import sha256_of
+from tsmtl.training.threads import by_one_thread_each
 
 FORMAT_VERSION = 1
 KIND = "representation"  # the key that tells the file from a checkpoint
@@ -90,10 +91,20 @@ class Transform:
     def transform_checked(self, x: FloatArray, lengths: IntArray | None) -> FloatArray:
         """Give the vectors (N, E) of what :attr:`contract` has checked."""
         found = np.empty((len(x), len(self.names)), dtype=np.float32)
-        for rows, series in of_equal_length(x, lengths):
+
+        def fill(part: Part) -> None:
+            series = part.of(x)
             if not self.representation.takes_raw:
                 series = prepared(self.preparation, series, self.representation.takes_gaps)
-            found[rows] = self.representation.transform(series)
+            found[part.rows] = self.representation.transform(series)
+
+        steps = self.representation.steps_of_a_thread
+        parts = of_equal_length(x, lengths, steps)
+        if steps is not None:
+            by_one_thread_each(fill, parts)
+        else:
+            for part in parts:
+                fill(part)
         return found
 
     def save(self, path: Path) -> None:

@@ -46,7 +46,7 @@ def first_epochs(words: list[str], number: int, monkeypatch: pytest.MonkeyPatch)
         if len(calls) == number:
             raise EnoughError
         call = named.bind(*given, **by_name).arguments
-        calls.append({**call, "start": copy.deepcopy(call["model"]), "order": call["generator"].get_state()})
+        calls.append({**call, "start": copy.deepcopy(call["step"].model), "order": call["generator"].get_state()})
         return original(*given, **by_name)
 
     monkeypatch.setattr(loop, "train_epoch", watched)
@@ -70,7 +70,9 @@ def test_tsmtl_and_the_plain_loop_train_the_same_weights(case, tmp_path, monkeyp
     train = call["train"]
     for _ in range(2):
         plain_epoch(stock, optimizer, (train.x[train.places], train.targets["cls"], train.targets["reg"]), 8, generator)
-    start, ours, its = (parameters_to_vector(m.parameters()).detach() for m in (call["start"], call["model"], stock))
+    start, ours, its = (
+        parameters_to_vector(m.parameters()).detach() for m in (call["start"], call["step"].model, stock)
+    )
     assert (its - start).abs().max() > 5 * LR  # six steps of Adam
     assert (ours - its).norm() <= SAME_PATH.get(case.model, 1e-5) * (its - start).norm()
 
@@ -100,6 +102,7 @@ def test_every_other_round_is_reversed():
     assert [in_turn(order, repeat) for repeat in (1, 2, 3)] == [["a", "b", "c"], ["c", "b", "a"], ["a", "b", "c"]]
 
 
+@pytest.mark.slow
 def test_workers_train_in_turn_and_say_why_they_do_not(tmp_path, monkeypatch):
     case = CASES[0]
     write_data(case, 32, tmp_path / "data.npz")

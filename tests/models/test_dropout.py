@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import needs_compiler
-from tsmtl.models.dropout import DROPOUT_KERNELS, WORTH_A_CALL, Dropout, dropped, philox
+from tsmtl.models.dropout import DROPOUT_KERNELS, WORTH_A_CALL, Dropout, dropped, philox, torchs_mask
 from tsmtl.models.kernels import train_natively
 
 
@@ -115,3 +115,18 @@ def test_what_is_no_training_step_of_some_size_is_torchs(p, n, grad, kind, train
         torch.manual_seed(1)
         found.append(layer(x))
     assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("p", [1e-9, 0.1, 0.3, 0.5, 0.999])
+def test_without_the_kernel_values_and_generator_are_those_of_torch_to_the_last_bit(p, kind, monkeypatch):
+    found, drawn = [], []
+    monkeypatch.setattr("tsmtl.models.dropout.torchs_mask", lambda *given: (drawn.append(1), torchs_mask(*given))[1])
+    for layer in (torch.nn.Dropout(p), Dropout(p)):
+        x = torch.randn(WORTH_A_CALL, generator=torch.Generator().manual_seed(1)).to(kind).requires_grad_()
+        torch.manual_seed(0)
+        out = layer(x)
+        found.append([out, *torch.autograd.grad((out**2).sum(), x), torch.get_rng_state()])
+    assert bool(drawn) == (kind is not torch.float64)
+    for torchs, ours in zip(*found, strict=True):
+        assert torch.equal(ours, torchs)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import needs_compiler
 from tsmtl.native import NativeError
-from tsmtl.native.build import FLAGS, SOURCES, built, cache_folder, instruction_set
+from tsmtl.native.build import FLAGS, SOURCES, built, cache_folder, instruction_set, kept
 
 
 def libraries(folder):
@@ -38,6 +38,16 @@ def test_a_source_is_compiled_once_and_again_when_it_or_its_header_changes(sourc
     assert len({first, second, third}) == 3
     assert libraries(cache) == sorted(path.name for path in (first, second, third))
     assert [path for path in cache.iterdir() if path.suffix != ".so"] == [], "nothing is left of the compiling"
+
+
+@needs_compiler
+def test_what_the_cache_holds_is_known_without_compiling(sources, cache):
+    assert not kept("times")
+    assert not cache.exists()
+    path = built("times")
+    assert kept("times")
+    path.rename(path.with_name(path.name.replace(".so", "0.so")))  # not named by its content
+    assert not kept("times")
 
 
 @needs_compiler
@@ -97,15 +107,25 @@ def test_the_cache_is_the_users_own_unless_a_whole_path_is_given(monkeypatch, tm
 
 @needs_compiler
 def test_processes_that_compile_at_once_each_have_a_whole_library(sources, cache):
-    code = (
-        "import ctypes, pathlib, sys; import tsmtl.native.build as build\n"
-        "build.SOURCES = pathlib.Path(sys.argv[1]); path = build.built('times')\n"
-        "to = (ctypes.c_float * 2)(); ctypes.CDLL(str(path)).times(ctypes.c_int64(2), (ctypes.c_float * 2)(1, 4), to)\n"
-        "print(path.name, *to)"
-    )
+    code = """
+import ctypes, os, pathlib, sys
+import tsmtl.native.build as build
+build.SOURCES = pathlib.Path(sys.argv[1])
+children = []
+for _ in range(4):  # forked, so that they begin at once
+    children.append(os.fork())
+    if not children[-1]:
+        path = build.built("times")
+        to = (ctypes.c_float * 2)()
+        ctypes.CDLL(str(path)).times(ctypes.c_int64(2), (ctypes.c_float * 2)(1, 4), to)
+        os.write(1, f"{path.name} {to[0]} {to[1]}\\n".encode())
+        os._exit(0)
+assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+"""
     command = [sys.executable, "-c", code, str(sources)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    said = [process.communicate(timeout=120)[0].split() for process in running]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    said = [line.split() for line in done.stdout.splitlines()]
     assert [words[1:] for words in said] == [["2.0", "8.0"]] * 4
     assert {words[0] for words in said} <= set(libraries(cache))
 

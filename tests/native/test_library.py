@@ -10,6 +10,7 @@ from tsmtl.models.dropout import DROPOUT_KERNELS
 from tsmtl.models.gru_native import GRU_KERNELS
 from tsmtl.models.norm_relu_native import NORM_KERNELS
 from tsmtl.native import Library, NativeError
+from tsmtl.representation.rocket_native import ROCKET_KERNELS
 
 TIMES = {"times": [ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]}
 
@@ -31,7 +32,29 @@ def test_it_is_loaded_checked_and_called_with_tensors():
 
 
 @needs_compiler
-@pytest.mark.parametrize("kernels", [GRU_KERNELS, NORM_KERNELS, DROPOUT_KERNELS], ids=lambda kernels: kernels.name)
+@pytest.mark.usefixtures("sources", "cache")
+def test_it_is_at_hand_where_it_is_loaded_or_in_the_cache():
+    first = Library("times", TIMES, doubles)
+    assert not first.at_hand
+    _ = first.loaded
+    assert first.at_hand
+    assert Library("times", TIMES, doubles).at_hand
+
+
+@pytest.mark.usefixtures("sources", "cache")
+def test_it_is_not_at_hand_where_it_cannot_be_had(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    library = Library("times", TIMES, doubles)
+    assert not library.at_hand
+    with pytest.raises(NativeError):
+        _ = library.loaded
+    assert not library.at_hand
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "kernels", [GRU_KERNELS, NORM_KERNELS, DROPOUT_KERNELS, ROCKET_KERNELS], ids=lambda kernels: kernels.name
+)
 def test_loading_draws_nothing_from_torchs_generator(kernels, monkeypatch):
     monkeypatch.setattr(kernels, "_found", None)
     before = torch.get_rng_state()

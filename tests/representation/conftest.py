@@ -1,7 +1,7 @@
 """Small representations, fitted on series of the test's own."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tsmtl.data.preparation import InputPreparation
 from tsmtl.represent_training import RepresentationTraining
 from tsmtl.representation.method import Representation, TrainSeries
 from tsmtl.representation.registry import TRAINED, build_method
+from tsmtl.training.threads import threads_put_back
 
 SMALL: dict[str, dict[str, Any]] = {
     "minirocket": {"num_features": 300, "max_dilations": 4},
@@ -39,6 +40,13 @@ def small(name: str, folder: Path | None = None, **changes: Any) -> Representati
         learner = RepresentationTraining(own, section, _settings(), "", CPU)
         learner.path.unlink(missing_ok=True)  # of an earlier fit
     return build_method(name, section.model_dump(exclude={"name"}), CPU, learner)
+
+
+@pytest.fixture(autouse=True)
+def _threads_put_back() -> Iterator[None]:
+    """Leave PyTorch its number of threads: aeon's Numba, where it has worked, gives it one for each core."""
+    with threads_put_back():
+        yield
 
 
 @functools.cache

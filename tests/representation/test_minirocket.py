@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tsmtl.representation.convolutions import Convolutions, dilations_of, golden_quantiles
-from tsmtl.representation.minirocket import MiniRocket, share_above
+from tsmtl.representation.minirocket import MiniRocket
+from tsmtl.representation.poolings import SHARE, share_above
 
 KERNELS = list(combinations(range(9), 3))
 
@@ -36,7 +37,7 @@ def test_a_feature_is_the_share_of_outputs_above_the_bias():
     dilations, counts = np.array([1, 3], np.int32), np.array([2, 1], np.int32)
     channels = tuple((k % 3,) if k % 2 else (0, 2) for k in range(168))
     biases = np.random.default_rng(1).normal(size=84 * 3).astype(np.float32)
-    found = Convolutions(dilations, counts, channels, biases).pooled(x, share_above, 1)
+    found = Convolutions(dilations, counts, channels, biases).pooled(x, SHARE)
     at = 0
     for d, (dilation, count) in enumerate(zip(dilations, counts, strict=True)):
         for k, kernel in enumerate(KERNELS):
@@ -61,7 +62,7 @@ def test_features_are_those_of_aeon_with_its_dilations_channels_and_biases(name)
     theirs = OfAeon(n_kernels=2000, random_state=0)
     theirs.fit(train)
     expected = theirs.transform(test)
-    ours = convolutions_of(theirs.parameters, train.shape[1]).pooled(test, share_above, 1)
+    ours = convolutions_of(theirs.parameters, train.shape[1]).pooled(test, SHARE)
     # Numba adds in another order: an output that is the bias but for its last bit falls on the other side.
     same = np.abs(ours - expected) < 1e-6
     assert same.mean() > 0.9999

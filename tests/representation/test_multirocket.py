@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.representation.test_minirocket import convolutions_of
-from tsmtl.representation.multirocket import four_pools, longest_stretch
+from tsmtl.representation.poolings import FOUR, four_pools, longest_stretch
 
 
 def test_the_poolings_by_hand():
@@ -56,7 +56,7 @@ def test_features_are_those_of_aeon_with_its_dilations_channels_and_biases():
         both = (values, np.diff(values), parameters, theirs.parameter1)
         whole = _multirocket._transform_multi(*both, 4, OfAeon._indices, 0)
         expected = whole[:, : 4 * len(parameters[-1])]
-        ours = convolutions_of(parameters, x.shape[1]).pooled(values, four_pools, 4)
+        ours = convolutions_of(parameters, x.shape[1]).pooled(values, FOUR)
         close = np.isclose(ours, expected, rtol=1e-4, atol=1e-5)
         assert close.mean() > 0.9999
 

@@ -17,8 +17,6 @@ import torch
 
 from tsmtl.checkpoint.file import read_checkpoint
 
-GRID = ["lr=1e-2,3e-3,1e-3", "width=2,3,4,5", "alpha=0.3,0.7", "num_epochs=6", "hydra.launcher.n_jobs=2"]
-KILLS = 5
 WAIT = 120  # seconds, for what takes a few
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
@@ -62,10 +60,10 @@ def wait_until(true: Any, process: "subprocess.Popen[str] | None" = None) -> Non
         time.sleep(0.002)
 
 
-def kill(sweep: Sweep, process: "subprocess.Popen[str]", draw: random.Random, workers_first: bool) -> None:
-    """Kill the launcher and its workers, in an order and at moments drawn."""
+def kill(sweep: Sweep, process: "subprocess.Popen[str]", draw: random.Random, workers_first: bool, most: int) -> None:
+    """Kill the launcher and its workers, in an order and at moments drawn, within as many epochs at most."""
     already = len(sweep.begun())
-    epochs = draw.randint(1, 24)
+    epochs = draw.randint(1, most)
     wait_until(lambda: len(sweep.begun()) >= already + epochs, process)
     workers = workers_of(process.pid)
     victims = draw.sample(workers, len(workers)) if workers_first else draw.sample(workers, draw.randint(0, 1))
@@ -106,31 +104,37 @@ def check_epochs(lines: list[list[str]], num_epochs: int) -> int:
     return again
 
 
-def test_a_sweep_of_24_jobs_killed_five_times_ends_as_an_undisturbed_one(own_model, tmp_path):
-    sweep = Sweep(tmp_path, [*own_model, *GRID])
-    process = sweep.start("whole")
-    _, errors = process.communicate(timeout=WAIT)
-    assert process.returncode == 0, errors
-    assert (len(sweep.begun()), check_epochs(sweep.begun(), 6)) == (24 * 6, 0)
+@pytest.mark.parametrize(
+    ("grid", "jobs", "kills"),
+    [
+        (["lr=1e-2,1e-3", "width=2,3,4"], 6, 2),
+        pytest.param(["lr=1e-2,3e-3,1e-3", "width=2,3,4,5", "alpha=0.3,0.7"], 24, 5, marks=pytest.mark.slow),
+    ],
+    ids=["6 jobs, 2 kills", "24 jobs, 5 kills"],
+)
+def test_a_sweep_that_is_killed_ends_as_an_undisturbed_one(own_model, tsmtl_train, tmp_path, grid, jobs, kills):
+    sweep = Sweep(tmp_path, [*own_model, *grid, "num_epochs=6", "hydra.launcher.n_jobs=2"])
+    answer = tsmtl_train("-m", *sweep.arguments[:-1], "hydra.launcher.n_jobs=1", "hydra.sweep.dir=whole")
+    assert answer.code == 0, answer.err
+    assert (len(sweep.begun()), check_epochs(sweep.begun(), 6)) == (jobs * 6, 0)
     sweep.epochs.unlink()
 
     draw, ends = random.Random(7), []
-    for life in range(KILLS):
+    for life in range(kills):
         process = sweep.start("killed")
-        kill(sweep, process, draw, workers_first=life % 2 == 0)
+        kill(sweep, process, draw, workers_first=life % 2 == 0, most=jobs)
         ends.append(process.returncode)
-    process = sweep.start("killed")
-    _, errors = process.communicate(timeout=WAIT)
-    assert process.returncode == 0, errors
-    assert ends == [-signal.SIGKILL] * KILLS, "the kills came while it ran"
+    answer = tsmtl_train("-m", *sweep.arguments, "hydra.sweep.dir=killed")
+    assert answer.code == 0, answer.err
+    assert ends == [-signal.SIGKILL] * kills, "the kills came while it ran"
     again = check_epochs(sweep.begun(), 6)
-    assert len(sweep.begun()) == 24 * 6 + again
-    assert again <= 2 * KILLS, "one a process at most"
+    assert len(sweep.begun()) == jobs * 6 + again
+    assert again <= 2 * kills, "one a process at most"
 
     whole, killed = jobs_of(tmp_path / "whole"), jobs_of(tmp_path / "killed")
-    assert len(whole) == 24
+    assert len(whole) == jobs
     assert killed.keys() == whole.keys()
-    assert len(list((tmp_path / "killed").glob("*/"))) == 24
+    assert len(list((tmp_path / "killed").glob("*/"))) == jobs
     for key, (metrics, state) in whole.items():
         assert killed[key][0] == metrics
         assert all(torch.equal(tensor, killed[key][1][name]) for name, tensor in state.items())

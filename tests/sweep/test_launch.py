@@ -49,12 +49,12 @@ def test_jobs_that_fail_or_die_stop_no_other_and_are_named_with_their_reasons(sw
     assert not list((tmp_path / "s").glob("trouble=no-*/output.log"))
 
     (tmp_path / "healed").touch()
-    second = sweep(grid, "hydra.launcher.n_jobs=2")
+    second = sweep(grid, "hydra.launcher.n_jobs=1")
     failed = {name for name, (status, _) in TROUBLES.items() if status == "failed"}
     assert {name for name, row in rows_of(tmp_path / "s").items() if row["status"] != "done"} == failed
     assert second.code == 1
     assert "s holds 2 done, 3 cut, 4 failed of 9 jobs; 3 to run; hydra.launcher.retry_failed=true" in second.err
-    third = sweep(grid, "hydra.launcher.n_jobs=2", "hydra.launcher.retry_failed=true")
+    third = sweep(grid, "hydra.launcher.n_jobs=1", "hydra.launcher.retry_failed=true")
     assert third.code == 0, third.err
     assert not list((tmp_path / "s").rglob("*.lock"))
     begun = (tmp_path / "epochs").read_text().split()[::3]
@@ -136,7 +136,7 @@ def test_a_launcher_setting_that_cannot_be_is_refused(sweep, tmp_path, arguments
 
 
 def test_each_job_may_have_its_model_elsewhere_and_the_best_is_linked(sweep, tmp_path):
-    answer = sweep("lr=1e-2,1e-5", "best_model_path=models/{job}.pt", "num_epochs=1")
+    answer = sweep("lr=1e-2,1e-5", "best_model_path=models/{job}.pt", "num_epochs=1", "hydra.launcher.n_jobs=1")
     assert answer.code == 0, answer.err
     folders = {path.parent.name for path in (tmp_path / "s").glob("*/summary.json")}
     assert {path.stem for path in (tmp_path / "models").iterdir()} == folders

@@ -73,7 +73,16 @@ def test_jobs_outlive_a_launcher_that_is_killed_and_end_with_one_that_is_interru
 
     def launcher() -> "subprocess.Popen[str]":
         words = [sys.executable, "-m", "tsmtl.train", *command]
-        return subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        return subprocess.Popen(
+            words,
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=lambda: signal.signal(
+                signal.SIGINT, signal.default_int_handler
+            ),  # a background shell ignores it
+        )
 
     first = launcher()
     until(lambda: epochs(tmp_path) >= 1)

@@ -100,7 +100,9 @@ def untracked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tenso
     from tsmtl.run import run_training
 
     folder = tmp_path_factory.mktemp("untracked")
-    run_training(*settings_and_folder([*TINY, f"hydra.run.dir={folder}/run"]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tsmtl.run.draw_run", lambda *given: None)
+        run_training(*settings_and_folder([*TINY, f"hydra.run.dir={folder}/run"]))
     return dict(read_checkpoint(folder / "run" / "best_model.pt")["state"])
 
 

@@ -4,22 +4,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tsmtl.models.convolution_native import CONVOLUTION_KERNELS, SMALL, Convolve
+from tsmtl.models.kernels import WithKernels
 from tsmtl.models.precision import in_bf16_on_cpu
 
 FEW = 16  # input channels below which a convolution stays float32; see Convolution
 
 
-class Convolution(nn.Conv1d):
+class Convolution(WithKernels, nn.Conv1d):
     """A convolution of (N, F, T) along time without bias; arguments as those of :class:`torch.nn.Conv1d`.
 
     In training steps on a CPU the channels of a step come to lie side by side in memory: oneDNN then reorders nothing,
-    and what follows reads long runs.
+    and what follows reads long runs. Its kernels compute those of float32 with few weights.
 
     One of fewer than :data:`FEW` input channels stays float32 and gives bfloat16. For some of these shapes (even
     numbers of channels, filters of 8 or 16 steps) the bfloat16 convolution of oneDNN 3.12 for AMX gives wrong sums, as
     far from the right ones as these are from 0. It is a small part of a network's arithmetic, and the series is not
     rounded. A GPU has the convolution of PyTorch, whatever the precision.
     """
+
+    library = CONVOLUTION_KERNELS
 
     def __init__(self, before: int, after: int, kernel_size: int, stride: int = 1, padding: int = 0) -> None:
         super().__init__(before, after, kernel_size, stride, padding, bias=False)
@@ -33,6 +37,9 @@ class Convolution(nn.Conv1d):
             turn: Let channels lie side by side in training steps of float32 too; what follows has to be fast with it.
         """
         if not in_bf16_on_cpu(x):
+            if self.native and self._fits(x):
+                maps: Tensor = Convolve.apply(CONVOLUTION_KERNELS.loaded, x, self.weight, self.padding[0])  # type: ignore[no-untyped-call]
+                return maps
             return self._side_by_side(x) if turn and self._learns_on_the_cpu(x) else super().forward(x)
         if self.in_channels >= FEW:
             return self._side_by_side(x)
@@ -41,6 +48,16 @@ class Convolution(nn.Conv1d):
 
     def _learns_on_the_cpu(self, x: Tensor) -> bool:
         return x.device.type == "cpu" and x.dtype is torch.float32 and self.training and torch.is_grad_enabled()
+
+    def _fits(self, x: Tensor) -> bool:
+        """Say whether the kernels cover this, and gain by it: a training step, few weights, stride 1."""
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined, no-untyped-call]
+            return False
+        learns = self._learns_on_the_cpu(x) and (x.requires_grad or self.weight.requires_grad)
+        (taps,), (stride,), padding = self.kernel_size, self.stride, int(self.padding[0])
+        covered = stride == 1 and padding < taps and self.weight.numel() <= SMALL
+        shaped = x.dim() == 3 and x.shape[1] == self.in_channels and len(x) > 0 and x.shape[2] + 2 * padding >= taps
+        return learns and covered and shaped and self.weight.dtype is torch.float32  # elsewhere torch complains
 
     def _side_by_side(self, x: Tensor) -> Tensor:
         maps = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)  # (N, F, 1, T)

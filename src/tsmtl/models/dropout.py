@@ -1,6 +1,7 @@
 """Dropout whose mask is not kept, by a native kernel (``native/dropout.cpp``)."""
 
 import ctypes
+import math
 from typing import Any
 
 import torch
@@ -23,6 +24,15 @@ def dropped(kernels: ctypes.CDLL, x: Tensor, p: float, key: int) -> Tensor:
     sizes = x.numel(), threads, x.dtype is torch.bfloat16, key, levels, LEVELS / (LEVELS - levels)
     kernels.dropout(*sizes, x.data_ptr(), out.data_ptr())
     return out
+
+
+def torchs_mask(x: Tensor, p: float) -> Tensor:
+    """Draw what ``F.dropout`` multiplies ``x`` by, to the last bit, in three quarters of its time.
+
+    A value stays where a random number of 53 bits, which torch makes one of double precision, is below ``1 - p``.
+    """
+    numbers = torch.empty(x.shape, dtype=torch.int64).random_().bitwise_and_(2**53 - 1)
+    return (numbers < math.ceil((1 - p) * 2**53)).to(x.dtype).div_(1 - p)
 
 
 def philox(counter: int, key: int) -> list[int]:
@@ -84,8 +94,10 @@ class Dropout(WithKernels, nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop values of any shape."""
-        if not (self.native and self._fits(x)):
+        if not self._fits(x):
             return super().forward(x)
+        if not self.native:
+            return x * torchs_mask(x, self.p)
         key = int(torch.empty((), dtype=torch.int64).random_())
         found: Tensor = DropValues.apply(DROPOUT_KERNELS.loaded, x, self.p, key)  # type: ignore[no-untyped-call]
         return found

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from tsmtl.models.backbone import Backbone
+from tsmtl.models.joint_heads import read_jointly, worth_joining
 from tsmtl.models.precision import embed_in_bf16
 
 
@@ -55,4 +56,6 @@ class MultiTaskModel(nn.Module):
             x = embed_in_bf16(self.backbone, x, lengths)  # (N, E)
         else:
             x = self.backbone(x) if lengths is None else self.backbone(x, lengths)  # (N, E)
+        if worth_joining(self.heads, x):
+            return read_jointly(self.heads, x)
         return {task: head(x) for task, head in self.heads.items()}

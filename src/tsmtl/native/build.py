@@ -13,6 +13,8 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tsmtl.config.processor import processor_flags
@@ -53,32 +55,31 @@ def built(name: str) -> Path:
     Raises:
         NativeError: If there is no compiler, it fails, or the cache cannot be written.
     """
-    compiler = _compiler()
-    extensions = instruction_set()
-    flags = [*FLAGS, *(f"-m{extension}" for extension in extensions)]
-    made_from = hashlib.sha256()
-    for path in [*sorted(SOURCES.glob("*.h")), SOURCES / f"{name}.cpp"]:
-        made_from.update(path.read_bytes())
-    made_from.update(repr((compiler, _version(compiler), flags)).encode())
-    stem = "-".join([name, platform.machine(), *extensions, made_from.hexdigest()[:16]])
+    command, stem = _command(name)
     folder = cache_folder()
-    try:
-        for path in folder.glob(f"{stem}-*.so"):
-            if path.name == _named(stem, path):
-                return path
+    with _of_the_cache(folder):
+        if (path := _in(folder, stem)) is not None:
+            return path
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".compiling-", dir=folder) as inside:
             made = Path(inside) / f"{name}.so"
-            _compile([*compiler, *flags, "-o", str(made), str(SOURCES / f"{name}.cpp")])
+            _compile([*command, "-o", str(made), str(SOURCES / f"{name}.cpp")])
             path = folder / _named(stem, made)
             made.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise NativeError(
-            f"{folder}, where compiled kernels are kept, cannot be used ({reason}); XDG_CACHE_HOME names another folder"
-        ) from error
     log.info("native: compiled %s", path)
     return path
+
+
+def kept(name: str) -> bool:
+    """Say whether :func:`built` finds a library in the cache, and need not compile.
+
+    Raises:
+        NativeError: If there is no compiler, it fails, or the cache cannot be read.
+    """
+    _, stem = _command(name)
+    folder = cache_folder()
+    with _of_the_cache(folder):
+        return _in(folder, stem) is not None
 
 
 def cache_folder() -> Path:
@@ -86,6 +87,34 @@ def cache_folder() -> Path:
     given = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(given) if os.path.isabs(given) else Path(os.path.expanduser("~")) / ".cache"
     return base / "tsmtl"
+
+
+def _command(name: str) -> tuple[list[str], str]:
+    """Give the command that compiles a source, but for its files, and what a library made so is named by."""
+    compiler = _compiler()
+    extensions = instruction_set()
+    flags = [*FLAGS, *(f"-m{extension}" for extension in extensions)]
+    made_from = hashlib.sha256()
+    for path in [*sorted(SOURCES.glob("*.h")), SOURCES / f"{name}.cpp"]:
+        made_from.update(path.read_bytes())
+    made_from.update(repr((compiler, _version(compiler), flags)).encode())
+    return [*compiler, *flags], "-".join([name, platform.machine(), *extensions, made_from.hexdigest()[:16]])
+
+
+@contextmanager
+def _of_the_cache(folder: Path) -> Iterator[None]:
+    """Say of what the system refuses that it is the cache's."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise NativeError(
+            f"{folder}, where compiled kernels are kept, cannot be used ({reason}); XDG_CACHE_HOME names another folder"
+        ) from error
+
+
+def _in(folder: Path, stem: str) -> Path | None:
+    return next((path for path in folder.glob(f"{stem}-*.so") if path.name == _named(stem, path)), None)
 
 
 def _compiler() -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tsmtl.native.build import NativeError, built
+from tsmtl.native.build import NativeError, built, kept
 from tsmtl.native.denormals import denormals_are_zeros
 
 Arguments = Sequence[type[Any]]  # of ctypes
@@ -33,6 +33,19 @@ class Library:
         self._functions = functions
         self._check = check
         self._found: ctypes.CDLL | NativeError | None = None
+        self._kept: bool | None = None
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether :attr:`loaded` need not compile: it is loaded, or was in the cache when this was first asked."""
+        if self._found is not None:
+            return isinstance(self._found, ctypes.CDLL)
+        if self._kept is None:
+            try:
+                self._kept = kept(self.name)
+            except NativeError:
+                self._kept = False
+        return self._kept
 
     @property
     def loaded(self) -> ctypes.CDLL:

@@ -50,17 +50,22 @@ struct Channels {
   const float* shift;  // the bias of the norm
 };
 
-TSMTL_INLINE Vec activated(Vec centred, Vec scale, Vec shift) {
-  return at_least(centred * scale + shift, 0.0f);  // NaN stays NaN here too
-}
+// The same of the channels of a vector.
+struct Lanes {
+  Vec mean, scale, shift;
 
-TSMTL_INLINE Vec masked(Vec centred, Vec scale, Vec shift, Vec gradient) {
-  return (centred * scale + shift <= 0.0f) ? Vec{} : gradient;
-}
+  TSMTL_INLINE Vec activated(Vec centred) const {
+    return at_least(centred * scale + shift, 0.0f);  // NaN stays NaN here too
+  }
 
-// 1 where `masked` lets a gradient through.
-TSMTL_INLINE Bits passing(Vec centred, Vec scale, Vec shift) {
-  return (centred * scale + shift <= 0.0f) ? Bits{} : Bits{} + 1u;
+  TSMTL_INLINE Vec masked(Vec centred, Vec gradient) const {
+    return (centred * scale + shift <= 0.0f) ? Vec{} : gradient;
+  }
+};
+
+template <bool Whole>
+TSMTL_INLINE Lanes lanes_of(Channels of, int64_t at, int64_t lanes) {
+  return {get<Whole>(of.mean + at, lanes), get<Whole>(of.scale + at, lanes), get<Whole>(of.shift + at, lanes)};
 }
 
 // A mean of rows, what is missing in it for rounding, and the sum of squares around both.
@@ -89,39 +94,42 @@ void describe(const Z* z, int64_t rows, int64_t f, float* mean, float* missing, 
   });
 }
 
-// Sums of y, of the steps with y > 0, and of z - m over these.
-template <typename Z>
-void pool(const Z* z, int64_t t, int64_t f, Channels of, float* pooled, float* counts, float* parts) {
+// K sums over the steps of a series, block by block: terms(own, c, place, tile, found) writes those of a place, where
+// own are its Lanes and c is z - m. Blocks count steps beyond the whole numbers of a float.
+template <int K, typename Z, typename Terms>
+TSMTL_INLINE void over_steps(const Z* z, int64_t t, int64_t f, Channels of, float* const (&sums)[K], Terms terms) {
   over_channels(f, [&](auto tile) {
     constexpr int V = decltype(tile)::vectors;
     constexpr bool W = decltype(tile)::whole;
-    Vec total[V] = {}, part[V] = {}, mean[V], scale[V], shift[V];
-    Bits count[V] = {};  // floats count to 2^24 alone
-    for (int v = 0; v < V; v++) {
-      mean[v] = get<W>(of.mean + tile.at + v * LANES, tile.lanes);
-      scale[v] = get<W>(of.scale + tile.at + v * LANES, tile.lanes);
-      shift[v] = get<W>(of.shift + tile.at + v * LANES, tile.lanes);
-    }
+    Vec total[K][V] = {};
+    Lanes own[V];
+    for (int v = 0; v < V; v++) own[v] = lanes_of<W>(of, tile.at + v * LANES, tile.lanes);
     for (int64_t first = 0; first < t; first += BLOCK) {
-      Vec some[V] = {}, centre[V] = {};
+      Vec some[K][V] = {};
       for (int64_t r = first; r < std::min(t, first + BLOCK); r++)
         for (int v = 0; v < V; v++) {
-          Vec c = get<W>(z + r * f + tile.at + v * LANES, tile.lanes) - mean[v];
-          some[v] += activated(c, scale[v], shift[v]);
-          centre[v] += masked(c, scale[v], shift[v], c);
-          count[v] += passing(c, scale[v], shift[v]);
+          const int64_t place = r * f + tile.at + v * LANES;
+          Vec found[K];
+          terms(own[v], get<W>(z + place, tile.lanes) - own[v].mean, place, tile, found);
+          for (int k = 0; k < K; k++) some[k][v] += found[k];
         }
-      for (int v = 0; v < V; v++) {
-        total[v] += some[v];
-        part[v] += centre[v];
-      }
+      for (int k = 0; k < K; k++)
+        for (int v = 0; v < V; v++) total[k][v] += some[k][v];
     }
-    for (int v = 0; v < V; v++) {
-      put<W>(pooled + tile.at + v * LANES, total[v] / float(t), tile.lanes);
-      put<W>(counts + tile.at + v * LANES, __builtin_convertvector(count[v], Vec), tile.lanes);
-      put<W>(parts + tile.at + v * LANES, part[v], tile.lanes);
-    }
+    for (int k = 0; k < K; k++)
+      for (int v = 0; v < V; v++) put<W>(sums[k] + tile.at + v * LANES, total[k][v], tile.lanes);
   });
+}
+
+// Means of y; sums of the steps with y > 0, and of z - m over these.
+template <typename Z>
+void pool(const Z* z, int64_t t, int64_t f, Channels of, float* pooled, float* counts, float* parts) {
+  over_steps<3>(z, t, f, of, {pooled, counts, parts}, [](Lanes own, Vec c, int64_t, auto, Vec(&found)[3]) {
+    found[0] = own.activated(c);
+    found[1] = own.masked(c, splat(1.0f));
+    found[2] = own.masked(c, c);
+  });
+  for (int64_t i = 0; i < f; i++) pooled[i] /= float(t);
 }
 
 // Rows become columns: pairs of single elements change places, then of two together, and so on.
@@ -159,17 +167,16 @@ void write(const Z* z, int64_t t, int64_t f, Channels of, const float* gate, O* 
   over_channels(f, [&](auto tile) {
     constexpr int V = decltype(tile)::vectors;
     constexpr bool W = decltype(tile)::whole;
-    Vec mean[V], scale[V], shift[V], weight[V];
+    Lanes own[V];
+    Vec weight[V];
     for (int v = 0; v < V; v++) {
-      mean[v] = get<W>(of.mean + tile.at + v * LANES, tile.lanes);
-      scale[v] = get<W>(of.scale + tile.at + v * LANES, tile.lanes);
-      shift[v] = get<W>(of.shift + tile.at + v * LANES, tile.lanes);
+      own[v] = lanes_of<W>(of, tile.at + v * LANES, tile.lanes);
       weight[v] = gate ? get<W>(gate + tile.at + v * LANES, tile.lanes) : splat(1.0f);
     }
     for (int64_t r = 0; r < t; r++)
       for (int v = 0; v < V; v++) {
-        Vec c = get<W>(z + r * f + tile.at + v * LANES, tile.lanes) - mean[v];
-        put<W>(out + r * f + tile.at + v * LANES, activated(c, scale[v], shift[v]) * weight[v], tile.lanes);
+        const int64_t at = r * f + tile.at + v * LANES;
+        put<W>(out + at, own[v].activated(get<W>(z + at, tile.lanes) - own[v].mean) * weight[v], tile.lanes);
       }
   });
 }
@@ -196,10 +203,10 @@ TSMTL_INLINE void put_some(T* to, Vec x, int64_t lanes) {
 template <typename Z, typename O>
 void write_flat(const Z* z, int64_t t, int64_t f, Channels of, O* out) {
   over_blocks(t, f, [&](int64_t first, int64_t rows, int64_t at, int64_t lanes) {
-    const Vec mean = load(of.mean + at, lanes), scale = load(of.scale + at, lanes), shift = load(of.shift + at, lanes);
+    const Lanes own = lanes_of<false>(of, at, lanes);
     Vec block[LANES] = {};
     for (int64_t r = 0; r < rows; r++)
-      block[r] = activated(get_some(z + (first + r) * f + at, lanes) - mean, scale, shift);
+      block[r] = own.activated(get_some(z + (first + r) * f + at, lanes) - own.mean);
     turn(block);
     for (int64_t k = 0; k < lanes; k++) put_some(out + (at + k) * t + first, block[k], rows);
   });
@@ -219,33 +226,9 @@ void turn_back(const O* from, int64_t t, int64_t f, Z* to) {
 // Sums of the gradient of the output over the steps with y > 0, and of its product with z - m.
 template <typename Z, typename D>
 void gather(const Z* z, const D* d_out, int64_t t, int64_t f, Channels of, float* sums, float* products) {
-  over_channels(f, [&](auto tile) {
-    constexpr int V = decltype(tile)::vectors;
-    constexpr bool W = decltype(tile)::whole;
-    Vec sum[V] = {}, product[V] = {}, mean[V], scale[V], shift[V];
-    for (int v = 0; v < V; v++) {
-      mean[v] = get<W>(of.mean + tile.at + v * LANES, tile.lanes);
-      scale[v] = get<W>(of.scale + tile.at + v * LANES, tile.lanes);
-      shift[v] = get<W>(of.shift + tile.at + v * LANES, tile.lanes);
-    }
-    for (int64_t first = 0; first < t; first += BLOCK) {
-      Vec some[V] = {}, centre[V] = {};
-      for (int64_t r = first; r < std::min(t, first + BLOCK); r++)
-        for (int v = 0; v < V; v++) {
-          Vec c = get<W>(z + r * f + tile.at + v * LANES, tile.lanes) - mean[v];
-          Vec d = masked(c, scale[v], shift[v], get<W>(d_out + r * f + tile.at + v * LANES, tile.lanes));
-          some[v] += d;
-          centre[v] += d * c;
-        }
-      for (int v = 0; v < V; v++) {
-        sum[v] += some[v];
-        product[v] += centre[v];
-      }
-    }
-    for (int v = 0; v < V; v++) {
-      put<W>(sums + tile.at + v * LANES, sum[v], tile.lanes);
-      put<W>(products + tile.at + v * LANES, product[v], tile.lanes);
-    }
+  over_steps<2>(z, t, f, of, {sums, products}, [=](Lanes own, Vec c, int64_t place, auto tile, Vec(&found)[2]) {
+    found[0] = own.masked(c, get<decltype(tile)::whole>(d_out + place, tile.lanes));
+    found[1] = found[0] * c;
   });
 }
 
@@ -256,12 +239,11 @@ void spread_back(const Z* z, const D* d_out, int64_t t, int64_t f, Channels of, 
   over_channels(f, [&](auto tile) {
     constexpr int V = decltype(tile)::vectors;
     constexpr bool W = decltype(tile)::whole;
-    Vec mean[V], scale[V], shift[V], weight[V], pooled[V], first[V], second[V];
+    Lanes own[V];
+    Vec weight[V], pooled[V], first[V], second[V];
     for (int v = 0; v < V; v++) {
       int64_t at = tile.at + v * LANES;
-      mean[v] = get<W>(of.mean + at, tile.lanes);
-      scale[v] = get<W>(of.scale + at, tile.lanes);
-      shift[v] = get<W>(of.shift + at, tile.lanes);
+      own[v] = lanes_of<W>(of, at, tile.lanes);
       weight[v] = gate ? get<W>(gate + at, tile.lanes) : splat(1.0f);
       pooled[v] = of_mean ? get<W>(of_mean + at, tile.lanes) : Vec{};
       first[v] = get<W>(along + at, tile.lanes);
@@ -270,11 +252,11 @@ void spread_back(const Z* z, const D* d_out, int64_t t, int64_t f, Channels of, 
     for (int64_t r = 0; r < t; r++)
       for (int v = 0; v < V; v++) {
         int64_t at = r * f + tile.at + v * LANES;
-        Vec c = get<W>(z + at, tile.lanes) - mean[v];
+        Vec c = get<W>(z + at, tile.lanes) - own[v].mean;
         Vec d = pooled[v];
         if (d_out) d += get<W>(d_out + at, tile.lanes) * weight[v];
-        d = masked(c, scale[v], shift[v], d);
-        put<W>(d_z + at, scale[v] * (d - first[v] - c * second[v]), tile.lanes);
+        d = own[v].masked(c, d);
+        put<W>(d_z + at, own[v].scale * (d - first[v] - c * second[v]), tile.lanes);
       }
   });
 }
@@ -412,8 +394,7 @@ void backward(Shape of, Form form, int threads, const Z* z, const O* d_out, cons
     if (form == MAPS)
       spread_back(own, d_out + at * of.t, of.t, f, shared, g, p, along, across, to);
     else
-      spread_back(own, form == FLAT ? to : static_cast<Z*>(nullptr), of.t, f, shared, g, p, along, across,
-                  to);
+      spread_back(own, form == FLAT ? to : static_cast<Z*>(nullptr), of.t, f, shared, g, p, along, across, to);
   });
   for (int64_t j = 0; j < narrow; j++) {
     std::fill(d_squeeze + j * f, d_squeeze + (j + 1) * f, 0.0f);

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cached_property
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from tsmtl.data.instances import FloatArray
 from tsmtl.representation.method import TrainSeries
+from tsmtl.representation.poolings import Pooling
 
 TAPS = 9
 KERNELS = tuple(combinations(range(TAPS), 3))  # the taps of weight 2; the others have -1
@@ -20,8 +22,7 @@ SERIES = 2**16  # steps of series at a time, and
 BLOCK = 2**16  # outputs of some kernels on them: they stay in the cache of a core
 LEAST_BUFFER = 16  # values
 Ints = npt.NDArray[np.int32]
-Pool = Callable[[FloatArray, FloatArray], FloatArray]
-"""Takes outputs (K, R, n) of kernels, each of one piece, and their biases (K, Q), gives features (P, K, Q, n)."""
+Longs = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,13 @@ class Convolutions:
         """F, of each pooling."""
         return len(self.biases)
 
-    def pooled(self, x: FloatArray, pool: Pool, n_pools: int) -> FloatArray:
-        """Give the features (N, P * F) of series (N, C, T); those of a kernel that fits nowhere are 0.
+    def pooled(self, x: FloatArray, pooling: Pooling) -> FloatArray:
+        """Give the features (N, P * F) of series (N, C, T), by NumPy; those of a kernel that fits nowhere are 0.
 
         As many threads as PyTorch uses share the dilations; each feature is computed by one, and does not hang on
         their number.
         """
-        found = np.zeros((n_pools, self.n_features, len(x)), dtype=np.float32)
+        found = np.zeros((len(pooling), self.n_features, len(x)), dtype=np.float32)
         n_blocks = -(-len(x) // max(SERIES // x.shape[2], 16))
         ends = np.linspace(0, len(x), n_blocks + 1).astype(int).tolist()
 
@@ -95,7 +96,7 @@ class Convolutions:
             block, d = divmod(place, len(self.dilations))
             rows = slice(ends[block], ends[block + 1])
             series = np.ascontiguousarray(x[rows].transpose(1, 2, 0))  # (C, T, n): rows of n are added
-            self._pool_dilation(series, d, pool, found[:, :, rows])
+            self._pool_dilation(series, d, pooling, found[:, :, rows])
 
         # NumPy copies short rows that meet one number into its buffer, unless that is shorter still.
         buffer = LEAST_BUFFER if ends[1] * x.shape[2] < np.getbufsize() else np.getbufsize()
@@ -104,11 +105,29 @@ class Convolutions:
         by_series: FloatArray = found.transpose(2, 0, 1).reshape(len(x), -1)
         return by_series
 
-    def _pool_dilation(self, series: FloatArray, d: int, pool: Pool, found: FloatArray) -> None:
+    @cached_property
+    def in_order(self) -> list[tuple[Longs, Longs, Longs]]:
+        """Of each dilation an order of its kernels (84,), those of the same channels side by side, and these.
+
+        The third array has their channels, kernel by kernel; the second (85,) where those of each begin and all end.
+        """
+        found = []
+        for d in range(len(self.dilations)):
+            channels = self.channels[d * N_KERNELS : (d + 1) * N_KERNELS]
+            order = sorted(range(N_KERNELS), key=lambda kernel: channels[kernel])
+            ends = np.cumsum([0, *map(len, channels)], dtype=np.int64)
+            found.append((np.array(order, np.int64), ends, np.array([*chain.from_iterable(channels)], np.int64)))
+        return found
+
+    def features_of(self, d: int) -> slice:
+        """Give which of F are those of a dilation."""
+        return slice(N_KERNELS * int(self.counts[:d].sum()), N_KERNELS * int(self.counts[: d + 1].sum()))
+
+    def _pool_dilation(self, series: FloatArray, d: int, pooling: Pooling, found: FloatArray) -> None:
         _, steps, n = series.shape
         dilation, count = int(self.dilations[d]), int(self.counts[d])
         channels = self.channels[d * N_KERNELS : (d + 1) * N_KERNELS]
-        own = slice(N_KERNELS * int(self.counts[:d].sum()), N_KERNELS * int(self.counts[: d + 1].sum()))
+        own = self.features_of(d)
         biases = self.biases[own].reshape(N_KERNELS, count)
         features = found[:, own].reshape(len(found), N_KERNELS, count, n)  # a view
         taps = _Taps(series, dilation)
@@ -124,10 +143,10 @@ class Convolutions:
                     chosen = room[places[0] : places[-1] + 1 : step, edge : steps - edge]  # no copy
                     if len(places) > 1:
                         these = [some[place] for place in places]
-                        features[:, these] = pool(chosen, biases[these])
+                        features[:, these] = pooling.of(chosen, biases[these])
                     else:  # without copies of lists of one
                         kernel = some[places[0]]
-                        features[:, kernel] = pool(chosen, biases[kernel : kernel + 1])[:, 0]
+                        features[:, kernel] = pooling.of(chosen, biases[kernel : kernel + 1])[:, 0]
 
     def state(self) -> dict[str, Any]:
         """Give tensors and plain values."""

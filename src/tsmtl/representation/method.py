@@ -26,6 +26,14 @@ class Representation(ABC):
     takes_gaps: ClassVar[bool] = False
     takes_raw: ClassVar[bool] = False
 
+    @property
+    def steps_of_a_thread(self) -> int | None:
+        """Steps of all series that one thread is to transform at a time; None: threads share what they all transform.
+
+        Where PyTorch's threads share an operation their number moves the last bits.
+        """
+        return None
+
     @abstractmethod
     def fit(self, train: "TrainSeries", seed: int) -> None:
         """Learn from the series of the train split.
@@ -54,6 +62,23 @@ class Representation(ABC):
     @abstractmethod
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state` gave."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some series of one length.
+
+    Attributes:
+        rows: (n,) which.
+        length: T_i, their steps.
+    """
+
+    rows: IntArray
+    length: int
+
+    def of(self, x: FloatArray) -> FloatArray:
+        """Give the series (n, C, T_i) of all (N, C, T), padding cut off."""
+        return x[self.rows][:, :, : self.length]
 
 
 @dataclass(frozen=True)
@@ -109,12 +134,18 @@ def prepared(
     return filled
 
 
-def of_equal_length(x: FloatArray, lengths: IntArray | None) -> Iterator[tuple[IntArray, FloatArray]]:
-    """Yield the rows of each length with their series (n, C, T_i), padding cut off, in blocks of bounded memory."""
-    steps = np.full(len(x), x.shape[2]) if lengths is None else lengths
-    for length in np.unique(steps).tolist():
-        rows = np.flatnonzero(steps == length)
-        size = max(1, BLOCK_VALUES // (x.shape[1] * length))
+def of_equal_length(x: FloatArray, lengths: IntArray | None, steps: int | None = None) -> Iterator[Part]:
+    """Yield the rows of each length in blocks of bounded memory.
+
+    Args:
+        x: (N, C, T) series.
+        lengths: (N,) their valid steps, or None.
+        steps: Of all series of a block at most, where a series has not more.
+    """
+    valid = np.full(len(x), x.shape[2]) if lengths is None else lengths
+    most = BLOCK_VALUES // x.shape[1] if steps is None else steps
+    for length in np.unique(valid).tolist():
+        rows = np.flatnonzero(valid == length)
+        size = max(1, most // length)
         for at in range(0, len(rows), size):
-            some = rows[at : at + size]
-            yield some, x[some][:, :, :length]
+            yield Part(rows[at : at + size], length)

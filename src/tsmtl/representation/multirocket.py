@@ -3,14 +3,13 @@
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from tsmtl.data.instances import FloatArray
 from tsmtl.representation.convolutions import TAPS, Convolutions
 from tsmtl.representation.method import Representation, TrainSeries
-from tsmtl.representation.minirocket import MOST_ADDED, Bytes, above_biases, check_length, sum_of_bytes
-
-POOLS = ("ppv", "lspv", "mpv", "mipv")
+from tsmtl.representation.minirocket import check_length
+from tsmtl.representation.poolings import FOUR
+from tsmtl.representation.rocket_native import pooled
 
 
 class MultiRocket(Representation):
@@ -35,7 +34,7 @@ class MultiRocket(Representation):
         """Choose dilations, channels and biases, for series and differences."""
         check_length(train, "multirocket", TAPS + 1)
         rng = np.random.default_rng(seed)
-        each = self.num_features // (2 * len(POOLS))
+        each = self.num_features // (len(_READ) * len(FOUR))
         for name, of in _READ.items():
             self._fitted[name] = Convolutions.fit(train, each, self.max_dilations, rng, of)
 
@@ -45,13 +44,13 @@ class MultiRocket(Representation):
         return [
             f"{name} {pool}{i + 1}"
             for name, fitted in self._fitted.items()
-            for pool in POOLS
+            for pool in FOUR.names
             for i in range(fitted.n_features)
         ]
 
     def transform(self, x: FloatArray) -> FloatArray:
         """Give the features (N, E) of series (N, C, T)."""
-        parts = [self._fitted[name].pooled(of(x), four_pools, len(POOLS)) for name, of in _READ.items()]
+        parts = [pooled(self._fitted[name], of(x), FOUR) for name, of in _READ.items()]
         return np.concatenate(parts, axis=1)
 
     def state(self) -> dict[str, Any]:
@@ -72,45 +71,3 @@ def _differences(x: FloatArray) -> FloatArray:
 
 
 _READ = {"series": _itself, "differences": _differences}
-
-
-def four_pools(outputs: FloatArray, biases: FloatArray) -> FloatArray:
-    """Give the poolings (4, K, Q, n) of outputs (K, R, n) above biases (K, Q), in the order of :data:`POOLS`."""
-    _, rows, n = outputs.shape
-    found = np.empty((len(POOLS), *biases.shape, n), dtype=np.float32)
-    above = above_biases(outputs, biases)
-    count = sum_of_bytes(above)  # (K, Q, n)
-    some = np.maximum(count, 1)
-    np.divide(count, np.float32(rows), out=found[0])
-    found[1] = longest_stretch(outputs, biases)
-    over = np.empty((biases.shape[1], above.shape[2] * above.shape[3], n), dtype=np.float32)
-    over[:, rows:] = 0
-    for output, own, total in zip(outputs, biases, found[2], strict=True):
-        np.maximum(np.subtract(output, own[:, None, None], out=over[:, :rows]), 0, out=over[:, :rows])
-        np.add.reduce(np.add.reduce(over.reshape(len(own), *above.shape[2:]), axis=1), axis=1, out=total)
-    found[2] = np.where(count, found[2] / some + 2 * biases[:, :, None], 0)  # of output plus bias
-    found[3] = np.where(count, sum_of_places(above) / some, -1)
-    return found
-
-
-def sum_of_places(ones: Bytes) -> npt.NDArray[np.float64]:
-    """Add up the steps (K, Q, n) at which (K, Q, L, S, n) is 1: the first of each stretch, and the places in it."""
-    stretches, steps = ones.shape[2:4]
-    wide = steps > MOST_ADDED  # more than a byte counts
-    of_stretch = np.add.reduce(ones, axis=3, dtype=np.int64 if wide else np.uint8)  # (K, Q, L, n)
-    of_place = np.add.reduce(ones, axis=2, dtype=np.uint8)  # (K, Q, S, n)
-    starts, places = steps * np.arange(stretches, dtype=np.float64), np.arange(steps, dtype=np.float64)
-    return np.asarray(starts @ of_stretch + places @ of_place)
-
-
-def longest_stretch(outputs: FloatArray, biases: FloatArray) -> FloatArray:
-    """Give the most steps (K, Q, n) from an output (K, R, n) below a bias (K, Q) to the next; the ends are such."""
-    rows = outputs.shape[1]
-    kind = np.uint8 if rows <= MOST_ADDED else np.uint16 if rows < 2**16 else np.uint32
-    kept = (outputs.swapaxes(0, 1)[:, :, None] >= biases[:, :, None]).astype(kind)  # (R, K, Q, n)
-    since, most = np.zeros_like(kept[0]), np.zeros_like(kept[0])
-    for row in kept[1:]:
-        since += kind(1)
-        np.maximum(most, since, out=most)
-        since *= row
-    return np.asarray(most, dtype=np.float32)

@@ -151,6 +151,11 @@ class SelfSupervised(Representation):
         self._encoder = trained.encoder.eval().requires_grad_(False)
 
     @property
+    def steps_of_a_thread(self) -> int | None:
+        """On the CPU some; TS2Vec's encoder takes a quarter less time than with four times as many."""
+        return 2**13 if self._device.type == "cpu" else None
+
+    @property
     def names(self) -> list[str]:
         """Numbered."""
         return [f"feature{i + 1}" for i in range(self.encoder.embed_dim)]

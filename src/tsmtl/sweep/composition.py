@@ -1,11 +1,9 @@
 """From the overrides of a sweep to its jobs, all checked before the first one runs."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
 
-from hydra._internal.config_repository import CachingConfigRepository
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 
@@ -13,18 +11,7 @@ from tsmtl.config.arguments import GROUPS, composing, experiment_as_typed, plain
 from tsmtl.config.errors import UserError
 from tsmtl.config.schema import check
 from tsmtl.sweep.job import Job, value_of
-
-
-class _FilesReadOnce(CachingConfigRepository):
-    """Reads every YAML file once for all jobs; reading them for each takes half of the time."""
-
-    def load_config(self, config_path: str) -> Any:
-        """Give a file's content, which Hydra changes."""
-        return copy.deepcopy(super().load_config(config_path))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_FilesReadOnce":
-        """Stay the same one for each composition, which takes a copy."""
-        return self
+from tsmtl.sweep.shared_composition import SharedComposition
 
 
 @dataclass(frozen=True)
@@ -39,10 +26,9 @@ class Composer:
     context: HydraContext
     master: DictConfig
 
-    def __post_init__(self) -> None:
-        loader: Any = self.context.config_loader
-        if not isinstance(loader.repository, _FilesReadOnce):
-            loader.repository = _FilesReadOnce(loader.repository)
+    @cached_property
+    def _shared(self) -> SharedComposition:
+        return SharedComposition(self.context.config_loader, self.master)
 
     def job(self, number: int, overrides: Sequence[str], swept: dict[str, str]) -> Job:
         """Compose and check one job.
@@ -56,7 +42,7 @@ class Composer:
             UserError: If its settings are refused.
         """
         with composing():
-            config = self.context.config_loader.load_sweep_config(self.master, list(overrides))
+            config = self._shared.config(overrides)
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
         choices = {k: str(v) for k, v in config.hydra.runtime.choices.items() if k in GROUPS and k != "experiment"}

@@ -163,23 +163,9 @@ def fit(
             result.epoch_began = result.epoch_began or time.perf_counter()
             before_epoch(epoch)
             schedule.before_epoch(epoch)
-            losses = train_epoch(
-                model,
-                criterion,
-                optimizer,
-                schedule,
-                train,
-                sampler,
-                generator,
-                gradient_clip,
-                after_step,
-                result,
-                augmentation,
-                average,
-                ranks,
-                balance,
-                captured,
-            )
+            # One for each epoch: by it recorded steps see that a backbone may have begun to learn.
+            step = Step(model, criterion, optimizer, gradient_clip, augmentation, ranks, balance)
+            losses = train_epoch(step, schedule, train, sampler, generator, after_step, result, average, captured)
             _stop_if_not_finite(losses, epoch)
             means = losses.mean(dim=0).tolist()  # of the batches: total, then each task
             row: Row = {"epoch": epoch, "lr": schedule.lr, "train/loss": means[0]}
@@ -212,20 +198,14 @@ def fit(
 
 
 def train_epoch(
-    model: nn.Module,
-    criterion: Objective,
-    optimizer: torch.optim.Optimizer,
+    step: Step,
     schedule: Schedule,
     train: Split,
     sampler: Sampler,
     generator: torch.Generator,
-    gradient_clip: float | None,
     after_step: Callable[[], object],
     result: Fit,
-    augmentation: Augmentation | None = None,
     average: WeightAverage[Any] | None = None,
-    ranks: Ranks = ALONE,
-    balance: Balance | None = None,
     captured: CapturedSteps | None = None,
 ) -> Tensor:
     """Train one epoch, or what is left of it; give the losses (steps, 1 + tasks), the total first.
@@ -233,36 +213,29 @@ def train_epoch(
     Waits for the device only at the end; with unequal lengths once a batch, to know its longest series.
 
     Args:
-        model: Trained in place.
-        criterion: The loss and its parts, such as those of the tasks.
-        optimizer: Updates the weights.
+        step: What is done with each batch.
         schedule: Sets the learning rate.
         train: The train split.
         sampler: Draws the batches of each epoch.
         generator: Its random numbers.
-        gradient_clip: Largest norm of the gradient, or None.
         after_step: Called after every step.
         result: Knows which steps of the epoch are done, and learns of each.
-        augmentation: Changes each batch.
         average: Takes in the weights after every step.
-        ranks: The processes that share each batch.
-        balance: Weighs the tasks; None: the criterion's fixed weights do.
         captured: Records steps as a CUDA graph; None: each is taken as it comes.
     """
-    model.train()
+    step.model.train()
     if result.order is None:
         result.order = generator.get_state()
     else:
         generator.set_state(result.order)
-    losses, width = result.losses, 1 + len(criterion.losses)
-    step = Step(model, criterion, optimizer, gradient_clip, augmentation, ranks, balance)
+    losses, width = result.losses, 1 + len(step.criterion.losses)
     batches = sampler.draw(generator)[len(losses) // width :]
     with train.ahead(batches):
         for rows in batches:
             schedule.before_step()
             losses += step(*train.batch(rows)) if captured is None else captured.take(step, train, rows)
             if average is not None:
-                average.update(model)
+                average.update(step.model)
             after_step()
     return torch.stack(losses).view(-1, width).cpu()
 

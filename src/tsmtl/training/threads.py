@@ -4,8 +4,10 @@ Sums over other numbers of threads differ in the last bit; a measurement would c
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -15,6 +17,7 @@ from tsmtl.config.processor import core_quota
 # Multiply-adds of convolutions, in a batch, that are worth a thread of their own. All else is not: recurrent layers
 # are many small products after one another, and lose more by waiting for threads than they gain (docs/benchmarks.md).
 WORTH_A_THREAD = 2.5e7
+Piece = TypeVar("Piece")
 
 
 def threads_for(model: nn.Module, batch_size: int, steps: int) -> int:
@@ -38,3 +41,25 @@ def threads_put_back() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def by_one_thread_each(work: Callable[[Piece], None], parts: Iterable[Piece]) -> None:
+    """Do all parts of some work, each by one thread; as many threads as PyTorch takes now share them.
+
+    How many these are does not move a bit. Where threads share an operation it does: a convolution of one tap over 2 to
+    15 series is oneDNN's with two threads and PyTorch's own with one, and shares of an operation end elsewhere.
+
+    Args:
+        work: Does a part; parts do not hang on each other.
+        parts: What ``work`` takes.
+    """
+    whole = list(parts)
+    threads = min(len(whole), torch.get_num_threads(), core_quota() or sys.maxsize)
+    with threads_put_back():
+        torch.set_num_threads(1)
+        if threads < 2:
+            for part in whole:
+                work(part)
+            return
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(work, whole))
