@@ -32,7 +32,6 @@ def test_hydraulic_in_20_epochs_beats_majority_class_and_train_mean(tsmtl_train,
     assert metrics["reg"]["rmse"] < 0.5 * spread
 
 
-@pytest.mark.slow
 @public_data("har")
 def test_har_in_2_epochs_beats_majority_class_on_unseen_volunteers(tsmtl_train, run_folder):
     answer = tsmtl_train("experiment=har", "num_epochs=2", "output_channels=16", "device=cpu")
@@ -42,7 +41,6 @@ def test_har_in_2_epochs_beats_majority_class_on_unseen_volunteers(tsmtl_train, 
     assert metrics_of(run_folder())["cls"]["accuracy"] > 0.8
 
 
-@pytest.mark.slow
 @public_data("gas_drift")
 def test_gas_drift_in_12_epochs_beats_majority_class_and_train_mean_on_later_batches(tsmtl_train, run_folder):
     answer = tsmtl_train("experiment=gas_drift", "device=cpu")
