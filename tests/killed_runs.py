@@ -60,9 +60,7 @@ def main() -> None:
     ends, progress = [], []
     last = Path("killed/last.pt")
     for number in range(LIVES):
-        steps = (
-            draw.randint(1, 4) if number % 2 else 0
-        )  # of every other life; a clock would not know the machine's load
+        steps = draw.randint(1, 4) if number % 2 else 0  # a clock would not know the machine's load
         written = stamp_of(last)
         pid = life("killed", [*settings, "resume=true"], write_always=True)
         for _ in range(steps):

@@ -344,7 +344,7 @@ def test_resume_without_a_folder_is_refused(tsmtl_train, tmp_path):
 
 @pytest.mark.parametrize(
     ("signum", "code", "word", "n_jobs"),
-    [(signal.SIGTERM, 143, "terminated", 2), (signal.SIGINT, 130, "interrupted", 1)],
+    [(signal.SIGTERM, 143, "terminated", 1), (signal.SIGINT, 130, "interrupted", 2)],
 )
 def test_an_interrupted_sweep_says_how_it_goes_on(tmp_path, signum, code, word, n_jobs):
     settings = [*CNN, "num_epochs=100000", "alpha=0.2,0.8", "hydra.sweep.dir=sweep", f"hydra.launcher.n_jobs={n_jobs}"]

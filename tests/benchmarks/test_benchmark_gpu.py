@@ -44,6 +44,6 @@ def test_eager_and_captured_steps_are_the_same_training():
         loop()
         loop()
         cells = dict(zip(loop.__code__.co_freevars, loop.__closure__, strict=True))
-        models.append(cells["model"].cell_contents.state_dict())
+        models.append(cells["step"].cell_contents.model.state_dict())
     for key, tensor in models[0].items():
         torch.testing.assert_close(models[1][key], tensor, rtol=1e-5, atol=1e-6)

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tsmtl.data.array_targets import split_of_array
 from tsmtl.data.instances import SPLITS, ClassTarget, Instances, NumberTarget
-from tsmtl.data.npz import split_of_array
 from tsmtl.data.splitting import draw_groups, draw_stratified, split
 
 FRACTIONS = st.floats(0.1, 0.6)

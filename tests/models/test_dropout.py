@@ -117,13 +117,15 @@ def test_what_is_no_training_step_of_some_size_is_torchs(p, n, grad, kind, train
     assert torch.equal(*found)
 
 
+@pytest.mark.parametrize("order", [torch.Tensor.contiguous, lambda x: x.transpose(1, 2)], ids=["in order", "turned"])
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("p", [1e-9, 0.1, 0.3, 0.5, 0.999])
-def test_without_the_kernel_values_and_generator_are_those_of_torch_to_the_last_bit(p, kind, monkeypatch):
+def test_without_the_kernel_values_and_generator_are_those_of_torch_to_the_last_bit(p, kind, order, monkeypatch):
     found, drawn = [], []
     monkeypatch.setattr("tsmtl.models.dropout.torchs_mask", lambda *given: (drawn.append(1), torchs_mask(*given))[1])
     for layer in (torch.nn.Dropout(p), Dropout(p)):
-        x = torch.randn(WORTH_A_CALL, generator=torch.Generator().manual_seed(1)).to(kind).requires_grad_()
+        x = torch.randn(WORTH_A_CALL, generator=torch.Generator().manual_seed(1)).to(kind)
+        x = order(x.view(16, 8, -1)).requires_grad_()
         torch.manual_seed(0)
         out = layer(x)
         found.append([out, *torch.autograd.grad((out**2).sum(), x), torch.get_rng_state()])

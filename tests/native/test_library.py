@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import needs_compiler
+from tsmtl.models.convolution_native import CONVOLUTION_KERNELS
 from tsmtl.models.dropout import DROPOUT_KERNELS
 from tsmtl.models.gru_native import GRU_KERNELS
 from tsmtl.models.norm_relu_native import NORM_KERNELS
@@ -53,7 +54,9 @@ def test_it_is_not_at_hand_where_it_cannot_be_had(monkeypatch):
 
 @needs_compiler
 @pytest.mark.parametrize(
-    "kernels", [GRU_KERNELS, NORM_KERNELS, DROPOUT_KERNELS, ROCKET_KERNELS], ids=lambda kernels: kernels.name
+    "kernels",
+    [GRU_KERNELS, NORM_KERNELS, DROPOUT_KERNELS, ROCKET_KERNELS, CONVOLUTION_KERNELS],
+    ids=lambda kernels: kernels.name,
 )
 def test_loading_draws_nothing_from_torchs_generator(kernels, monkeypatch):
     monkeypatch.setattr(kernels, "_found", None)

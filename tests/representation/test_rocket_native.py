@@ -197,7 +197,7 @@ def test_they_are_compiled_once_the_work_of_a_process_is_worth_it_and_then_taken
 def test_without_a_compiler_numpy_does_all_quietly(monkeypatch, caplog):
     monkeypatch.setenv("PATH", "")
     choice = Choice(fresh())
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="tsmtl.representation.rocket_native"):
         assert choice.kernels_for(1) is None
         assert choice.kernels_for(10 * WORTH_COMPILING) is None
     assert [record.levelno for record in caplog.records] == [logging.DEBUG]

@@ -9,6 +9,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from tests.remembered import HYDRAS
 from tsmtl.config.location import config_dir
 from tsmtl.sweep.shared_composition import SharedComposition
 
@@ -22,8 +23,15 @@ JOBS = {
     "an experiment, and none": [["experiment=hydraulic"], ["~experiment"], ["++seed=1"]],
     "added and deleted": [["+new=1", "++new=2"], ["++lr=0.1", "~lr"], ["++lr=0.1"]],
     "Hydra's own": [["hydra.sweep.subdir=x", "++lr=0.1"], ["++lr=0.1", "hydra.job.chdir=true"]],
+    "Hydra's own groups": [["hydra/launcher=basic", "++lr=0.1"], ["++lr=0.1"]],
     "an interpolation": [["++seed=${batch_size}"], ["++batch_size=9", "++seed=${batch_size}"]],
 }
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered(monkeypatch):
+    for owner, name, function in HYDRAS:
+        monkeypatch.setattr(owner, name, function)
 
 
 @pytest.fixture
@@ -60,7 +68,10 @@ def test_files_are_merged_once_for_the_jobs_that_choose_the_same(sweep, monkeypa
     assert composed == [["model=gru"], ["model=lstm"]]
 
 
-@pytest.mark.parametrize("wrong", [["model=nothing"], ["nothing=1"], ["model@there=gru"], ["++lr=${"], ["~nothing"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [["model=nothing"], ["nothing=1"], ["model@there=gru"], ["++lr=${"], ["~nothing"], ["++lr=1,2"], ["++lr=glob(*)"]],
+)
 def test_what_hydra_refuses_is_refused_with_its_words(sweep, wrong):
     loader, master = sweep
     with pytest.raises((HydraException, ValueError)) as theirs:

@@ -31,7 +31,7 @@ def torchs_mask(x: Tensor, p: float) -> Tensor:
 
     A value stays where a random number of 53 bits, which torch makes one of double precision, is below ``1 - p``.
     """
-    numbers = torch.empty(x.shape, dtype=torch.int64).random_().bitwise_and_(2**53 - 1)
+    numbers = torch.empty_like(x, dtype=torch.int64).random_().bitwise_and_(2**53 - 1)  # in the order of its memory
     return (numbers < math.ceil((1 - p) * 2**53)).to(x.dtype).div_(1 - p)
 
 

@@ -19,6 +19,7 @@ from tsmtl.representation.poolings import FOUR, SHARE, Pooling
 log = logging.getLogger(__name__)
 WORTH_COMPILING = 10**10  # N x T x E: NumPy takes 2.5 seconds or more, kernels a third at most and their compiler one
 LONGEST = 2**24  # steps, which single precision counts
+MOST_ROOM = 2**28  # floats of all threads together; few long series of many channels are left to NumPy
 TILE = 16  # series; the kernels take as many at a time, or a half or quarter of them
 _NUMBER, _ARRAY = ctypes.c_int64, ctypes.c_void_p
 
@@ -26,9 +27,20 @@ _NUMBER, _ARRAY = ctypes.c_int64, ctypes.c_void_p
 def pooled(convolutions: Convolutions, x: FloatArray, pooling: Pooling) -> FloatArray:
     """Give what :meth:`Convolutions.pooled` gives."""
     kernels = CHOICE.kernels_for(len(x) * x.shape[2] * convolutions.n_features * len(pooling))
-    if kernels is None or x.shape[2] >= LONGEST:
+    if kernels is None or x.shape[2] >= LONGEST or largest_room(kernels, convolutions, x, pooling) > MOST_ROOM:
         return convolutions.pooled(x, pooling)
     return pooled_by(kernels, convolutions, x, pooling)
+
+
+def largest_room(kernels: ctypes.CDLL, convolutions: Convolutions, x: FloatArray, pooling: Pooling) -> int:
+    """Give the floats that a thread needs beside the series, at most."""
+    n, channels, steps = x.shape
+    found = []
+    for dilation, count in zip(convolutions.dilations, convolutions.counts, strict=True):
+        sizes = min(n, TILE), channels, steps, int(dilation), int(count)
+        kernels.rocket_room(len(pooling), *sizes, ctypes.byref(floats := _NUMBER()))
+        found.append(floats.value)
+    return max(found)
 
 
 def pooled_by(kernels: ctypes.CDLL, convolutions: Convolutions, x: FloatArray, pooling: Pooling) -> FloatArray:
@@ -51,7 +63,8 @@ def pooled_by(kernels: ctypes.CDLL, convolutions: Convolutions, x: FloatArray, p
         apart = features.strides[0] // features.itemsize, features.strides[1] // features.itemsize
         kernels.rocket_pool(pools, *sizes, series.ctypes.data, biases.ctypes.data, d % 2, *arrays, *apart)
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+    fit = max(MOST_ROOM // largest_room(kernels, convolutions, x, pooling), 1)
+    with ThreadPoolExecutor(min(fit, torch.get_num_threads())) as threads:
         list(threads.map(fill, range(len(starts) * len(convolutions.dilations))))
     return found.reshape(n, -1)
 

@@ -58,7 +58,7 @@ class SharedComposition:
         parsed = self._parser.parse_overrides(list(overrides))
         choices = [override for override in parsed if self._is_choice(override)]
         values = [override for override in parsed if _is_value(override) and not self._is_choice(override)]
-        if len(choices) + len(values) < len(parsed):  # a key that is added, or deleted: their order may matter
+        if len(choices) + len(values) < len(parsed):  # added or deleted, whose order may matter; Hydra's own; a sweep
             return self._composed(overrides)
         merged = tuple(_line(override) for override in choices)
         if merged not in self._merged:
@@ -74,13 +74,14 @@ class SharedComposition:
 
     def _is_choice(self, override: Override) -> bool:
         """Say whether it chooses a file of a group."""
-        return bool(self._groups.group_exists(override.key_or_group)) and not isinstance(override.value(), dict)
+        group = not override.is_hydra_override() and bool(self._groups.group_exists(override.key_or_group))
+        return group and not isinstance(override.value(), dict)
 
 
 def _is_value(override: Override) -> bool:
     """Say whether it gives a key a value, whatever the key had, as arguments of tsmtl do."""
     given = override.type in (OverrideType.CHANGE, OverrideType.FORCE_ADD)
-    return given and override.package is None and not override.is_hydra_override()
+    return given and override.package is None and not override.is_hydra_override() and not override.is_sweep_override()
 
 
 def _note(config: DictConfig, overrides: Sequence[Override]) -> None:
