@@ -4,8 +4,12 @@ Usage: python benchmarks/sweep_throughput.py [--repeats 3] [--epochs 40] [--rows
 
 Sixteen jobs, whole commands from start to table, each repeat in a folder of its own, the kinds in turn. *One process*
 is the same sweep with ``hydra.launcher.n_jobs=1 trainer.threads=1``: K cores that gave K times its throughput would be
-perfect. *Not kept on cores* and *data read by each job* are the sweep without these two; the kinds on a table read a
-CSV file of so many rows, which takes a while. Prints seconds, medians, and Markdown rows.
+perfect. *A process per core, side by side* is what the machine gives: K such sweeps of sixteen jobs at the same time,
+each on a core of its own, which share nothing but memory and clock; shown are its seconds for sixteen jobs. *Not kept on
+cores* and *data read by each job* are the sweep without these two; the kinds on a table read a CSV file of so many
+rows, which takes a while. *Jobs alone* is from the first job's config on disk to the last one's summary: without
+Python's start, composition, PyTorch's import, the sweep's table and its picture, which weigh less the more jobs there
+are. Prints seconds, medians, and Markdown rows.
 """
 
 import argparse
@@ -14,8 +18,11 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -28,20 +35,41 @@ give = WorkerProcess.give
 WorkerProcess.give = lambda worker, job, threads, shared: give(worker, job, threads, None)
 {CLI}
 """
+ON_CORE = f"import os; os.sched_setaffinity(0, [int(os.environ['CORE'])]); {CLI}"
 JOBS = ["lr=1e-3,2e-3,5e-3,1e-2", "output_channels=4,8,16,32"]
 RUN = ["model=cnn1d", "data.n_instances=400", "device=cpu"]
 ONE_PROCESS = ["hydra.launcher.n_jobs=1", "trainer.threads=1"]
 ONE_BY_ONE = ["hydra/launcher=basic", "hydra/sweeper=basic"]
+SIDE_BY_SIDE = "a process per core, side by side"
 COMPOSED = ["lr=" + ",".join(f"{i / 1e4}" for i in range(1, 201)), "hydra.launcher.dry_run=true"]
 
 
-def seconds_of(code: str, arguments: list[str]) -> float:
-    """Run the command in a folder of its own; give its wall time."""
-    with TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", code, "-m", *arguments, f"hydra.sweep.dir={Path(folder) / 'sweep'}"]
+class Took(NamedTuple):
+    """Seconds of a sweep: of the whole command, and of its jobs alone."""
+
+    whole: float
+    jobs: float
+
+
+def seconds_of(code: str, arguments: list[str], core: int = 0) -> Took:
+    """Run the command in a folder of its own; give its wall time. ``core`` is for :data:`ON_CORE`."""
+    with TemporaryDirectory() as name:
+        folder = Path(name) / "sweep"
+        command = [sys.executable, "-c", code, "-m", *arguments, f"hydra.sweep.dir={folder}"]
         began = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        return time.perf_counter() - began
+        subprocess.run(command, check=True, capture_output=True, env=os.environ | {"CORE": str(core)})
+        whole = time.perf_counter() - began
+        starts, ends = (
+            [path.stat().st_mtime for path in folder.glob(f"*/{end}")] for end in ("config.yaml", "summary.json")
+        )
+        return Took(whole, max(ends) - min(starts) if ends else 0.0)
+
+
+def seconds_side_by_side(arguments: list[str], cores: list[int]) -> Took:
+    """Run the command once per core at the same time; give the mean times over their number."""
+    with ThreadPoolExecutor(len(cores)) as threads:
+        each = list(threads.map(partial(seconds_of, ON_CORE, arguments), cores))
+    return Took(*(statistics.fmean(times) / len(cores) for times in zip(*each, strict=True)))
 
 
 def table(path: Path, rows: int) -> list[str]:
@@ -63,7 +91,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--rows", type=int, default=300_000)
     arguments = parser.parse_args()
-    cores = len(os.sched_getaffinity(0))
+    usable = sorted(os.sched_getaffinity(0))
+    cores = len(usable)
     with TemporaryDirectory() as folder:
         jobs = [*RUN, *JOBS, f"num_epochs={arguments.epochs}"]
         on_table = [*table(Path(folder) / "table.csv", arguments.rows), *JOBS]
@@ -77,19 +106,26 @@ def main() -> None:
             "table, sweep, data read by each job": (UNSHARED, on_table),
             "200 jobs composed": (CLI, COMPOSED),
         }
-        seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
+        measures = {kind: partial(seconds_of, *given) for kind, given in kinds.items()}
+        measures = {**measures, SIDE_BY_SIDE: partial(seconds_side_by_side, [*jobs, *ONE_PROCESS], usable)}
+        seconds: dict[str, list[Took]] = {kind: [] for kind in measures}
         for repeat in range(arguments.repeats):
-            for kind, given in kinds.items():
-                seconds[kind].append(seconds_of(*given))
+            for kind, measure in measures.items():
+                seconds[kind].append(measure())
                 load = os.getloadavg()[0]
-                print(f"repeat {repeat + 1}: {kind} {seconds[kind][-1]:.1f} s (load {load:.1f})", flush=True)
-    print(f"\n{cores} cores\n\n| 16 jobs | s (min - max) | times one process with one thread, per core |")
-    print("|---|---|---|")
+                print(f"repeat {repeat + 1}: {kind} {seconds[kind][-1].whole:.1f} s (load {load:.1f})", flush=True)
+    print(f"\n{cores} cores; ratios to one process with one thread, per core\n")
+    print("| 16 jobs | s (min - max) | jobs alone, s | ratio | ratio of jobs alone |\n|---|---|---|---|---|")
     for kind, took in seconds.items():
-        spread = f"{statistics.median(took):.1f} ({min(took):.1f} - {max(took):.1f})"
         alone = seconds["table, one process, one thread" if kind.startswith("table") else "one process, one thread"]
-        per_core = statistics.median(one / many for one, many in zip(alone, took, strict=True)) / cores
-        print(f"| {kind} | {spread} | {'' if kind.startswith('200') else f'{per_core:.2f}'} |")
+        whole, jobs_alone = zip(*took, strict=True)
+        spread = f"{statistics.median(whole):.1f} ({min(whole):.1f} - {max(whole):.1f})"
+        ratios = ["", "", ""]
+        if jobs_alone[0]:
+            pairs = [zip(*each, strict=True) for each in zip(alone, took, strict=True)]
+            per_core = zip(*([one / many / cores for one, many in each] for each in pairs), strict=True)
+            ratios = [f"{statistics.median(jobs_alone):.1f}", *(f"{statistics.median(each):.2f}" for each in per_core)]
+        print(f"| {kind} | {spread} | {' | '.join(ratios)} |")
 
 
 if __name__ == "__main__":

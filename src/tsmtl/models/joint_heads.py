@@ -52,7 +52,7 @@ def read_jointly(heads: nn.ModuleDict, x: Tensor) -> dict[str, Tensor]:
 
 def worth_joining(heads: nn.ModuleDict, x: Tensor) -> bool:
     """Say whether this is a training step on a CPU with more than one head and wide embeddings."""
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined, no-untyped-call]
+    wide = x.dim() == 2 and x.numel() >= WIDE and len(heads) > 1 and x.device.type == "cpu"
+    if not (wide and heads.training and torch.is_grad_enabled()):
         return False
-    learns = heads.training and torch.is_grad_enabled()
-    return learns and x.device.type == "cpu" and x.dim() == 2 and x.numel() >= WIDE and len(heads) > 1
+    return not (torch.jit.is_tracing() or torch.compiler.is_compiling())  # type: ignore[attr-defined, no-untyped-call]
