@@ -217,6 +217,79 @@ def test_a_feature_table_trains_and_predicts(command, plant, tsmtl_train, tsmtl_
     assert metrics_of(tmp_path / "own.json") == metrics_of(tmp_path / "other.json")
 
 
+@pytest.mark.parametrize("kind", ["npz", "vectors"])
+def test_several_numbers_are_a_list_on_every_command_line(
+    command, plant, tsmtl_train, tsmtl_check_data, tsmtl_evaluate, tmp_path, kind
+):
+    frame = plant.with_columns((2 - pl.col("f2")).alias("load (kN)"))
+    frame.write_csv("plant.csv")
+    arrays = {name: frame[name].to_numpy() for name in ("wear", "load (kN)")}
+    np.savez("plant.npz", X=plant.select("^f.$").to_numpy(), fault=plant["fault"].to_numpy().astype(str), **arrays)
+    source = {"npz": ["data.path=plant.npz"], "vectors": ["data.path=plant.csv", "data.features=[f?]"]}[kind]
+    words = [f"data={kind}", *source, "data.class_target=fault", "data.regression_target=[wear,load (kN)]"]
+    answer = tsmtl_check_data(*words)
+    assert answer.code == 0, answer.err
+    answer = tsmtl_train(*words, *FAST, "hydra.run.dir=run")
+    assert answer.code == 0, answer.err
+    model, both = "checkpoint=run/best_model.pt", "data.regression_target=[wear,load (kN)]"
+    for output, more in {"all": ["split=all"], "file": [source[0], both], "given": ["split=all", both]}.items():
+        answer = tsmtl_evaluate(model, *more, f"output={output}.json")
+        assert answer.code == 0, answer.err
+    found = [metrics_of(tmp_path / f"{output}.json") for output in ("all", "file", "given")]
+    assert found[0] == found[1] == found[2]
+    assert tsmtl_evaluate(model, source[0], "data.regression_target=[load (kN),wear]", "output=turned.json").code == 0
+    assert metrics_of(tmp_path / "turned.json")["reg"]["rmse"] > found[0]["reg"]["rmse"]
+
+
+def test_a_feature_that_looks_like_a_pattern_is_found_by_its_name_alone(
+    command, plant, tsmtl_train, tsmtl_evaluate, tmp_path
+):
+    named = plant.rename({"f1": "f[0]"})
+    named.write_csv("plant.csv")
+    assert tsmtl_train(*PLANT, *FAST, "hydra.run.dir=run").code == 0
+    model = ["checkpoint=run/best_model.pt", "split=test"]
+    named.select(reversed(named.columns)).write_csv("other.csv")
+    assert tsmtl_evaluate(*model, "output=own.json").code == 0
+    assert tsmtl_evaluate(*model, "data.path=other.csv", "output=other.json").code == 0
+    assert metrics_of(tmp_path / "own.json") == metrics_of(tmp_path / "other.json")
+    named.drop("f[0]").write_csv("other.csv")
+    answer = tsmtl_evaluate(*model, "data.path=other.csv")
+    assert answer.code == 2
+    assert answer.lines == ["tsmtl-evaluate: other.csv: no column 'f[0]', which the model was trained on"]
+
+
+def test_a_carriage_return_alone_is_refused_with_its_row(command, plant, tsmtl_train, tsmtl_predict, tmp_path):
+    assert tsmtl_train(*PLANT, *FAST, "hydra.run.dir=run").code == 0
+    lines = plant.write_csv().splitlines()
+    mixed = "\n".join(lines[:3]) + "\r" + "\n".join(lines[3:]) + "\n"
+    for text, row in (("\r".join(lines), 1), (mixed, 3), (mixed.replace("s100", '"s100"'), 3)):
+        (tmp_path / "plant.csv").write_bytes(text.encode())
+        said = f"plant.csv: row {row} ends in a carriage return alone; save the file with the line breaks of Unix or "
+        said += "Windows (LF or CRLF); within a cell, one needs quotes around the cell"
+        answer = tsmtl_train(*PLANT, *FAST, "hydra.run.dir=other")
+        assert (answer.code, answer.lines) == (2, [f"tsmtl-train: {said}"])
+        answer = tsmtl_predict("checkpoint=run/best_model.pt", "data.path=plant.csv", "output=p.csv")
+        assert (answer.code, answer.lines) == (2, [f"tsmtl-predict: {said}"])
+
+
+def test_cells_that_no_comma_separates_are_asked_for_without_a_setting_that_is_not_there(
+    command, plant, tsmtl_train, tsmtl_predict, tmp_path
+):
+    assert tsmtl_train(*PLANT, *FAST, "hydra.run.dir=run").code == 0
+    text = plant.write_csv()
+    (tmp_path / "plant.csv").write_text(text.replace(",", ";").replace(".", ","))
+    answer = tsmtl_train(*PLANT, *FAST, "hydra.run.dir=other")
+    assert answer.code == 2
+    (line,) = answer.lines
+    assert line.startswith("tsmtl-train: plant.csv: row 2 has ")
+    assert line.endswith(" cells, the header 1; are its cells separated by commas?")
+    (tmp_path / "new.csv").write_text(text + "1;2;3;4\n")
+    answer = tsmtl_predict("checkpoint=run/best_model.pt", "data.path=new.csv", "output=p.csv")
+    assert answer.code == 2
+    said = "new.csv: row 122 has 1 cells, the header 8; are its cells separated by commas?"
+    assert answer.lines == [f"tsmtl-predict: {said}"]
+
+
 def test_a_sweep_over_a_table_shares_its_data(command, plant, tmp_path):
     words = [sys.executable, "-m", "tsmtl.train", "-m", *PLANT, *FAST, "seed=0,1", "hydra.sweep.dir=sweep"]
     subprocess.run([*words, "hydra.launcher.n_jobs=2"], check=True, timeout=240, cwd=tmp_path, capture_output=True)

@@ -88,9 +88,12 @@ def on_split(measured: Measured) -> Compared:
     kinds = {name: task.kind for name, task in predictor.tasks.items()}
     if measured.transform is not None:
         kinds = kinds_of_checkpoint(measured.fitted_on)
-    if isinstance(data, VectorsSettings) and "features" not in given:
+    by_name = isinstance(data, VectorsSettings) and "features" not in given
+    if by_name:
         data = data.model_copy(update={"features": measured.reader.channels})  # wherever they stand in another file
     bundle = load_bundle(data, kinds)  # all targets, also of tasks that are left out: a split may be drawn by them
+    if by_name and (missing := [c for c in measured.reader.channels if c not in bundle.instances.channels]):
+        raise UserError(f"{bundle.instances.where}: no column '{missing[0]}', which the model was trained on")
     trained = measured.fitted_on["data"]
     changed = [f"data.{key}" for key, value in given.items() if key not in trained or trained[key] != value]
     changed += [f"targets.{name}" for name in settings.targets]

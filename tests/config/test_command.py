@@ -76,6 +76,10 @@ def test_an_answer_without_training_imports_no_heavy_module(tmp_path, arguments,
             ["tsmtl-train: data=synthetic: model=fc reads vectors (N, E), the input is series"],
         ),
         (["model=cnn1d", "kernel_size=17", "device=cpu"], ["tsmtl-train: kernel_size: 17 does not fit into the 16 + "]),
+        (
+            ["data=table", "data.path=t.csv", "data.window=5", "data.regression_target=[a,b]"],
+            ["tsmtl-train: data.regression_target: must be text or null (got "],
+        ),
         (["data=npz", "data.path=none.npz"], ["tsmtl-train: data.path: there is no file none.npz"]),
         (["experiment=none.yaml"], ["tsmtl-train: experiment: no file none.yaml"]),
         (["plugins=[no_such_module]", "device=cpu"], ["tsmtl-train: plugins: importing 'no_such_module' failed"]),
@@ -227,9 +231,33 @@ def test_names_of_columns_need_no_quotes_of_hydras_own(compose, argument, value)
     assert getattr(settings.data, argument.partition("=")[0].removeprefix("data.")) == value
 
 
+@pytest.mark.parametrize("source", ["data=npz", "data=vectors"])
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("data.regression_target=wear (mm)", "wear (mm)"),
+        ("data.regression_target=[wear,load]", ["wear", "load"]),
+        ("data.regression_target=[wear (mm), Öl]", ["wear (mm)", "Öl"]),
+        ("data.regression_target=['wear, mm',load]", ["wear, mm", "load"]),
+        ("data.regression_target='[wear]'", "[wear]"),
+        ("data.regression_target=wear [mm]", "wear [mm]"),
+    ],
+)
+def test_numbers_are_one_name_or_a_list_of_names(compose, source, argument, value):
+    assert compose(source, "data.path=v.csv", "model=fc", argument).data.regression_target == value
+
+
+def test_features_need_no_quotes_of_hydras_own(compose):
+    words = ["data=vectors", "data.path=v.csv", "model=fc", "data.features=[Temp °C,f_*]"]
+    assert compose(*words).data.features == ["Temp °C", "f_*"]
+
+
 @pytest.mark.parametrize(
     ("typed", "quoted"),
     [
+        ("data.regression_target=[wear,load (kN)],[wear]", "++data.regression_target=[wear,'load (kN)'],[wear]"),
+        ("data.regression_target=[wear,load],wear", "++data.regression_target=[wear,load],wear"),
+        ("data.regression_target=wear,a=b", "++data.regression_target=wear,'a=b'"),
         ("best_model_path=m/{job}.pt", "++best_model_path='m/{job}.pt'"),
         ("best_model_path=${model}/m.pt", "++best_model_path=${model}/m.pt"),
         ("hydra.sweep.subdir={hash}", "hydra.sweep.subdir='{hash}'"),

@@ -36,10 +36,12 @@ def write(tmp_path):
 
 @pytest.mark.parametrize("read", [64, 1000, 2**22])
 @pytest.mark.parametrize("size", [1, 7, 99])
-@pytest.mark.parametrize("form", ["plain", "quoted", "crlf", "bom", "no break at the end", "blank lines at the end"])
+@pytest.mark.parametrize(
+    "form", ["plain", "quoted", "crlf", "returns twice", "bom", "no break at the end", "blank lines at the end"]
+)
 def test_series_are_the_same_however_the_file_is_cut(write, monkeypatch, read, size, form):
     monkeypatch.setattr(csv_rows, "READ", read)
-    text = text_of(SERIES, form == "quoted", "\r\n" if form == "crlf" else "\n")
+    text = text_of(SERIES, form == "quoted", {"crlf": "\r\n", "returns twice": "\r\r\n"}.get(form, "\n"))
     text = {"bom": "\ufeff" + text, "no break at the end": text[:-1], "blank lines at the end": text + "\n\n"}.get(
         form, text
     )
@@ -92,6 +94,9 @@ def test_vectors_are_one_a_row(write, monkeypatch, read, size):
         ("c0,c1,instance\n1,2,a\n1,2, \n", "row 3: column 'instance' is empty"),
         ("c0;c1;instance\n1;2;a\n", "no column c0, c1; expected are the channels c0, c1, there are c0;c1;instance"),
         ('c0,c1,instance\n1,2,"a\n', "row 2: a quote is never closed"),
+        ("c0,c1,instance\r1,2,a\r", "row 1 ends in a carriage return alone; save the file with the line breaks of"),
+        ("c0,c1,instance\n1,2,a\n1,2,a\r1,3,a\n", "row 3 ends in a carriage return alone"),
+        ('c0,c1,instance\n1,2,"a\r"\n1,2,"a\r"\r1,2,"b"\n', "row 3 ends in a carriage return alone"),
         ("\n\n", "empty; the first row must name the columns"),
     ],
 )
@@ -101,6 +106,23 @@ def test_a_wrong_row_is_refused_with_its_number(write, monkeypatch, refuses, rea
     path = write(text)
     with refuses(str(path), said):
         list(stream_table(Request(path, contract(2), 4)).blocks)
+
+
+@pytest.mark.parametrize("read", [8, 2**22])
+def test_a_carriage_return_within_quotes_is_part_of_the_text(write, monkeypatch, read):
+    monkeypatch.setattr(csv_rows, "READ", read)
+    path = write('c0,c1,instance\n1,2,"a\rb"\n3,4,"a\rb"\n')
+    (block,) = stream_table(Request(path, contract(2), 4)).blocks
+    assert block.names == ["a\rb"]
+    np.testing.assert_array_equal(block.x[0], [[1, 3], [2, 4]])
+
+
+def test_a_file_of_carriage_returns_alone_does_not_take_the_memory(write, monkeypatch, refuses):
+    monkeypatch.setattr(csv_rows, "READ", 2**16)
+    monkeypatch.setattr(csv_rows, "LONGEST_ROW", 2**20)
+    path = write("c0,c1,instance\r" + "1,2,b\r" * 200_000)
+    with refuses(f"{path}: a row of more than 1 MiB; are its line breaks those of Unix or Windows?"):
+        stream_table(Request(path, contract(2), 4))
 
 
 def test_a_quote_that_is_never_closed_does_not_take_the_memory(write, monkeypatch, refuses):

@@ -18,7 +18,10 @@ _FREE_TEXT = re.compile(  # keys whose value is any text
     r"(path|root|folder|checkpoint|output|transform|fitted|unit|_dir|_key|(class|regression)_target(_2)?"
     r"|^data\.(entity|time|time_format|separator|name))$"
 )
-_NAMES = re.compile(r"^data\.(channels|columns|condition|class_bin_names)$")  # keys whose value is a list of any texts
+_NAMES = re.compile(  # keys whose value may be a list of any texts
+    r"^data\.(channels|columns|condition|class_bin_names|features|regression_target)$"
+)
+_LIST = re.compile(r"(?<![^,])\[([^\[\]'\"]*)\](?![^,])")  # without quotes; by itself, or one of several in a sweep
 _PLAIN = r"[\w/\\.:+%*@?$ |-]"  # what Hydra's grammar takes without quotes
 _PLAIN_VALUE = re.compile(rf"({_PLAIN}|\$\{{{_PLAIN}*\}})*", re.ASCII)  # sign by sign: no text is tried in many ways
 _NO_PLACE = re.compile(r"(?:^invalid literal for int\(\) with base 10: |^Index )'(.*?)'")  # omegaconf, of a list
@@ -59,10 +62,10 @@ def prepare_arguments(
             prepared.append("experiment=" + ",".join(names))
         elif match and key not in groups and key.partition(".")[0] != "hydra":
             value = argument.partition("=")[2]
-            if _FREE_TEXT.search(key):
+            if _NAMES.search(key) and value.startswith("[") and value.endswith("]"):
+                value = _LIST.sub(_quoted_names, value)
+            elif _FREE_TEXT.search(key):
                 value = _quoted(value, sweeping)
-            elif _NAMES.search(key) and (bare := re.fullmatch(r"\[([^\[\]'\"]*)\]", value)):
-                value = "[" + ",".join(_quoted(name.strip(), False) for name in bare[1].split(",")) + "]"
             prepared.append(f"++{key}={value}")
         elif key in ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"):
             prepared.append(f"{key}={_quoted(argument.partition('=')[2], sweeping)}")
@@ -88,6 +91,11 @@ def _quoted(value: str, sweeping: bool) -> str:
         grammar = any(sign in value for sign in "()[]'\"")  # choice(a,b), a list, or quoted already
         return value if grammar else ",".join(_quoted(one, False) for one in value.split(","))
     return "'" + value.replace("'", r"\'") + "'"
+
+
+def _quoted_names(found: re.Match[str]) -> str:
+    """Quote the names of a list, each by itself."""
+    return "[" + ",".join(_quoted(name.strip(), False) for name in found[1].split(",")) + "]"
 
 
 def _register_experiment(path: str) -> str:

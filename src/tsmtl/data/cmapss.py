@@ -17,6 +17,7 @@ from tsmtl.data.table_reading import Frame, Source, source_of_files
 
 COLUMNS = ["engine", "cycle", *(f"setting_{i}" for i in (1, 2, 3)), *(f"s{i}" for i in range(1, 22))]
 LIFE = "remaining_life"
+_BLANKS = "are its cells separated by blanks?"
 
 
 def load_cmapss(settings: CmapssSettings, tasks: dict[str, str]) -> Instances:
@@ -69,7 +70,7 @@ def _file(folder: Path, name: str) -> Path:
 
 
 def _rows(path: Path) -> pl.DataFrame:
-    texts = CsvRows(path, WHITESPACE, COLUMNS)
+    texts = CsvRows(path, WHITESPACE, COLUMNS, _BLANKS)
     parts = []
     for row, frame in texts.frames():
         place = Place(str(path), row)
@@ -82,7 +83,7 @@ def _rows(path: Path) -> pl.DataFrame:
 
 
 def _lives(path: Path) -> list[float]:
-    texts = CsvRows(path, WHITESPACE, [LIFE])
+    texts = CsvRows(path, WHITESPACE, [LIFE], _BLANKS)
     lives: list[float] = []
     for row, frame in texts.frames():
         frame.columns = [LIFE]

@@ -18,7 +18,9 @@ from tsmtl.config.errors import UserError, first_line
 READ = 2**22  # bytes at a time
 LONGEST_ROW = 2**26  # bytes; a quote that is never closed makes one row of the rest of the file
 WHITESPACE = "whitespace"  # as separator: any run of blanks and tabs
+COMMAS = "are its cells separated by commas?"
 _GZIP = b"\x1f\x8b"
+_LONE_RETURN = re.compile(rb"\r(?![\r\n])")  # \r\r\n, a line break that was translated twice, is one line break
 
 
 class CsvRows:
@@ -28,6 +30,7 @@ class CsvRows:
         path: The file.
         separator: One character between cells, or ``whitespace``.
         names: Names of the columns of a file without a header.
+        hint: What a message asks where a row looks as if another separator stood in it.
 
     Attributes:
         where: The file, for messages.
@@ -37,8 +40,8 @@ class CsvRows:
         UserError: If there is no header.
     """
 
-    def __init__(self, path: Path, separator: str = ",", names: list[str] | None = None) -> None:
-        self.where = str(path)
+    def __init__(self, path: Path, separator: str = ",", names: list[str] | None = None, hint: str = COMMAS) -> None:
+        self.where, self._hint = str(path), hint
         self._path = path
         self._blanks = separator == WHITESPACE
         self._separator = "," if self._blanks else separator
@@ -49,6 +52,7 @@ class CsvRows:
         chunks = self._chunks()
         header = next(chunks, b"")
         chunks.close()
+        self._check_line_breaks(header, 1)
         try:
             self.columns = [name.strip() for name in next(self._cells(header), [])]
         except (UnicodeDecodeError, csv.Error) as error:
@@ -71,11 +75,13 @@ class CsvRows:
         """Give consecutive rows as columns of text, named 0, 1, ..., with the number of the first; a header is row 1.
 
         Raises:
-            UserError: With the row, if it has not one cell per column; if there is no row, or the file is no text.
+            UserError: With the row, if it has not one cell per column or ends in a carriage return alone; if there is
+                no row, or the file is no text.
         """
         schema = {str(place): pl.String for place in range(len(self.columns))}
         row = self._first_row
         for chunk in self._rows():
+            self._check_line_breaks(chunk, row)
             if chunk.count(b'"') % 2:
                 self._check_cells(chunk, row, open_quote=True)
             try:
@@ -100,6 +106,7 @@ class CsvRows:
         """
         row, separator = self._first_row, self._separator
         for chunk in self._rows():
+            self._check_line_breaks(chunk, row)
             if b'"' in chunk:
                 self._check_cells(chunk, row, open_quote=chunk.count(b'"') % 2 == 1)
                 found = pl.Series([cell for cells in self._cells(chunk) for cell in cells or [""]], dtype=pl.String)
@@ -147,10 +154,23 @@ class CsvRows:
                     if not self._has_header:
                         wanted = f"there are {len(self.columns)} names for them"
                     apart = len(cells) > 1 and len(self.columns) > 1
-                    why = "was the file cut off?" if apart else f"is data.separator={self._separator} right?"
+                    why = "was the file cut off?" if apart else self._hint
                     raise UserError(f"{self.where}: row {number} has {len(cells)} cells, {wanted}; {why}")
         except (UnicodeDecodeError, csv.Error) as error:
             raise self._no_text(error) from error
+
+    def _check_line_breaks(self, rows: bytes, row: int) -> None:
+        """Refuse a carriage return alone behind a row; between quotes it is part of a cell."""
+        if not _LONE_RETURN.search(rows):
+            return
+        for part in rows.split(b'"')[::2]:
+            if found := _LONE_RETURN.search(part):
+                row += part.count(b"\n", 0, found.start())
+                raise UserError(
+                    f"{self.where}: row {row} ends in a carriage return alone; save the file with the line breaks of "
+                    "Unix or Windows (LF or CRLF); within a cell, one needs quotes around the cell"
+                )
+            row += part.count(b"\n")
 
     def _cells(self, text: bytes) -> Iterator[list[str]]:
         return csv.reader(io.StringIO(text.decode("utf-8"), newline=""), delimiter=self._separator)
@@ -172,7 +192,8 @@ class CsvRows:
                         yield self._separated(rest[:end])
                         rest = rest[end:]
                     if len(rest) > LONGEST_ROW:
-                        raise UserError(f"{self.where}: a row of more than {LONGEST_ROW >> 20} MiB; is a quote open?")
+                        why = "is a quote open?" if b"\n" in rest else "are its line breaks those of Unix or Windows?"
+                        raise UserError(f"{self.where}: a row of more than {LONGEST_ROW >> 20} MiB; {why}")
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise UserError(f"{self.where}: the gzip file is damaged or cut off ({first_line(error)})") from error
         except OSError as error:

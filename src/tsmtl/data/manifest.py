@@ -3,10 +3,11 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
 
 from tsmtl.config.data_settings import ArraySettings
 from tsmtl.config.errors import UserError
@@ -16,6 +17,36 @@ MANIFEST = "tsmtl_manifest"  # the array, or the entry of a Parquet file's metad
 FORMAT = 1
 X, SPLIT, INSTANCE, GROUP, FEATURES = "X", "split", "instance", "group", "features"
 S = TypeVar("S", bound=ArraySettings)
+
+
+class _Version(BaseModel):
+    """What tells whether the rest is known."""
+
+    model_config = ConfigDict(strict=True)
+
+    format: Annotated[int, Field(ge=1)]
+
+
+class _Content(BaseModel):
+    """What is read of a manifest, see :func:`tsmtl.representation.vector_file.vector_file`."""
+
+    model_config = ConfigDict(strict=True)
+
+    method: str
+    hyperparameters: dict[str, Any]
+    seed: int
+    embed_dim: int
+    transform_sha256: str
+    data_sha256: str | None
+    split_sha256: str | None
+    units: dict[str, str]
+    arrays: dict[str, str]
+
+
+class _TableContent(_Content):
+    """That of a table, whose columns say of themselves neither which are features nor in which order."""
+
+    features: Annotated[list[str], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -37,21 +68,29 @@ class Manifest:
         Raises:
             UserError: If it cannot be read, or is of a newer format.
         """
-        return cls.of_text(str(arrays.one(MANIFEST, "data.path")), arrays.where) if MANIFEST in arrays.names else None
+        if MANIFEST not in arrays.names:
+            return None
+        return cls._read(str(arrays.one(MANIFEST, "data.path")), arrays.where, _Content)
 
     @classmethod
     def of_text(cls, said: str, where: str) -> "Manifest":
-        """Read the manifest of a file.
+        """Read the manifest of a table.
 
         Raises:
             UserError: If it cannot be read, or is of a newer format.
         """
+        return cls._read(said, where, _TableContent)
+
+    @classmethod
+    def _read(cls, said: str, where: str, form: type[_Content]) -> "Manifest":
         try:
             content = json.loads(said)
-            version = content["format"]
-        except (ValueError, KeyError, TypeError) as error:
+            version = _Version.model_validate(content).format
+            if version <= FORMAT:
+                form.model_validate(content)
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: '{MANIFEST}' is no manifest of tsmtl-represent; make it anew") from error
-        if not isinstance(version, int) or version > FORMAT:
+        if version > FORMAT:
             raise UserError(f"{where}: format {version} is newer than this tsmtl reads ({FORMAT}); update tsmtl")
         return cls(where, content)
 

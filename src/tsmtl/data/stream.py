@@ -12,6 +12,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.data.contract import InputContract, Names
 from tsmtl.data.instances import FloatArray, IntArray
 
+# What the data of the training named, and a new file has by the same name; instance_key is named with data=vectors.
 NAMED_IN_TRAINING = ("input_key", "lengths_key", "channels_key", "instance_key")
 
 
@@ -56,7 +57,7 @@ class Request:
         input_key: npz: name of the input array as typed, or None.
         lengths_key: npz: name of the array of lengths as typed, or None.
         trained: Names of the arrays and columns in training, by setting (:data:`NAMED_IN_TRAINING`).
-        instance_key: CSV: the column that names the instance.
+        instance_key: CSV, Parquet: the column that names the instance.
         instance_key_typed: Whether the user named that column, so that it must be there.
         targets: Targets to read too.
     """

@@ -11,7 +11,7 @@ import polars as pl
 from tsmtl.config.errors import UserError, first_line
 from tsmtl.config.table_settings import PARQUET
 from tsmtl.config.words import did_you_mean
-from tsmtl.data.csv_rows import CsvRows
+from tsmtl.data.csv_rows import COMMAS, CsvRows
 from tsmtl.data.files import existing_file
 
 TEXTS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
@@ -112,8 +112,9 @@ def table_files(
     Raises:
         UserError: If there is none, or one cannot be opened.
     """
+    hint = f"are its cells separated by {separator!r} (data.separator)?"
     separator = SEPARATORS.get(separator, separator)
-    return [open_table(file, separator, columns) for file in _paths(path, root, setting)]
+    return [open_table(file, separator, columns, hint) for file in _paths(path, root, setting)]
 
 
 def _paths(path: str, root: str | None, setting: str) -> list[Path]:
@@ -139,19 +140,20 @@ def _known(file: Path) -> bool:
     return file.name.lower().endswith((*TEXTS, *PARQUET)) and not file.name.startswith(".")
 
 
-def open_table(file: Path, separator: str = ",", columns: list[str] | None = None) -> TableFile:
+def open_table(file: Path, separator: str = ",", columns: list[str] | None = None, hint: str = COMMAS) -> TableFile:
     """Open a file whose ending is known to be that of a table.
 
     Args:
         file: It is there.
         separator: Between cells of a text file.
         columns: Names of the columns of a text file without a header.
+        hint: See :class:`CsvRows`.
 
     Raises:
         UserError: If it cannot be read.
     """
     if not file.name.lower().endswith(PARQUET):
-        texts = CsvRows(file, separator, columns)
+        texts = CsvRows(file, separator, columns, hint)
         return TableFile(file, texts.columns, None, texts)
     try:
         scan = pl.scan_parquet(file)
