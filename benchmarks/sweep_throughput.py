@@ -5,7 +5,7 @@ Usage: python benchmarks/sweep_throughput.py [--repeats 3] [--epochs 40] [--rows
 Sixteen jobs, whole commands from start to table, each repeat in a folder of its own, the kinds in turn. *One process*
 is the same sweep with ``hydra.launcher.n_jobs=1 trainer.threads=1``: K cores that gave K times its throughput would be
 perfect. *A process per core, side by side* is what the machine gives: K such sweeps of sixteen jobs at the same time,
-each on a core of its own, which share nothing but memory and clock; shown are its seconds for sixteen jobs. *Not kept on
+each on a core of its own, which share memory and clock alone; shown are its seconds for sixteen jobs. *Not kept on
 cores* and *data read by each job* are the sweep without these two; the kinds on a table read a CSV file of so many
 rows, which takes a while. *Jobs alone* is from the first job's config on disk to the last one's summary: without
 Python's start, composition, PyTorch's import, the sweep's table and its picture, which weigh less the more jobs there
