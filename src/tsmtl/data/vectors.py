@@ -195,7 +195,8 @@ def _notes(table: InstanceTable, features: list[str], aside: Collection[str], x:
     known = {*features, *aside, ""}
     if own := [name for name in OWN if name in table.columns and name not in known]:
         notes.append(f"{_some(own)}: no input by default; tsmtl-represent calls so what is no feature")
-    if left := [name for name in table.columns if name not in {*known, *OWN}]:
+    known |= {*OWN}
+    if left := [name for name in table.columns if name not in known]:
         verbs = "hold no numbers and are" if len(left) > 1 else "holds no numbers and is"
         notes.append(f"{len(left)} column{'s' * (len(left) > 1)} {verbs} left out of the input: {_some(left)}")
     return notes
