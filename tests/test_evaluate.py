@@ -203,7 +203,7 @@ def test_what_cannot_be_measured_is_one_line(trained, tsmtl_evaluate, tmp_path, 
 @pytest.mark.parametrize(
     ("edit", "line"),
     [
-        (("y_cls", "label"), "new.csv: no column 'y_cls' (data.class_target) for task cls; there are note, instance"),
+        (("y_cls", "label"), "new.csv: no column 'y_cls' (data.class_target); it has note, instance"),
         (("m3,", "m3 ,"), None),
         (("inner", "unheard"), "new.csv: instance m1: class 'unheard' is unknown to the model"),
     ],

@@ -305,3 +305,48 @@ def test_test_instances_that_a_checkpoint_has_seen_are_refused(command, plant, t
     answer = tsmtl_train(*again, "data.seed=5", "hydra.run.dir=other")
     assert answer.code == 2
     assert "test instances are among those" in answer.err
+
+
+@pytest.mark.parametrize("key", ["regression_target", "class_target", "group_key", "instance_key"])
+def test_a_feature_that_has_another_part_is_no_input(both, tsmtl_train, key):
+    features = manifest_of("v.parquet")["features"]
+    words = [*TABLE, *FAST, "task=reg" if key == "regression_target" else "task=cls", f"data.{key}={features[1]}"]
+    answer = tsmtl_train(*words)
+    assert answer.code == 2
+    assert answer.lines == [
+        f"tsmtl-train: data.{key}: '{features[1]}' is one of the vectors' features in v.parquet too, and no input; "
+        "data.features=[*] takes the others"
+    ]
+    if key == "regression_target":
+        answer = tsmtl_train(*words, "data.features=[*]")
+        assert answer.code == 0, answer.err
+        assert f"data: v.parquet, {len(features) - 1} (train " in answer.err
+
+
+def test_a_table_written_anew_needs_its_split_named(both, tsmtl_train, tmp_path):
+    pl.read_parquet("v.parquet").write_parquet("anew.parquet")
+    answer = tsmtl_train("data=vectors", "data.path=anew.parquet", *FAST)
+    assert answer.code == 2
+    assert "column 'split' holds train, val, test, and no setting reads it" in answer.err
+    for name in ("anew", "v"):
+        words = [f"data.path={name}.parquet", "data.split_key=split", f"hydra.run.dir={name}"]
+        answer = tsmtl_train("data=vectors", *words, *FAST)
+        assert answer.code == 0, answer.err
+    assert (tmp_path / "anew/predictions_test.csv").read_bytes() == (tmp_path / "v/predictions_test.csv").read_bytes()
+
+
+@pytest.mark.parametrize("cells", [("0.0", "1.0"), ("01", "02"), ("True", "False")])
+def test_a_model_is_evaluated_on_the_file_it_was_trained_on(
+    command, plant, tsmtl_train, tsmtl_evaluate, tmp_path, cells
+):
+    serial = pl.Series([f"{i:04d}" for i in range(len(plant))])
+    plant = plant.with_columns(serial=serial, fault=pl.Series([cells[word == "worn"] for word in plant["fault"]]))
+    plant.rename({"wear": "wear_1"}).write_csv("plant.csv")
+    assert tsmtl_train(*PLANT, *FAST, "hydra.run.dir=run").code == 0
+    names = table_of(tmp_path / "run/predictions_test.csv")["instance"]
+    assert set(names) <= set(serial)
+    model = "checkpoint=run/best_model.pt"
+    for words in (["split=all", "output=own.json"], ["data.path=plant.csv", "output=file.json"]):
+        answer = tsmtl_evaluate(model, *words)
+        assert answer.code == 0, answer.err
+    assert metrics_of(tmp_path / "own.json") == metrics_of(tmp_path / "file.json")

@@ -16,6 +16,8 @@ NAMES = ("10", "2", "ok")
         ([10.0, np.nan, 2.0], False, [0, -1, 1]),
         ([2, 1, 0, -1], True, [2, 1, 0, -1]),  # whole numbers are places, though a class is called 2
         (["2", "ok", "0"], True, [1, 2, 0]),  # texts are names first
+        (["2.0", "10.", "NaN"], False, [1, 0, -1]),
+        (["1.0", "true", "False"], True, [1, 1, 0]),
     ],
 )
 def test_classes_are_found_by_name_or_by_id(values, ids_have_names, ids):
@@ -27,6 +29,7 @@ def test_classes_are_found_by_name_or_by_id(values, ids_have_names, ids):
     [
         (["ok", "bad"], False, "f: instance 8: class 'bad' is unknown to the model (it has 10, 2, ok)"),
         ([2, 3], False, "f: instance 8: class '3' is unknown"),
+        (["2", "02"], False, "f: instance 8: class '02' is unknown"),
         ([2, 3], True, "f: instance 8: class '3' is unknown"),
         ([2.0, 0.5], True, "f: instance 8: class '0.5' is unknown"),
     ],

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tsmtl.config.errors import UserError
-from tsmtl.data.targets import class_target, number_target
+from tsmtl.data.targets import class_target, class_word, number_target
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,17 @@ def test_a_column_that_holds_no_finite_numbers_is_refused(refuses, values, parts
 def test_two_classes_of_one_name_are_refused():
     with pytest.raises(UserError, match="two classes of 'y' are named 'a'; give each a name of its own"):
         class_target("y", np.array([0, 1, 2]), "x.npz", ["a", "b", "a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        *(("2.0", "2"), ("100.000", "100"), ("-3.", "-3"), ("True", "1"), ("FALSE", "0"), ("0.0", "0")),
+        *(
+            (text, text)
+            for text in ("2", "100", "01", "01.0", "1e1", "+1", "1.50", "low", "", "1.2.0", "9" * 19, "\u0663")
+        ),
+    ],
+)
+def test_a_class_has_one_form_and_all_that_may_be_another_stays(text, word):
+    assert class_word(text) == word

@@ -1,13 +1,19 @@
 """Tables of one row per instance: the same instances as the arrays of an .npz file, and refusals of one line."""
 
+from dataclasses import replace
+from datetime import date, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
 
+from tests.data.test_stream_npz import contract
 from tsmtl.data import csv_rows
 from tsmtl.data.checks import data_hash
 from tsmtl.data.instance_table import InstanceTable
 from tsmtl.data.loading import load_bundle
+from tsmtl.data.stream import Request, WantedTarget, class_ids
+from tsmtl.data.stream_table import stream_table
 
 N, E = 60, 5
 BOTH = {"cls": "cls", "reg": "reg"}
@@ -131,8 +137,9 @@ CELLS = {
     ("f1", "x y"): "row 9, column 'f1': 'x y' is not a number; a missing value is an empty cell",
     ("f1", "1e60"): "row 9, column 'f1' is infinite in single precision; a missing value is empty",
     ("f4", "inf"): "row 9, column 'f4' is infinite in single precision; a missing value is empty",
-    ("instance", ""): "'instance' (data.instance_key) is missing in row 7",
-    ("batch", ""): "'batch' (data.group_key) is missing in row 7",
+    ("y_reg", "low"): "row 9, column 'y_reg': 'low' is not a number; a missing value is an empty cell",
+    ("instance", ""): "'instance' (data.instance_key) is missing in row 9",
+    ("batch", ""): "'batch' (data.group_key) is missing in row 9",
 }
 
 
@@ -156,7 +163,7 @@ SETTINGS = {
     "data.features: 'y_reg' is data.regression_target too, and no input; leave it out of one of the two": {
         "features": ["f0", "y_reg"]
     },
-    "'y_reg' row 0 is": {"class_target": "y_reg", "regression_target": "f0"},
+    "'y_reg' row ": {"class_target": "y_reg", "regression_target": "f0"},
     "'y_cls' has type <U3, no numbers; for classes set data.class_target=y_cls": {"regression_target": "y_cls"},
     "data.split=given needs the column of train/val/test or fold ids (data.split_key)": {"split": "given"},
     "'batch' holds fold ids (0, 1, 2": {"split_key": "batch"},
@@ -234,3 +241,195 @@ def test_a_wide_file_is_read_some_columns_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(table, "_read", lambda wanted: reads.append(len(wanted)) or inside(wanted))
     np.testing.assert_array_equal(table.whole(names, [])[0], x)
     assert reads == [10] * 30 + [0]
+
+
+def streamed(path, *targets):
+    """What a model of the five features gets of a file: names, input and targets, block after block."""
+    reads = replace(contract(E, "vectors"), channels=[f"f{i}" for i in range(E)])
+    blocks = list(stream_table(Request(path, reads, 7, targets=list(targets))).blocks)
+    values = {target.task: np.concatenate([block.targets[target.task] for block in blocks]) for target in targets}
+    return [name for block in blocks for name in block.names], np.concatenate([block.x for block in blocks]), values
+
+
+def every(cells):
+    """A column of the table in which some cells take turns."""
+    return [cells[i % len(cells)] for i in range(N)]
+
+
+CLASSES = {  # cells of a column, and the classes that they are
+    ("0.0", "1.0", "2.0"): ["0", "1", "2"],
+    ("2", "10", "2.0"): ["2", "10"],
+    ("01", "1", "2"): ["01", "1", "2"],
+    ("1e1", "2e1", "3"): ["1e1", "2e1", "3"],
+    ("True", "False"): ["0", "1"],
+    ("true", "false", "unknown"): ["false", "true", "unknown"],
+    ("7", "low", "7.0"): ["7", "7.0", "low"],
+    ("3", "nan", "4", "-1", ""): ["3", "4"],
+    ("10000000000000000001", "10000000000000000002"): ["10000000000000000001", "10000000000000000002"],
+}
+
+
+@pytest.mark.parametrize("cells", CLASSES)
+def test_a_model_knows_the_classes_of_the_csv_file_it_was_trained_on(frame, load, tmp_path, cells):
+    target = load(frame.with_columns(y_cls=pl.Series(every(cells)))).instances.targets["cls"]
+    assert target.names == CLASSES[cells]
+    _, _, values = streamed(tmp_path / "v.csv", WantedTarget("cls", "cls", "y_cls", "data.class_target"))
+    np.testing.assert_array_equal(class_ids(values["cls"], tuple(target.names), False, "v", range(N)), target.ids)
+
+
+TYPES = [pl.Float64, pl.Int8, pl.Decimal(9, 2), pl.Boolean, pl.String, pl.Categorical]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_a_model_knows_the_classes_of_a_parquet_file_and_of_the_same_csv_file(frame, load, tmp_path, dtype):
+    whole = pl.Series(every([0, 1]))
+    typed = whole.cast(pl.String).cast(dtype) if dtype == pl.Categorical else whole.cast(dtype)
+    table = frame.with_columns(y_cls=typed)
+    wanted = WantedTarget("cls", "cls", "y_cls", "data.class_target")
+    targets = [load(table, ending).instances.targets["cls"] for ending in (".csv", ".parquet")]
+    for target in targets:
+        assert target.names == ["0", "1"]
+        assert target.ids.tolist() == every([0, 1])
+        for name in ("v.csv", "v.parquet"):
+            found = streamed(tmp_path / name, wanted)[2]["cls"]
+            assert class_ids(found, ("0", "1"), False, "v", range(N)).tolist() == every([0, 1])
+
+
+def test_classes_with_names_are_ids_in_every_form(frame, load, tmp_path):
+    table = frame.with_columns(y_cls=pl.Series(every(["1.0", "0", "true"])))
+    load(table, regression_target=None, tasks={"cls": "cls"})
+    found = streamed(tmp_path / "v.csv", WantedTarget("cls", "cls", "y_cls", "data.class_target"))[2]["cls"]
+    assert class_ids(found, ("off", "on"), True, "v", range(N)).tolist() == every([1, 0, 1])
+
+
+NAMES = {
+    "zeros": [f"{i:04d}" for i in range(N)],
+    "long": [str(10**19 + i) for i in range(N)],
+    "decimal": pl.Series(range(N)).cast(pl.Decimal(9, 2)),
+    "float": pl.Series(range(N)) + 0.5,
+    "date": [date(2020, 1, 1) + timedelta(i) for i in range(N)],
+    "whole": list(range(N)),
+}
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("kind", NAMES)
+def test_instances_are_called_the_same_in_training_and_prediction(frame, load, tmp_path, kind, ending):
+    bundle = load(frame.with_columns(instance=pl.Series(NAMES[kind])), ending)
+    names = streamed(tmp_path / f"v{ending}")[0]
+    assert [str(names[row]) for row in bundle.splits["test"]] == [str(n) for n in bundle.instances.places["instance"]]
+    assert len(set(map(str, names))) == N
+    if kind in ("zeros", "long"):
+        assert names == NAMES[kind]
+
+
+@pytest.mark.parametrize(
+    "cells", [("01", "1", "2"), ("10000000000000000001", "10000000000000000002", "3"), ("1.0", "1", "+1")]
+)
+def test_groups_that_are_written_differently_stay_apart(frame, load, cells):
+    groups = load(frame.with_columns(batch=pl.Series(every(cells))), group_key="batch").instances.groups
+    assert groups.tolist() == every(cells)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("name", ["X", "x", "features"])
+def test_a_column_may_have_any_name(frame, load, ending, name):
+    found = load(frame.rename({"y_reg": name}), ending, regression_target=name).instances
+    np.testing.assert_array_equal(found.targets["reg"].values[:, 0], frame["y_reg"].to_numpy().astype(np.float32))
+    assert found.channels == [*(f"f{i}" for i in range(E)), "batch"]
+
+
+def numbered(frame, *numbers):
+    more = {f"y_reg_{n}": pl.col("y_reg") * (d + 1) for d, n in enumerate(numbers)}
+    return frame.with_columns(**more).drop("y_reg")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("numbers", [(0, 1), (1, 3), (2,), ("01", "02")])
+def test_numbered_columns_that_are_not_one_to_d_are_refused(frame, load, refuses, tmp_path, numbers, ending):
+    said = ",".join(f"y_reg_{n}" for n in numbers)
+    line = (
+        "no column 'y_reg' (data.regression_target), and those with a number behind it are not y_reg_1, y_reg_2 and so "
+        f"on; say which it is, several as a list: {said}"
+    )
+    table = numbered(frame, *numbers)
+    with refuses(f"v{ending}: {line}"):
+        load(table, ending)
+    listed = load(table, ending, regression_target=said.split(","))
+    assert listed.instances.channels == [*(f"f{i}" for i in range(E)), "batch"]
+    assert listed.instances.targets["reg"].size == len(numbers)
+    with refuses(f"v{ending}: {line}"):
+        streamed(tmp_path / f"v{ending}", WantedTarget("reg", "reg", "y_reg", "data.regression_target"))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("size", [1, 2])
+def test_numbered_targets_are_found_in_new_rows_as_in_training(frame, load, tmp_path, refuses, size, ending):
+    values = load(numbered(frame, *range(1, size + 1)), ending).instances.targets["reg"].values
+    wanted = WantedTarget("reg", "reg", "y_reg", "data.regression_target", size)
+    np.testing.assert_array_equal(streamed(tmp_path / f"v{ending}", wanted)[2]["reg"], values)
+    with refuses(f"the target of task reg is in 3 columns in the model, and in {size} here (y_reg_1"):
+        streamed(tmp_path / f"v{ending}", replace(wanted, size=3))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_split_that_no_setting_reads_is_refused(frame, load, refuses, ending):
+    again = frame.rename({"part": "split", "batch": "group"})
+    with refuses(
+        f"v{ending}: column 'split' holds train, val, test, and no setting reads it; take it with data.split_key="
+        "split, or say data.split=stratified or group for another"
+    ):
+        load(again, ending)
+    given = load(again, ending, split_key="split")
+    assert given.splits["test"].tolist() == list(range(2 * N // 3, N))
+    assert given.instances.channels == [f"f{i}" for i in range(E)]
+    assert "group: no input by default; tsmtl-represent calls so what is no feature" in given.notes
+    assert load(again, ending, split="stratified").splits["test"].tolist() != given.splits["test"].tolist()
+    asked = load(again, ending, split_key="split", features=["f*", "group"])
+    assert asked.instances.channels[-1] == "group"
+    other = again.with_columns(split=pl.Series(every(["left", "right"])))
+    assert "split" not in load(other, ending).instances.channels
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_log_says_what_is_input_and_what_counts_the_rows(frame, load, ending, first):
+    counted = frame.with_columns(row=pl.Series(range(first, N + first)).shuffle(seed=1)).drop("note")
+    notes = load(counted, ending).notes
+    assert "input, E = 7: f0, f1, f2, f3, f4, batch, row" in notes
+    said = "column 'row' counts the rows, and is input; to leave it out name the others with data.features"
+    assert [note for note in notes if "counts" in note] == [said]
+    assert "1 column holds no numbers and is left out of the input: part" in notes
+    assert not any("input, E" in note for note in load(counted, ending, features=["f*"]).notes)
+
+
+def test_true_and_false_are_one_and_zero_in_a_csv_file_as_in_a_parquet_file(frame, load, tmp_path):
+    table = frame.with_columns(f4=pl.col("f0") > 0, y_reg=pl.col("f1") > 0)
+    texts = table.with_columns(f4=pl.Series(every(["True", "FALSE", "true", "false", ""])))
+    found = [load(table, ending).instances for ending in (".csv", ".parquet")]
+    assert found[0].channels == found[1].channels == [*(f"f{i}" for i in range(E)), "batch"]
+    np.testing.assert_array_equal(found[0].x, found[1].x)
+    wanted = WantedTarget("reg", "reg", "y_reg", "data.regression_target")
+    for name, instances in zip(("v.csv", "v.parquet"), found, strict=True):
+        np.testing.assert_array_equal(instances.targets["reg"].values[:, 0], table["y_reg"].to_numpy())
+        _, x, values = streamed(tmp_path / name, wanted)
+        np.testing.assert_array_equal(x, instances.x[:, :E])
+        np.testing.assert_array_equal(values["reg"], instances.targets["reg"].values)
+    np.testing.assert_array_equal(load(texts).instances.x[:, 4], np.array(every([1, 0, 1, 0, np.nan]), np.float32))
+
+
+@pytest.mark.parametrize(("ending", "row"), [(".csv", 9), (".parquet", 8)])
+def test_an_empty_cell_of_the_split_is_refused_with_its_row(frame, load, refuses, ending, row):
+    gap = frame.with_columns(part=pl.when(pl.int_range(N) != 7).then(pl.col("part")))
+    with refuses(f"v{ending}: 'part' (data.split_key) is missing in row {row}"):
+        load(gap, ending, split_key="part")
+    with refuses(f"v{ending}: 'batch' (data.split_key) is missing in row {row}"):
+        gap = frame.with_columns(batch=pl.when(pl.int_range(N) != 7).then(pl.col("batch")))
+        load(gap, ending, split_key="batch", test_fold=3)
+
+
+@pytest.mark.parametrize(("ending", "row"), [(".csv", 9), (".parquet", 8)])
+def test_rows_of_targets_are_numbered_as_those_of_features_are(frame, load, refuses, ending, row):
+    halves = frame.with_columns(y_cls=pl.when(pl.int_range(N) == 7).then(0.5).otherwise(1.0))
+    with refuses(f"v{ending}: 'y_cls' row {row} is 0.5, no class"):
+        load(halves, ending)

@@ -68,7 +68,7 @@ class PerInstance:
                 numeric = self.read(place.said, place.setting).dtype.kind != "U"
                 check_names_have_ids(place.setting, place.said, numeric, path)
             values = _side_by_side([self.read(key, place.setting) for key in place.keys], place, path)
-            targets[task] = _target(kind, place, values, path)
+            targets[task] = _target(kind, place, values, path, self.arrays.first_row)
         return targets
 
     def groups(self) -> npt.NDArray[Any] | None:
@@ -87,7 +87,8 @@ class PerInstance:
             raise UserError(f"{self.arrays.where}: '{name}' must have shape (N,) (got {values.shape})")
         empty = values == "" if values.dtype.kind == "U" else values != values  # NaN
         if empty.any():
-            raise UserError(f"{self.arrays.where}: '{name}' ({key}) is missing in row {int(np.argmax(empty))}")
+            row = self.arrays.first_row + int(np.argmax(empty))
+            raise UserError(f"{self.arrays.where}: '{name}' ({key}) is missing in row {row}")
         return values
 
     def given_split(self) -> dict[str, IntArray] | None:
@@ -95,7 +96,7 @@ class PerInstance:
         key = self.settings.split_key
         if key is None:
             return None
-        return split_of_array(self.read(key, "data.split_key"), self.settings, self.arrays.where)
+        return split_of_array(self.filled(key, "data.split_key"), self.settings, self.arrays.where)
 
     def _is_there(self, place: TargetPlace) -> bool:
         return all(name in self.arrays.names for key in place.keys for name in full_names(key, self.family))
@@ -114,15 +115,14 @@ def _side_by_side(parts: list[npt.NDArray[Any]], place: TargetPlace, where: str)
     return np.stack(parts, axis=1)
 
 
-def _target(kind: str, place: TargetPlace, values: npt.NDArray[Any], where: str) -> Target:
+def _target(kind: str, place: TargetPlace, values: npt.NDArray[Any], where: str, first_row: int) -> Target:
     if kind == "reg":
-        return number_target(place.said, values, where, place.unit)
+        return number_target(place.said, values, where, place.unit, first_row)
     if kind == "multilabel":
         names = names_of_labels(place.keys, place.names, 1 if values.ndim == 1 else values.shape[-1])
-        return label_target(place.said, values, where, names)
-    if place.names is None:
-        return class_target(place.said, values, where)
-    return class_target(place.said, values, where, list(place.names))
+        return label_target(place.said, values, where, names, first_row)
+    given = None if place.names is None else list(place.names)
+    return class_target(place.said, values, where, given, first_row)
 
 
 def joined(parts: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:

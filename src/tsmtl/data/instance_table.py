@@ -13,7 +13,7 @@ from tsmtl.config.errors import UserError, first_line
 from tsmtl.data.csv_rows import CsvRows
 from tsmtl.data.instances import BLOCK_VALUES, FloatArray
 from tsmtl.data.single import check_levels, to_single
-from tsmtl.data.table_cells import Place, as_float
+from tsmtl.data.table_cells import Place, as_float, numbers_of_texts
 from tsmtl.data.table_files import UNREADABLE, open_table
 
 Columns = dict[str, pl.Series]
@@ -43,6 +43,8 @@ class InstanceTable:
     Attributes:
         where: The file, for messages.
         columns: Names of its columns.
+        is_text: Whether it is a text file, all of whose columns are text.
+        start: Where the rows begin.
 
     Raises:
         UserError: If it cannot be read.
@@ -51,6 +53,8 @@ class InstanceTable:
     def __init__(self, path: Path) -> None:
         self._file = open_table(path)
         self.where, self.columns = str(path), self._file.columns
+        self.is_text = self._file.texts is not None
+        self.start = Place(self.where, 2 if self.is_text else 1)
 
     def metadata(self, key: str) -> str | None:
         """Give an entry of the metadata of a Parquet file; None where there is none."""
@@ -63,7 +67,7 @@ class InstanceTable:
             return [name for name in self.columns if schema[name].is_numeric() or schema[name] == pl.Boolean]
         _, cells = next(self._file.texts.cells())
         shape = (-1, len(self.columns))
-        numbers = cells.cast(pl.Float64, strict=False).is_not_null().to_numpy().reshape(shape).sum(axis=0)
+        numbers = numbers_of_texts(cells).is_not_null().to_numpy().reshape(shape).sum(axis=0)
         filled = cells.is_not_null().to_numpy().reshape(shape).sum(axis=0)
         return [name for name, n, of in zip(self.columns, numbers, filled, strict=True) if name and 2 * n > of]
 
@@ -92,15 +96,19 @@ class InstanceTable:
         for row, cells in texts.cells():
             numbers = cells.cast(pl.Float64, strict=False)
             wrong = (numbers.is_null() & cells.is_not_null()).to_numpy().reshape(-1, width)[:, places]
-            if wrong.any():
-                offset, feature = (int(i) for i in np.argwhere(wrong)[0])
-                text = cells[offset * width + int(places[feature])]
-                raise Place(self.where, row).no_number(offset, features[feature], text)
             x = numbers.fill_null(float("nan")).to_numpy().reshape(-1, width)[:, places]
+            if wrong.any():
+                rows, at_feature = np.nonzero(wrong)
+                said = cells.gather(rows * width + places[at_feature])
+                found = numbers_of_texts(said)
+                if found.null_count():
+                    first = int(found.is_null().arg_max() or 0)
+                    raise Place(self.where, row).no_number(int(rows[first]), features[at_feature[first]], said[first])
+                x[rows, at_feature] = found.to_numpy()
             yield Part(row, x, {name: cells.gather_every(width, at[name]).alias(name) for name in others})
 
     def whole(self, features: list[str], others: list[str]) -> tuple[FloatArray, Columns]:
-        """Read all rows: (N, E) in single precision, and the other columns, of text as numbers where all cells are.
+        """Read all rows: (N, E) in single precision, and the other columns as they are.
 
         Raises:
             UserError: As :meth:`parts`, at what is infinite in single precision, and at features that it cannot tell.
@@ -120,7 +128,7 @@ class InstanceTable:
                 yield part.x
 
         check_levels(filling(), np.dtype(np.float64), f"{self.where}:", features)
-        return x[:n], {name: _as_numbers(pl.concat([columns[name] for columns in found])) for name in others}
+        return x[:n], {name: pl.concat([columns[name] for columns in found]) for name in others}
 
     def _whole_parquet(self, features: list[str], others: list[str]) -> tuple[FloatArray, Columns]:
         """Read some columns at a time: each lies in one piece in the file, however many rows there are."""
@@ -132,7 +140,7 @@ class InstanceTable:
         size = max(1, BLOCK_VALUES // n)
         for at in range(0, len(features), size):
             names = features[at : at + size]
-            part = _numbers(self._read(names), Place(self.where, 1))
+            part = _numbers(self._read(names), self.start)
             check_levels([part], part.dtype, f"{self.where}:", names)
             self._fill(x[:, at : at + size], part, names, 1)
         frame = self._read(others)
@@ -150,15 +158,6 @@ class InstanceTable:
             offset, feature = (int(i) for i in np.argwhere(np.isinf(out))[0])
             place = Place(self.where, row).of(offset, names[feature])
             raise UserError(f"{place} is infinite in single precision; a missing value is empty")
-
-
-def _as_numbers(column: pl.Series) -> pl.Series:
-    """Give a column of text as numbers if all its cells are numbers, whole ones if they are whole."""
-    for dtype in (pl.Int64, pl.Float64):
-        numbers = column.cast(dtype, strict=False)
-        if numbers.null_count() == column.null_count():
-            return numbers
-    return column
 
 
 def _numbers(frame: pl.DataFrame, place: Place) -> npt.NDArray[Any]:

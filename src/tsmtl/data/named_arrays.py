@@ -35,24 +35,26 @@ class NamedArrays(ABC):
         where: The file or folder, for messages.
         names: What there is.
         noun: What messages call one of them.
+        first_row: Number of the first row, for messages.
     """
 
     noun = "an array"
+    first_row = 0
 
     def __init__(self, where: str, names: list[str]) -> None:
         self.where = where
         self.names = names
 
     @abstractmethod
-    def _whole(self, name: str) -> Any:
-        """Read one array; what numpy raises of a damaged one comes through."""
+    def _whole(self, name: str, key: str) -> Any:
+        """Read one array as what the setting ``key`` names it for; what numpy raises of a damaged one comes through."""
 
     def one(self, name: str, key: str) -> npt.NDArray[Any]:
         """Read one array; ``key`` is the setting that names it."""
         if name not in self.names:
             raise self.lacks(name, key)
         try:
-            array: npt.NDArray[Any] = self._whole(name)
+            array: npt.NDArray[Any] = self._whole(name, key)
         except UNREADABLE as error:
             if "pickle" in str(error) or "Object arrays" in str(error):  # numpy's refusal to unpickle
                 raise self.object_array(name) from error
@@ -115,7 +117,7 @@ class NpzArrays(NamedArrays):
         super().__init__(where, list(file.files))
         self.file = file
 
-    def _whole(self, name: str) -> Any:
+    def _whole(self, name: str, key: str) -> Any:
         return self.file[name]
 
 
@@ -128,7 +130,7 @@ class NpyArrays(NamedArrays):
         if not self.names:
             raise UserError(f"data.path: {folder} is a folder without any .npy file")
 
-    def _whole(self, name: str) -> Any:
+    def _whole(self, name: str, key: str) -> Any:
         with (self.folder / f"{name}.npy").open("rb") as file:
             read: Any = np.lib.format.read_array  # it has no types
             return read(file, allow_pickle=False)

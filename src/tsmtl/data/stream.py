@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tsmtl.config.errors import UserError
 from tsmtl.data.contract import InputContract, Names
 from tsmtl.data.instances import FloatArray, IntArray
+from tsmtl.data.targets import class_word
 
 # What the data of the training named, and a new file has by the same name; instance_key is named with data=vectors.
 NAMED_IN_TRAINING = ("input_key", "lengths_key", "channels_key", "instance_key")
@@ -111,7 +112,8 @@ def class_ids(
     """Find the classes of a block among those of a model.
 
     Args:
-        values: (n,) texts or whole numbers; "" and, unless it is a class, -1 or NaN is a missing class.
+        values: (n,) texts or whole numbers; "" and, unless it is a class, -1 or NaN is a missing class. A text that is
+            no class is taken as what it says: 2.0 for 2, true for 1.
         class_names: The K classes.
         ids_have_names: Whether a whole number is the place of a class among them, not its name.
         where: The file, for messages.
@@ -130,12 +132,14 @@ def class_ids(
         if number and float(value).is_integer():
             value = int(value)  # 2.0 is class 2, true is class 1
         text = str(value).strip()
+        if not number and text not in places:
+            text = class_word(text)
         as_id = ids_have_names and text.isdecimal() and int(text) < len(class_names)
         if as_id and (number or text not in places):
             ids[row] = int(text)
         elif text in places and not (number and ids_have_names):
             ids[row] = places[text]
-        elif text not in ("", "-1", "nan"):
+        elif text.lower() not in ("", "-1", "nan"):
             known = ", ".join(class_names[:20]) + (" ..." if len(class_names) > 20 else "")
             raise UserError(f"{where}: instance {names[row]}: class '{text}' is unknown to the model (it has {known})")
     return ids

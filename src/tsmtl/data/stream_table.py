@@ -16,6 +16,8 @@ from tsmtl.data.instances import FloatArray
 from tsmtl.data.single import to_single
 from tsmtl.data.stream import Block, Request, Stream, WantedTarget
 from tsmtl.data.table_cells import Place, as_float
+from tsmtl.data.table_columns import COMMAS, array_of, columns_of, names_of
+from tsmtl.data.table_files import no_column
 
 
 def stream_table(request: Request) -> Stream:
@@ -28,10 +30,11 @@ def stream_table(request: Request) -> Stream:
         UserError: If columns are missing.
     """
     table = InstanceTable(existing_file(str(request.path)))
-    _check_columns(table, request)
-    named = _instance_column(table, request)
-    blocks = _series if request.contract.kind == "series" else _vectors
-    return Stream(table.where, None, blocks(table, request, named))
+    _check_channels(table, request)
+    columns = {target.task: _columns(target, table) for target in request.targets}
+    parts = _parts(table, request, columns, _instance_column(table, request))
+    series = request.contract.kind == "series"
+    return Stream(table.where, None, (_series if series else _vectors)(parts, table.where, request.size))
 
 
 def _instance_column(table: InstanceTable, request: Request) -> str | None:
@@ -48,7 +51,7 @@ def _instance_column(table: InstanceTable, request: Request) -> str | None:
     )
 
 
-def _check_columns(table: InstanceTable, request: Request) -> None:
+def _check_channels(table: InstanceTable, request: Request) -> None:
     contract, where, columns = request.contract, table.where, set(table.columns)
     if missing := [name for name in contract.channels if name not in columns]:
         noun = "channels" if contract.kind == "series" else "features"
@@ -56,19 +59,21 @@ def _check_columns(table: InstanceTable, request: Request) -> None:
             f"{where}: no column {_listed(missing)}; expected are the {noun} {_listed(contract.channels)}, "
             f"there are {_listed(table.columns)}"
         )
-    for target in request.targets:
-        for column in _columns(target):
-            if column not in columns:
-                raise UserError(
-                    f"{where}: no column '{column}' ({target.setting}) for task {target.task}; there are "
-                    f"{_listed(table.columns)}"
-                )
 
 
-def _columns(target: WantedTarget) -> list[str]:
-    if target.kind == "cls" or target.size == len(target.keys):
-        return list(target.keys)
-    return [f"{target.key}_{d + 1}" for d in range(target.size)]
+def _columns(target: WantedTarget, table: InstanceTable) -> list[str]:
+    """Give the columns of a target, found as in training."""
+    found: list[str] = []
+    for key in target.keys:
+        if not (there := columns_of(key, table.columns, table.where, target.setting)):
+            raise no_column(table.where, table.columns, key, target.setting, COMMAS)
+        found += there
+    if len(found) != target.size:
+        raise UserError(
+            f"{table.where}: the target of task {target.task} is in {target.size} columns in the model, and in "
+            f"{len(found)} here ({_listed(found)}; {target.setting})"
+        )
+    return found
 
 
 def _listed(names: list[str]) -> str:
@@ -85,41 +90,40 @@ class _Part:
     targets: dict[str, npt.NDArray[Any]]
 
 
-def _parts(table: InstanceTable, request: Request, named: str | None) -> Iterator[_Part]:
-    others = [column for target in request.targets for column in _columns(target)]
+def _parts(
+    table: InstanceTable, request: Request, target_columns: dict[str, list[str]], named: str | None
+) -> Iterator[_Part]:
+    others = [column for found in target_columns.values() for column in found]
     others += [] if named is None else [named]
     for part in table.parts(request.contract.channels, list(dict.fromkeys(others))):
         place = Place(table.where, part.row)
         names = None if named is None else _names(part.columns[named], place)
         targets: dict[str, npt.NDArray[Any]] = {}
         for target in request.targets:
-            columns = [part.columns[name] for name in _columns(target)]
+            columns = [part.columns[name] for name in target_columns[target.task]]
             if target.kind != "cls":
                 targets[target.task] = to_single(np.stack([as_float(column, place) for column in columns], axis=1))
-            elif columns[0].dtype == pl.String:
-                targets[target.task] = columns[0].fill_null("").to_numpy().astype(str)
             else:
-                targets[target.task] = columns[0].to_numpy()
+                targets[target.task] = array_of(columns[0], table.where)
         yield _Part(part.row, names, to_single(part.x), targets)
 
 
 def _names(column: pl.Series, place: Place) -> list[Any]:
-    empty = column.is_null() if column.dtype != pl.String else column.fill_null("") == ""
-    if empty.any():
-        at = place.row + int(empty.arg_max() or 0)
+    names: list[Any] = names_of(column, place.where).tolist()
+    if "" in names:
+        at = place.row + names.index("")
         raise UserError(f"{place.where}: row {at}: column '{column.name}' is empty; name the instance")
-    return column.to_list()
+    return names
 
 
-def _vectors(table: InstanceTable, request: Request, named: str | None) -> Generator[Block]:
+def _vectors(parts: Iterator[_Part], where: str, size: int) -> Generator[Block]:
     start = 0
-    for part in _parts(table, request, named):
-        for first in range(0, len(part.x), request.size):
-            some = slice(first, min(first + request.size, len(part.x)))
-            size = some.stop - first
-            names = range(start, start + size) if part.names is None else part.names[some]
+    for part in parts:
+        for first in range(0, len(part.x), size):
+            some = slice(first, min(first + size, len(part.x)))
+            names = range(start, start + some.stop - first) if part.names is None else part.names[some]
             yield Block(names, part.x[some], None, {task: values[some] for task, values in part.targets.items()})
-            start += size
+            start += some.stop - first
 
 
 @dataclass
@@ -134,31 +138,31 @@ class _Gathered:
         return Block(self.names, self.series, None, {task: np.stack(v) for task, v in self.targets.items()})
 
 
-def _series(table: InstanceTable, request: Request, named: str | None) -> Generator[Block]:
+def _series(parts: Iterator[_Part], where: str, size: int) -> Generator[Block]:
     seen: set[Any] = set()
     full = _Gathered()
     pieces: list[_Part] = []  # of the instance that the last part may have cut
-    for part in _parts(table, request, named):
+    for part in parts:
         assert part.names is not None
         starts = [0, *(i for i in range(1, len(part.names)) if part.names[i] != part.names[i - 1])]
         for first, stop in pairwise([*starts, len(part.names)]):
             name = part.names[first]
             if pieces and pieces[0].names != [name]:
-                _close(pieces, full, table.where)
+                _close(pieces, full, where)
                 pieces = []
-                if len(full.names) == request.size:
+                if len(full.names) == size:
                     yield full.block()
                     full = _Gathered()
             if not pieces:
                 if name in seen:
                     raise UserError(
-                        f"{table.where}: row {part.row + first}: instance '{name}' comes again after others; the rows "
+                        f"{where}: row {part.row + first}: instance '{name}' comes again after others; the rows "
                         "of one instance must stand together"
                     )
                 seen.add(name)
             targets = {task: values[first:stop] for task, values in part.targets.items()}
             pieces.append(_Part(part.row + first, [name], part.x[first:stop], targets))
-    _close(pieces, full, table.where)
+    _close(pieces, full, where)
     yield full.block()
 
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from tsmtl.config.errors import UserError, first_line
 from tsmtl.data.instances import FloatArray
+from tsmtl.data.targets import TRUTHS
 
 EXACT = 2**53  # whole numbers up to here are exact in double precision
 MOST_WORDS = 10_000  # different words in a column of classes
@@ -64,7 +65,7 @@ def as_float(column: pl.Series, place: Place) -> npt.NDArray[np.float64]:
         UserError: At text.
     """
     if column.dtype == pl.String:
-        cast = column.cast(pl.Float64, strict=False)
+        cast = numbers_of_texts(column)
         if cast.null_count() > column.null_count():
             at = int((cast.is_null() & column.is_not_null()).arg_max() or 0)
             raise place.no_number(at, column.name, column[at])
@@ -73,6 +74,15 @@ def as_float(column: pl.Series, place: Place) -> npt.NDArray[np.float64]:
         raise UserError(f"{place.where}: column '{column.name}' holds {column.dtype}, no numbers")
     filled = column.cast(pl.Float64).fill_null(float("nan"))
     return filled.to_numpy()
+
+
+def numbers_of_texts(column: pl.Series) -> pl.Series:
+    """Give texts as numbers, true and false as 1 and 0; null where a cell holds neither."""
+    found = column.cast(pl.Float64, strict=False)
+    if found.null_count() == column.null_count():
+        return found
+    old, new = pl.Series(list(TRUTHS), dtype=pl.String), pl.Series(list(TRUTHS.values()), dtype=pl.Float64)
+    return found.fill_null(column.replace_strict(old, new, default=None, return_dtype=pl.Float64))
 
 
 @dataclass

@@ -79,8 +79,7 @@ class TableFile:
         times = Counter(self.columns)
         for name in wanted:
             if name not in times:
-                have = ", ".join(self.columns[:20]) + (" ..." if len(self.columns) > 20 else "")
-                raise UserError(f"{self.path}: no column '{name}'; it has {have}{did_you_mean(name, self.columns)}")
+                raise no_column(str(self.path), self.columns, name)
             if times[name] > 1:
                 raise UserError(f"{self.path}: has more than one column '{name}'")
 
@@ -95,6 +94,22 @@ class TableFile:
                 yield start + 1, frame.with_columns(pl.col(pl.String).replace("", None))  # as in a text file
             except UNREADABLE as error:
                 raise UserError(f"{self.path}: damaged behind row {start} ({first_line(error)})") from error
+
+
+def no_column(where: str, columns: list[str], name: str, setting: str = "", alone: str = "") -> UserError:
+    """Give the error of a column that is not there.
+
+    Args:
+        where: The file.
+        columns: Names of its columns.
+        name: The one that is missing.
+        setting: The setting that names it.
+        alone: Hint where the file has one column only, whose header may be cut at another separator.
+    """
+    have = ", ".join(columns[:20]) + (" ..." if len(columns) > 20 else "")
+    said = f" ({setting})" if setting else ""
+    hint = alone if alone and len(columns) == 1 else did_you_mean(name, columns)
+    return UserError(f"{where}: no column '{name}'{said}; it has {have}{hint}")
 
 
 def table_files(

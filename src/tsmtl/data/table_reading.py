@@ -11,11 +11,10 @@ import polars as pl
 
 from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
-from tsmtl.config.words import did_you_mean
 from tsmtl.data.recording import Recording, in_order
 from tsmtl.data.row_space import RowSpace
 from tsmtl.data.table_cells import Place, Times, Words, is_numeric, numbers
-from tsmtl.data.table_files import TableFile, table_files
+from tsmtl.data.table_files import TableFile, no_column, table_files
 
 Frame = tuple[bool, str, Place, pl.DataFrame]  # of a test file, file's name, place of the first row, columns
 
@@ -196,10 +195,7 @@ def _check_columns(roles: dict[str, str], source: Source, needed: list[str]) -> 
 
 
 def _no_column(source: Source, name: str, setting: str) -> UserError:
-    columns = source.columns
-    have = ", ".join(columns[:20]) + (" ..." if len(columns) > 20 else "")
-    hint = "; is data.separator right?" if len(columns) == 1 else did_you_mean(name, columns)
-    return UserError(f"{source.where}: no column '{name}' ({setting}); it has {have}{hint}")
+    return no_column(source.where, source.columns, name, setting, "; is data.separator right?")
 
 
 def _notes(settings: TableSettings, source: Source, channels: list[str], wanted: Wanted) -> list[str]:

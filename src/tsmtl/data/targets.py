@@ -1,5 +1,6 @@
 """Turn the columns of a file into targets: class ids with names, numbers (N, D)."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +12,13 @@ from tsmtl.data.instances import ClassTarget, LabelTarget, NumberTarget
 from tsmtl.data.single import as_single
 
 MISSING = -1
+TRUTHS = {**dict.fromkeys(("True", "true", "TRUE"), 1), **dict.fromkeys(("False", "false", "FALSE"), 0)}  # as text
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
-def class_target(key: str, values: npt.NDArray[Any], where: str, names: list[str] | None = None) -> ClassTarget:
+def class_target(
+    key: str, values: npt.NDArray[Any], where: str, names: list[str] | None = None, first_row: int = 0
+) -> ClassTarget:
     """Number the classes of a column.
 
     Args:
@@ -21,6 +26,7 @@ def class_target(key: str, values: npt.NDArray[Any], where: str, names: list[str
         values: (N,) texts or whole numbers; an empty text, -1 or NaN is a missing class.
         where: The file, for messages.
         names: Names of the ids 0 ... K - 1; without them a class is named by its own text or number.
+        first_row: Number of the first row, for messages.
 
     Raises:
         UserError: If the values are no classes, or the names do not reach the ids or are given twice.
@@ -39,8 +45,8 @@ def class_target(key: str, values: npt.NDArray[Any], where: str, names: list[str
         odd = np.flatnonzero(~missing & ((values != np.round(values)) | np.isinf(values)))
         if odd.size:
             raise UserError(
-                f"{where}: '{key}' row {odd[0]} is {values[odd[0]]:g}, no class; classes are texts or whole numbers. "
-                f"For a number set data.regression_target={key}"
+                f"{where}: '{key}' row {first_row + odd[0]} is {values[odd[0]]:g}, no class; classes are texts or "
+                f"whole numbers. For a number set data.regression_target={key}"
             )
         values = np.where(missing, MISSING, values).astype(np.int64)
     else:
@@ -53,14 +59,27 @@ def class_target(key: str, values: npt.NDArray[Any], where: str, names: list[str
         beyond = np.flatnonzero(~missing & ((values < 0) | (values >= len(names))))
         if beyond.size:
             raise UserError(
-                f"{where}: '{key}' row {beyond[0]} is {values[beyond[0]]}, but there are {len(names)} class names "
-                f"for the ids 0 ... {len(names) - 1}"
+                f"{where}: '{key}' row {first_row + beyond[0]} is {values[beyond[0]]}, but there are {len(names)} "
+                f"class names for the ids 0 ... {len(names) - 1}"
             )
         ids = np.where(missing, MISSING, values).astype(np.int64)
         return ClassTarget(key, ids, names)
     known = np.unique(values[~missing])
     ids = np.where(missing, MISSING, np.searchsorted(known, values)).astype(np.int64)
     return ClassTarget(key, ids, [str(v) for v in known])
+
+
+def class_word(text: str) -> str:
+    """Give a class that is written as a number its one form: 2.0 is 2, true is 1; 01 and all else stay."""
+    if text in TRUTHS:
+        return str(TRUTHS[text])
+    whole = text.rstrip("0").removesuffix(".") if "." in text else text
+    return whole if is_whole(whole) else text
+
+
+def is_whole(text: str) -> bool:
+    """Say whether a text is a whole number as it is written out: not 01, and not beyond 64 bits."""
+    return _WHOLE.fullmatch(text) is not None
 
 
 def check_names_have_ids(setting: str, key: str, numeric: bool, where: str) -> None:
@@ -74,7 +93,9 @@ def check_names_have_ids(setting: str, key: str, numeric: bool, where: str) -> N
         raise UserError(f"{where}: '{key}' holds texts, which name the classes themselves; leave out {names}")
 
 
-def number_target(key: str, values: npt.NDArray[Any], where: str, unit: str | None = None) -> NumberTarget:
+def number_target(
+    key: str, values: npt.NDArray[Any], where: str, unit: str | None = None, first_row: int = 0
+) -> NumberTarget:
     """Take a column, or several, as numbers.
 
     Args:
@@ -82,6 +103,7 @@ def number_target(key: str, values: npt.NDArray[Any], where: str, unit: str | No
         values: (N,) or (N, D) numbers; NaN is a missing number.
         where: The file, for messages.
         unit: Unit for tables and pictures.
+        first_row: Number of the first row, for messages.
 
     Raises:
         UserError: If the values are no numbers or not finite.
@@ -99,12 +121,15 @@ def number_target(key: str, values: npt.NDArray[Any], where: str, unit: str | No
     if infinite.size:
         row, column = infinite[0]
         raise UserError(
-            f"{where}: '{key}' row {row}, column {column} is infinite in single precision; a missing number is NaN"
+            f"{where}: '{key}' row {first_row + row}, column {column} is infinite in single precision; a missing "
+            "number is NaN"
         )
     return NumberTarget(key, single, unit)
 
 
-def label_target(key: str, values: npt.NDArray[Any], where: str, names: Sequence[str]) -> LabelTarget:
+def label_target(
+    key: str, values: npt.NDArray[Any], where: str, names: Sequence[str], first_row: int = 0
+) -> LabelTarget:
     """Take a column, or several, as labels, any of which may be true.
 
     Args:
@@ -112,6 +137,7 @@ def label_target(key: str, values: npt.NDArray[Any], where: str, names: Sequence
         values: (N,) or (N, L) of 0 and 1; NaN or -1 is a label that is not known.
         where: The file, for messages.
         names: Names of the L labels.
+        first_row: Number of the first row, for messages.
 
     Raises:
         UserError: If the values are neither, or not as many as the names.
@@ -131,8 +157,8 @@ def label_target(key: str, values: npt.NDArray[Any], where: str, names: Sequence
     if odd.size:
         row, column = odd[0]
         raise UserError(
-            f"{where}: '{key}' row {row}, label {names[column]} is {values[row, column]:g}; a label is 0 or 1, NaN or "
-            "-1 where not known"
+            f"{where}: '{key}' row {first_row + row}, label {names[column]} is {values[row, column]:g}; a label is 0 "
+            "or 1, NaN or -1 where not known"
         )
     return LabelTarget(key, known, list(names))
 

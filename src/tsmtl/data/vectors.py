@@ -1,59 +1,24 @@
 """Vectors in a table: a CSV or Parquet file with one row per instance."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from tsmtl.config.data_settings import KINDS, VectorsSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.predict_settings import ROWS
-from tsmtl.config.words import did_you_mean
 from tsmtl.data.array_targets import PerInstance
 from tsmtl.data.files import existing_file
-from tsmtl.data.instance_table import InstanceTable
-from tsmtl.data.instances import FloatArray, Instances
-from tsmtl.data.manifest import INSTANCE, MANIFEST, Manifest, X, check_no_other_split
-from tsmtl.data.named_arrays import NamedArrays
+from tsmtl.data.instance_table import Columns, InstanceTable
+from tsmtl.data.instances import SPLITS, FloatArray, Instances
+from tsmtl.data.manifest import GROUP, INSTANCE, MANIFEST, SPLIT, Manifest, X, check_no_other_split
+from tsmtl.data.table_columns import COMMAS, TEXTS, TableArrays, array_as, array_of, columns_of, side_by_side
+from tsmtl.data.table_files import no_column
 
-COMMAS = "; are its cells separated by commas?"
-
-
-class TableArrays(NamedArrays):
-    """Columns of a table under the names that settings give them.
-
-    Args:
-        where: The file.
-        columns: Names of all its columns, for messages.
-        arrays: The arrays that were read.
-    """
-
-    noun = "a column"
-
-    def __init__(self, where: str, columns: list[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        super().__init__(where, list(arrays))
-        self._columns, self._arrays = columns, arrays
-
-    def _whole(self, name: str) -> Any:
-        return self._arrays[name]
-
-    def family(self, name: str) -> list[str]:
-        """Give none: the splits of a table stand in a column."""
-        return []
-
-    def lacks(self, name: str, key: str) -> UserError:
-        """Give the error of a column that is not there."""
-        return no_column(self.where, self._columns, name, key)
-
-
-def no_column(where: str, columns: list[str], name: str, key: str) -> UserError:
-    """Give the error of a column that is not there; ``key`` is the setting that names it."""
-    have = ", ".join(columns[:20]) + (" ..." if len(columns) > 20 else "")
-    hint = COMMAS if len(columns) == 1 else did_you_mean(name, columns)
-    return UserError(f"{where}: no column '{name}' ({key}); it has {have}{hint}")
+OWN = (INSTANCE, SPLIT, GROUP)  # beside the vectors of tsmtl-represent, also where a program wrote the table anew
+Roles = dict[tuple[str, str], str]
 
 
 def load_vectors(settings: VectorsSettings, tasks: dict[str, str]) -> Instances:
@@ -87,24 +52,25 @@ def _read(
         )
     roles = _roles(table, settings, tasks)
     aside = _aside(table, settings, roles)
-    wanted, notes = list(roles), []
-    if manifest is None:
-        features = _features(table, settings, aside)
-        notes = [] if settings.features else _left_out(table, {*features, *aside})
-    else:
-        features = list(manifest.content["features"])
-        wanted += [name for name in manifest.content["arrays"] if name != X]
-        if gone := set(features).difference(table.columns):
-            raise manifest.gone(min(gone), TableArrays.noun)
-    columns = {name: found for name in wanted if (found := columns_of(name, table.columns))}
-    x, read = table.whole(features, list(dict.fromkeys(name for found in columns.values() for name in found)))
-    arrays = {name: side_by_side([read[column] for column in found], table.where) for name, found in columns.items()}
-    named = TableArrays(table.where, table.columns, {**arrays, X: x})
+    features = _features(table, settings, aside, manifest)
+    whole = features if manifest is None else list(manifest.content["features"])
+    columns = {(name, key): columns_of(name, table.columns, table.where, key) for name, key in roles}
+    recorded = _recorded(table, manifest)
+    unread = _unread_split(table, settings, aside, manifest)
+    wanted = [name for found in [*columns.values(), *recorded.values(), unread] for name in found]
+    x, read = table.whole(whole, list(dict.fromkeys(wanted)))
+    _check_split(table, [read[name] for name in unread])
     if manifest is not None:
-        manifest.check(named)
-        if settings.features is not None:
-            features, x = _chosen(x, features, _matching(table.where, settings.features, features))
-    rows = PerInstance(named, settings, {X: len(x)}, [])
+        manifest.check(_stored(table, recorded, read, x))
+    notes = [] if settings.features is not None or manifest is not None else _notes(table, features, aside, x)
+    if features != whole:
+        x = _chosen(x, whole, features)
+    arrays = {
+        role: array_as(roles[role], [read[name] for name in found], table.start, table.is_text)
+        for role, found in columns.items()
+        if found
+    }
+    rows = PerInstance(TableArrays(table, arrays), settings, {X: len(x)}, [])
     key = _instance_column(table, settings)
     return Instances(
         x,
@@ -119,38 +85,64 @@ def _read(
     )
 
 
+def _recorded(table: InstanceTable, manifest: Manifest | None) -> dict[str, list[str]]:
+    """Give the columns of the arrays that the manifest tells of, but the vectors."""
+    names = [] if manifest is None else [name for name in manifest.content["arrays"] if name != X]
+    return {name: columns_of(name, table.columns, table.where, "data.path") for name in names}
+
+
+def _stored(table: InstanceTable, recorded: Mapping[str, list[str]], read: Columns, x: FloatArray) -> TableArrays:
+    """Give these arrays as they are stored, and the vectors under the name that the manifest has for them."""
+    there = {name: [read[column] for column in found] for name, found in recorded.items() if found}
+    arrays = {(name, "data.path"): side_by_side(found, table.where) for name, found in there.items()}
+    return TableArrays(table, {**arrays, (X, "data.path"): x})
+
+
 def _instance_column(table: InstanceTable, settings: VectorsSettings) -> str | None:
     return settings.instance_key or (INSTANCE if INSTANCE in table.columns else None)
 
 
-def _roles(table: InstanceTable, settings: VectorsSettings, tasks: dict[str, str]) -> dict[str, str]:
-    """Give the columns that are read beside the vectors, with the setting that names each."""
-    roles = {key: place.setting for task in tasks for place in [settings.place_of(task)] for key in place.keys}
-    keys = {"data.split_key": settings.split_key, "data.group_key": settings.group_key}
-    keys["data.instance_key"] = _instance_column(table, settings)
-    return roles | {name: setting for setting, name in keys.items() if name is not None}
+def _roles(table: InstanceTable, settings: VectorsSettings, tasks: dict[str, str]) -> Roles:
+    """Give what is read beside the vectors, by name and the setting that names it: what it is read as."""
+    places = {task: settings.place_of(task) for task in tasks}
+    roles = {(name, place.setting): tasks[task] for task, place in places.items() for name in place.keys}
+    keys = {"split": settings.split_key, "group": settings.group_key, "instance": _instance_column(table, settings)}
+    return roles | {(name, f"data.{kind}_key"): kind for kind, name in keys.items() if name is not None}
 
 
-def _aside(table: InstanceTable, settings: VectorsSettings, roles: Mapping[str, str]) -> dict[str, str]:
+def _aside(table: InstanceTable, settings: VectorsSettings, roles: Roles) -> dict[str, str]:
     """Give all columns that the settings give another part than input, with the setting."""
-    own = {key: place.setting for task in KINDS for place in [settings.place_of(task)] for key in place.keys}
-    return {column: said for name, said in {**own, **roles}.items() for column in columns_of(name, table.columns)}
+    own = [(key, place.setting) for task in KINDS for place in [settings.place_of(task)] for key in place.keys]
+    named = [*own, *roles]
+    return {column: key for name, key in named for column in columns_of(name, table.columns, table.where, key)}
 
 
-def _features(table: InstanceTable, settings: VectorsSettings, aside: Mapping[str, str]) -> list[str]:
+def _features(
+    table: InstanceTable, settings: VectorsSettings, aside: Mapping[str, str], manifest: Manifest | None
+) -> list[str]:
     """Give the columns of the vectors, in the order of the file or of the names."""
+    known = table.columns if manifest is None else list(manifest.content["features"])
+    if manifest is not None and (gone := set(known).difference(table.columns)):
+        raise manifest.gone(min(gone), TableArrays.noun)
     if settings.features is not None:
         if twice := [name for name in settings.features if name in aside]:
             raise UserError(
                 f"data.features: '{twice[0]}' is {aside[twice[0]]} too, and no input; leave it out of one of the two"
             )
-        return _matching(table.where, settings.features, [name for name in table.columns if name not in aside])
+        return _matching(table.where, settings.features, [name for name in known if name not in aside])
+    if manifest is not None:
+        if twice := [name for name in known if name in aside]:
+            raise UserError(
+                f"{aside[twice[0]]}: '{twice[0]}' is one of the vectors' features in {table.where} too, and no input; "
+                "data.features=[*] takes the others"
+            )
+        return known
     if settings.named:
         raise UserError(
             "data.features: task=custom needs the columns of the vectors by name or pattern: without, the target of a "
             "task that is left out would become input"
         )
-    found = [name for name in table.numeric() if name not in aside]
+    found = [name for name in table.numeric() if name not in aside and name not in OWN]
     if not found:
         hint = COMMAS if len(table.columns) == 1 else "; name them with data.features"
         raise UserError(f"{table.where}: no column of numbers is left for the vectors{hint}")
@@ -163,53 +155,62 @@ def _matching(where: str, patterns: list[str], columns: list[str]) -> list[str]:
     for pattern in patterns:
         found = [pattern] if pattern in known else [name for name in columns if fnmatchcase(name, pattern)]
         if not found:
-            raise no_column(where, columns, pattern, "data.features")
+            raise no_column(where, columns, pattern, "data.features", COMMAS)
         chosen |= dict.fromkeys(found)
     return list(chosen)
 
 
-def _chosen(x: FloatArray, features: list[str], chosen: list[str]) -> tuple[list[str], FloatArray]:
+def _chosen(x: FloatArray, features: list[str], chosen: list[str]) -> FloatArray:
     places = {name: place for place, name in enumerate(features)}
-    return chosen, np.ascontiguousarray(x[:, [places[name] for name in chosen]])
+    return np.ascontiguousarray(x[:, [places[name] for name in chosen]])
 
 
-def columns_of(name: str, columns: list[str]) -> list[str]:
-    """Give the columns that a name stands for: itself, or NAME_1, NAME_2, ...; none if neither is there."""
-    if name in columns:
-        return [name]
-    found: list[str] = []
-    while (one := f"{name}_{len(found) + 1}") in columns:
-        found.append(one)
-    return found
+def _unread_split(
+    table: InstanceTable, settings: VectorsSettings, aside: Collection[str], manifest: Manifest | None
+) -> list[str]:
+    """Name the column that may hold the split of the vectors' fit though no setting reads it."""
+    draws = manifest is None and settings.split == "auto" and settings.split_key is None
+    return [SPLIT] if draws and SPLIT in table.columns and SPLIT not in aside else []
 
 
-def side_by_side(columns: list[pl.Series], where: str) -> npt.NDArray[Any]:
-    """Give a column (n,), or several (n, D)."""
-    arrays = [array_of(column, where) for column in columns]
-    return arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1)
+def _check_split(table: InstanceTable, columns: list[pl.Series]) -> None:
+    """Refuse columns of train, val and test beside a random split: vectors may have been fitted on that train split."""
+    for column in (one for one in columns if one.dtype in TEXTS):
+        words = set(array_of(column, table.where).tolist()) - {""}
+        if words and words <= set(SPLITS):
+            said = ", ".join(split for split in SPLITS if split in words)
+            raise UserError(
+                f"{table.where}: column '{column.name}' holds {said}, and no setting reads it; take it with "
+                f"data.split_key={column.name}, or say data.split=stratified or group for another"
+            )
 
 
-def array_of(column: pl.Series, where: str) -> npt.NDArray[Any]:
-    """Give a column as an array (n,): texts ("" where one is missing), numbers (NaN) or times.
+def _notes(table: InstanceTable, features: list[str], aside: Collection[str], x: FloatArray) -> list[str]:
+    """Say which columns are input, which of them only count the rows, and which are left out."""
+    notes = [f"input, E = {len(features)}: {_some(features)}"]
+    notes += [
+        f"column '{features[at]}' counts the rows, and is input; to leave it out name the others with data.features"
+        for at in _counting(x)
+    ]
+    known = {*features, *aside, ""}
+    if own := [name for name in OWN if name in table.columns and name not in known]:
+        notes.append(f"{_some(own)}: no input by default; tsmtl-represent calls so what is no feature")
+    known |= {*OWN}
+    if left := [name for name in table.columns if name not in known]:
+        verbs = "hold no numbers and are" if len(left) > 1 else "holds no numbers and is"
+        notes.append(f"{len(left)} column{'s' * (len(left) > 1)} {verbs} left out of the input: {_some(left)}")
+    return notes
 
-    Raises:
-        UserError: If it holds none of them.
-    """
-    if column.dtype in (pl.String, pl.Categorical, pl.Enum):
-        return np.array(column.cast(pl.String).fill_null("").to_list(), dtype=str)
-    if column.dtype == pl.Boolean:
-        column = column.cast(pl.Int8)
-    if column.dtype.is_decimal() or column.dtype == pl.Null:
-        column = column.cast(pl.Float64)
-    if not (column.dtype.is_numeric() or column.dtype.is_temporal()):
-        raise UserError(f"{where}: column '{column.name}' holds {column.dtype}, neither texts nor numbers")
-    return column.to_numpy()
 
-
-def _left_out(table: InstanceTable, known: set[str]) -> list[str]:
-    """Say which columns are not read."""
-    left = [name for name in table.columns if name not in known and name]
-    if not left:
+def _counting(x: FloatArray) -> list[int]:
+    """Find the columns of (N, E) that number the rows from 0 or 1, in any order."""
+    n = len(x)
+    if n < 3:
         return []
-    said = ", ".join(left[:10]) + (" ..." if len(left) > 10 else "")
-    return [f"{len(left)} columns hold no numbers and are left out of the input: {said}"]
+    low = x.min(axis=0)  # NaN where one is missing
+    found = np.flatnonzero(((low == 0) | (low == 1)) & (x.max(axis=0) == low + n - 1))
+    return [int(at) for at in found if (np.sort(x[:, at]) == low[at] + np.arange(n)).all()]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (" ..." if len(names) > 10 else "")

@@ -96,7 +96,7 @@ class ParquetVectors(VectorFile):
     def _write(self, columns: Mapping[str, npt.NDArray[Any]], manifest: dict[str, Any], digest: str) -> None:
         import polars as pl  # takes a while to import, and only tables need it
 
-        from tsmtl.data.vectors import side_by_side
+        from tsmtl.data.table_columns import side_by_side
 
         series = {}
         for name, array in columns.items():
