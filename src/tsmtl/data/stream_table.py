@@ -10,13 +10,14 @@ import numpy.typing as npt
 import polars as pl
 
 from tsmtl.config.errors import UserError
+from tsmtl.data.csv_rows import COMMAS
 from tsmtl.data.files import existing_file
 from tsmtl.data.instance_table import InstanceTable
 from tsmtl.data.instances import FloatArray
 from tsmtl.data.single import to_single
 from tsmtl.data.stream import Block, Request, Stream, WantedTarget
 from tsmtl.data.table_cells import Place, as_float
-from tsmtl.data.table_columns import COMMAS, array_of, columns_of, names_of
+from tsmtl.data.table_columns import array_of, columns_of, names_of
 from tsmtl.data.table_files import no_column
 
 
@@ -66,7 +67,7 @@ def _columns(target: WantedTarget, table: InstanceTable) -> list[str]:
     found: list[str] = []
     for key in target.keys:
         if not (there := columns_of(key, table.columns, table.where, target.setting)):
-            raise no_column(table.where, table.columns, key, target.setting, COMMAS)
+            raise no_column(table.where, table.columns, key, target.setting, f"; {COMMAS}")
         found += there
     if len(found) != target.size:
         raise UserError(

@@ -9,13 +9,13 @@ import numpy.typing as npt
 import polars as pl
 
 from tsmtl.config.errors import UserError
+from tsmtl.data.csv_rows import COMMAS
 from tsmtl.data.instance_table import InstanceTable
 from tsmtl.data.named_arrays import NamedArrays
 from tsmtl.data.table_cells import Place, as_float, numbers_of_texts
 from tsmtl.data.table_files import no_column
 from tsmtl.data.targets import MISSING, class_word, is_whole
 
-COMMAS = "; are its cells separated by commas?"
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 
@@ -42,7 +42,7 @@ class TableArrays(NamedArrays):
 
     def lacks(self, name: str, key: str) -> UserError:
         """Give the error of a column that is not there."""
-        return no_column(self.where, self._columns, name, key, COMMAS)
+        return no_column(self.where, self._columns, name, key, f"; {COMMAS}")
 
 
 def columns_of(name: str, columns: list[str], where: str, key: str) -> list[str]:

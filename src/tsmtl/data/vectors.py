@@ -10,11 +10,12 @@ from tsmtl.config.data_settings import KINDS, VectorsSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.predict_settings import ROWS
 from tsmtl.data.array_targets import PerInstance
+from tsmtl.data.csv_rows import COMMAS
 from tsmtl.data.files import existing_file
 from tsmtl.data.instance_table import Columns, InstanceTable
 from tsmtl.data.instances import SPLITS, FloatArray, Instances
 from tsmtl.data.manifest import GROUP, INSTANCE, MANIFEST, SPLIT, Manifest, X, check_no_other_split
-from tsmtl.data.table_columns import COMMAS, TEXTS, TableArrays, array_as, array_of, columns_of, side_by_side
+from tsmtl.data.table_columns import TEXTS, TableArrays, array_as, array_of, columns_of, side_by_side
 from tsmtl.data.table_files import no_column
 
 OWN = (INSTANCE, SPLIT, GROUP)  # beside the vectors of tsmtl-represent, also where a program wrote the table anew
@@ -144,7 +145,7 @@ def _features(
         )
     found = [name for name in table.numeric() if name not in aside and name not in OWN]
     if not found:
-        hint = COMMAS if len(table.columns) == 1 else "; name them with data.features"
+        hint = f"; {COMMAS}" if len(table.columns) == 1 else "; name them with data.features"
         raise UserError(f"{table.where}: no column of numbers is left for the vectors{hint}")
     return found
 
@@ -155,7 +156,7 @@ def _matching(where: str, patterns: list[str], columns: list[str]) -> list[str]:
     for pattern in patterns:
         found = [pattern] if pattern in known else [name for name in columns if fnmatchcase(name, pattern)]
         if not found:
-            raise no_column(where, columns, pattern, "data.features", COMMAS)
+            raise no_column(where, columns, pattern, "data.features", f"; {COMMAS}")
         chosen |= dict.fromkeys(found)
     return list(chosen)
 
