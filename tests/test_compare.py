@@ -451,6 +451,7 @@ def test_wrong_input_is_refused_before_anything_is_trained(tsmtl_compare, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_classes_are_compared_like_any_two_tasks(tsmtl_compare, tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(90, 4)).astype(np.float32)

@@ -29,6 +29,7 @@ EASY = {  # views that are much alike
 }
 STEPS = 24
 ALL = sorted(SMALL)
+ONE_AND_SLOWLY_ALL = [ALL[0], *(pytest.param(method, marks=pytest.mark.slow) for method in ALL[1:])]
 
 
 def words_of(method: str, steps: int = 12, *more: str) -> list[str]:
@@ -86,7 +87,7 @@ def test_the_loss_falls(series, tsmtl_represent, method):
     assert np.mean(losses[-3:]) < 0.9 * losses[0]
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", ONE_AND_SLOWLY_ALL)
 def test_another_process_makes_the_same_bytes_and_vectors(series, tsmtl_represent, tmp_path, method):
     words = [*words_of(method), "trainer.threads=1"]
     found = []
@@ -110,7 +111,7 @@ def test_another_process_makes_the_same_bytes_and_vectors(series, tsmtl_represen
     assert [(tmp_path / name).read_bytes() for name in ("v.npz", "v.transform.pt")] == found[0]
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", ONE_AND_SLOWLY_ALL)
 def test_killed_at_random_moments_a_fit_ends_as_if_nothing_had_been(series, tmp_path, method):
     words = [word for word in words_of(method, 60) if not word.startswith("output=")]
     command = [sys.executable, str(ROOT / "tests/killed_fits.py"), str(tmp_path), *words]

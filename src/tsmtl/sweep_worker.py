@@ -36,7 +36,7 @@ def main() -> None:
     _use_gpu(int(sys.argv[1]), int(sys.argv[3]))
     inbox = _Inbox()
     tell({"event": "ready"})
-    try:
+    with suppress(Interrupted):  # between two jobs: nothing is lost
         while (message := inbox.next()) is not None:
             torch.set_num_threads(min(message["threads"], torch.get_num_threads()))
             outcome = _run(Job.from_message(message["job"]), tell, message["shared"])
@@ -47,8 +47,6 @@ def main() -> None:
             tell({"event": "ended", "status": outcome.status, "reason": outcome.reason, "leaves": leaves})
             if leaves:
                 break
-    except Interrupted:  # between two jobs: nothing is lost
-        pass
     _leave()
 
 

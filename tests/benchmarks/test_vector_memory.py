@@ -7,7 +7,7 @@ from benchmarks.vector_memory import peak_of, write_vectors
 WORDS = ["num_epochs=1", "hidden_sizes=[16]"]
 
 
-@pytest.mark.parametrize("ending", [".npz", ".parquet"])
+@pytest.mark.parametrize("ending", [".npz", pytest.param(".parquet", marks=pytest.mark.slow)])
 def test_a_training_on_wide_vectors_holds_them_once(tmp_path, ending):
     wide, narrow = (tmp_path / f"{name}{ending}" for name in ("wide", "narrow"))
     size = write_vectors(wide, 2000, 30_000)  # 240 MB
