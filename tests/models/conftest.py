@@ -1,5 +1,6 @@
 """Backbones built from the shipped YAML files."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from omegaconf import OmegaConf
 
 from tsmtl.config.location import config_dir
 from tsmtl.config.model_settings import FAMILIES
+from tsmtl.config.processor import processor_flags
 from tsmtl.models import Backbone
 from tsmtl.models.registry import build_backbone
 
@@ -25,3 +27,19 @@ def build():
         return build_backbone(model, settings.backbone_arguments(), input_size, None if model == "fc" else seq_len)
 
     return built
+
+
+@pytest.fixture(params=["sse2", "sse2 avx2 fma"])
+def older(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Be a processor that has no more than these flags, with an empty cache of kernels; give the flags.
+
+    Skips where the processor has not even them.
+    """
+    flags: str = request.param
+    here = processor_flags() or set()
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "cpuinfo")
+    if not here.issuperset(flags.split()):
+        pytest.skip(f"this processor has not {flags}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return flags

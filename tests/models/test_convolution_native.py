@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.conftest import needs_compiler
-from tsmtl.config.processor import processor_flags
+from tests.models.damaged import Damaged
 from tsmtl.models import convolution_native
 from tsmtl.models.convolution import Convolution
 from tsmtl.models.convolution_native import CONVOLUTION_KERNELS, SMALL
@@ -137,14 +137,8 @@ def test_series_that_do_not_fit_are_refused_as_torch_refuses_them(x):
         natively(convolution())(x)
 
 
-@pytest.mark.parametrize("flags", ["sse2", "sse2 avx2 fma"])
-def test_older_instruction_sets_give_the_same_maps_and_gradients(tmp_path, monkeypatch, flags):
-    here = processor_flags() or set()
-    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
-    monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "cpuinfo")
-    if not here.issuperset(flags.split()):
-        pytest.skip(f"this processor has not {flags}")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+@pytest.mark.usefixtures("older")
+def test_older_instruction_sets_give_the_same_maps_and_gradients(tmp_path, monkeypatch):
     monkeypatch.setattr(CONVOLUTION_KERNELS, "_found", None)
     assert CONVOLUTION_KERNELS.loaded
     assert not any("avx512" in path.name for path in (tmp_path / "tsmtl").glob("*.so"))
@@ -158,20 +152,13 @@ def test_the_check_of_the_convolution_finds_kernels_that_give_other_numbers(dama
     kernels = CONVOLUTION_KERNELS.loaded
     assert convolution_native._check(kernels) is None
 
-    class Damaged:
-        def __getattr__(self, name):
-            if name != damaged:
-                return getattr(kernels, name)
+    def another_padding(right, *arguments):
+        changed = list(arguments)
+        changed[1] -= 1
+        changed[5] = 2  # as many steps would need 2.5
+        right(*changed)
 
-            def another_padding(*arguments):
-                arguments = list(arguments)
-                arguments[1] -= 1
-                arguments[5] = 2  # as many steps would need 2.5
-                getattr(kernels, name)(*arguments)
-
-            return another_padding
-
-    said = convolution_native._check(Damaged())
+    said = convolution_native._check(Damaged(kernels, damaged, another_padding))
     assert said is not None
     assert "is off by" in said
 

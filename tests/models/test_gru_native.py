@@ -9,15 +9,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.conftest import needs_compiler
+from tests.models.damaged import Damaged
 from tests.models.gru_ways import all_of, assert_close, graph, layers, packed, series
-from tsmtl.config.processor import processor_flags
 from tsmtl.models import gru_native, gru_steps
 from tsmtl.models.gru_layers import GRULayers
 from tsmtl.models.kernels import kernels_of, train_natively
 from tsmtl.native import NativeError
 
 pytestmark = needs_compiler
-FLAGS_HERE = processor_flags() or set()
 FROM_TORCH, FROM_EXACT = 1e-5, 1e-6  # relative to the norm: of torch's way in single precision, of nn.GRU in double
 
 
@@ -173,19 +172,13 @@ def test_a_model_without_such_layers_says_so():
         train_natively(nn.Linear(2, 2))
 
 
-@pytest.mark.parametrize("flags", ["sse2", "sse2 avx2 fma"])
-def test_older_instruction_sets_give_the_same_numbers(tmp_path, monkeypatch, flags):
-    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
-    monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "cpuinfo")
-    if not processor_flags() <= FLAGS_HERE:
-        pytest.skip(f"this processor has not {flags}")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_older_instruction_sets_give_the_same_numbers(older, tmp_path, monkeypatch):
     kernels = gru_native.GRU_KERNELS
     monkeypatch.setattr(kernels, "_found", None)
     rnn = native_layers(hidden_size=20)
     (library,) = (tmp_path / "tsmtl").glob("*.so")
     assert "avx512" not in library.name
-    assert ("avx2" in library.name) == ("avx2" in flags)
+    assert ("avx2" in library.name) == ("avx2" in older)
     x, lengths = series(13, 37, dtype=torch.float32), [37, 2, 19, 1, 37, 5, 6, 30, 31, 37, 7, 8, 21]
     assert_close(all_of(GRULayers.__call__, rnn, x, lengths), exact(rnn, x, lengths), FROM_EXACT)
 
@@ -194,13 +187,8 @@ def test_older_instruction_sets_give_the_same_numbers(tmp_path, monkeypatch, fla
 def test_the_check_finds_kernels_that_give_other_numbers(damaged):
     kernels = gru_native.GRU_KERNELS.loaded
     assert gru_native._check(kernels) is None
-
-    class Damaged:
-        def __getattr__(self, name):
-            return (lambda *given: None) if name == damaged else getattr(kernels, name)
-
     torch.use_deterministic_algorithms(True)  # fills new memory with NaN, where the right numbers of before might lie
     try:
-        assert "is off by" in gru_native._check(Damaged())
+        assert "is off by" in gru_native._check(Damaged(kernels, damaged, lambda right, *given: None))
     finally:
         torch.use_deterministic_algorithms(False)

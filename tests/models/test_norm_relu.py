@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.conftest import needs_compiler
-from tsmtl.config.processor import processor_flags
+from tests.models.damaged import Damaged
 from tsmtl.models import norm_relu_native
 from tsmtl.models.dropout import DROPOUT_KERNELS
 from tsmtl.models.kernels import train_natively
@@ -261,14 +261,8 @@ def test_weights_and_names_are_those_without_kernels():
     assert not fresh.norm.native
 
 
-@pytest.mark.parametrize("flags", ["sse2", "sse2 avx2 fma"])
-def test_older_instruction_sets_give_the_same_numbers(tmp_path, monkeypatch, flags):
-    here = processor_flags() or set()
-    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
-    monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "cpuinfo")
-    if not here.issuperset(flags.split()):
-        pytest.skip(f"this processor has not {flags}")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+@pytest.mark.usefixtures("older")
+def test_older_instruction_sets_give_the_same_numbers(tmp_path, monkeypatch):
     for library in (NORM_KERNELS, DROPOUT_KERNELS):
         monkeypatch.setattr(library, "_found", None)
         assert library.loaded
@@ -287,19 +281,12 @@ def test_the_check_finds_kernels_that_give_other_numbers(damaged):
     kernels = NORM_KERNELS.loaded
     assert norm_relu_native._check(kernels) is None
 
-    class Damaged:
-        def __getattr__(self, name):
-            if name != damaged:
-                return getattr(kernels, name)
+    def slightly_off(right, *arguments):
+        changed = list(arguments)
+        changed[7] = 1e-3  # epsilon
+        right(*changed)
 
-            def slightly_off(*arguments):
-                arguments = list(arguments)
-                arguments[7] = 1e-3  # epsilon
-                getattr(kernels, name)(*arguments)
-
-            return slightly_off
-
-    said = norm_relu_native._check(Damaged())
+    said = norm_relu_native._check(Damaged(kernels, damaged, slightly_off))
     assert said is not None
     assert "is off by" in said
 

@@ -8,29 +8,12 @@ import torch
 from torch import nn
 
 from tsmtl.config.trainer_settings import TrainerSettings
+from tsmtl.weighting.adam import Adam, NotCompiled
 
 ASKED = "asked_lr"  # in a group whose learning rate lies in a tensor: the same, as a number, to the last digit
 
 
-class _NotCompiled:
-    """Methods of an optimiser as PyTorch has written them, without what it wraps them in for ``torch.compile``.
-
-    The wrappers import the compiler at the first call, which takes as long as importing the rest of PyTorch.
-    """
-
-    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
-    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
-    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
-    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
-
-
-class Adam(_NotCompiled, torch.optim.Adam):
-    """PyTorch's; AdamW is this with ``decoupled_weight_decay``."""
-
-    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
-
-
-class SGD(_NotCompiled, torch.optim.SGD):
+class SGD(NotCompiled, torch.optim.SGD):
     """PyTorch's."""
 
     step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tsmtl.weighting.adam import Adam
+
 
 class Learnt:
     """Numbers (K,) that Adam moves, with a learning rate of their own and without the network's weight decay.
@@ -19,7 +21,7 @@ class Learnt:
 
     def __init__(self, values: Tensor, lr: float, decay: float = 0.0) -> None:
         self._parameter = values.clone().requires_grad_()
-        self._adam = torch.optim.Adam([self._parameter], lr=lr, weight_decay=decay)
+        self._adam = Adam([self._parameter], lr=lr, weight_decay=decay)
 
     @property
     def values(self) -> Tensor:
