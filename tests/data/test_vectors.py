@@ -79,8 +79,38 @@ def test_the_input_is_every_column_of_numbers_that_has_no_other_part(frame, load
 
 
 def test_another_target_of_the_settings_is_no_input_of_a_task_without_it(frame, load):
-    assert "y_reg" not in load(frame, tasks={"cls": "cls"}).instances.channels
-    assert "y_reg" in load(frame, tasks={"cls": "cls"}, regression_target=None).instances.channels
+    wear = frame.rename({"y_reg": "wear"})
+    only = {"tasks": {"cls": "cls"}}
+    assert "wear" not in load(wear, **only, regression_target="wear").instances.channels
+    assert "wear" in load(wear, **only, regression_target=None).instances.channels
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_what_tsmtl_represent_or_pandas_calls_no_feature_is_input_by_its_name_alone(frame, load, ending):
+    numbers = {name: pl.Series(np.arange(N) % 7) for name in ("y_cls_2", "y_reg_1", "group", "__index_level_0__")}
+    table = frame.with_columns(**numbers)
+    for features in (None, ["f*", "[by_g]*"]):
+        found = load(table, ending, tasks={"cls": "cls"}, regression_target=None, features=features)
+        assert found.instances.channels == [*(f"f{i}" for i in range(E)), "batch"]
+    found = load(table, ending, tasks={"cls": "cls"}, regression_target=None)
+    said = "y_reg, y_cls_2, y_reg_1, group, __index_level_0__: no input by default"
+    assert any(note.startswith(said) for note in found.notes)
+    named = load(table, ending, tasks={"cls": "cls"}, regression_target=None, features=["f0", "y_reg"])
+    assert named.instances.channels == ["f0", "y_reg"]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("features", [None, ["f*"]])
+def test_a_target_that_is_spelled_wrongly_is_refused_by_a_task_without_it(frame, load, refuses, ending, features):
+    table = frame.with_columns(fault=pl.Series(np.arange(N) % 2))
+    reg = {"tasks": {"reg": "reg"}, "features": features}
+    with refuses("no column 'fautl' (data.class_target); it has f0", "did you mean 'fault'?"):
+        load(table, ending, class_target="fautl", **reg)
+    with refuses("no column 'fautl' (data.class_target_2)"):
+        load(table, ending, tasks={"cls": "cls"}, class_target_2="fautl", regression_target=None, features=features)
+    assert "fault" not in load(table, ending, class_target="fault", **reg).instances.channels
+    named = load(table, ending, class_target="fautl", tasks={"reg": "reg"}, features=["f0", "f1"])
+    assert named.instances.channels == ["f0", "f1"]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
@@ -228,6 +258,17 @@ def test_named_tasks_need_named_features(frame, compose, tmp_path, refuses):
     bundle = load_bundle(settings.data, settings.tasks)
     assert bundle.instances.channels == ["f0", "f1", "f2", "f3"]
     np.testing.assert_array_equal(bundle.instances.targets["n"].values[:, 1], frame["f4"].to_numpy())
+
+
+@pytest.mark.parametrize("words", [["Train", "Val", "TEST"], ["training", "valid", "test"]])
+def test_a_split_in_other_words_is_not_passed_over(frame, load, refuses, words):
+    table = frame.drop("part").with_columns(split=pl.Series(np.repeat(words, N // 3)))
+    with refuses("column 'split' holds ", words[1], "and no setting reads it; take it with data.split_key=split"):
+        load(table)
+    with refuses("; the words of a split are train, val and test"):
+        load(table, split_key="split")
+    assert load(table, split="stratified").splits["train"].size
+    assert load(table.with_columns(split=pl.Series(["left", "right"] * (N // 2)))).splits["train"].size
 
 
 def test_a_wide_file_is_read_some_columns_at_a_time(tmp_path, monkeypatch):
@@ -383,7 +424,7 @@ def test_a_split_that_no_setting_reads_is_refused(frame, load, refuses, ending):
     given = load(again, ending, split_key="split")
     assert given.splits["test"].tolist() == list(range(2 * N // 3, N))
     assert given.instances.channels == [f"f{i}" for i in range(E)]
-    assert "group: no input by default; tsmtl-represent calls so what is no feature" in given.notes
+    assert "group: no input by default; tsmtl-represent, or pandas, calls so what is no feature" in given.notes
     assert load(again, ending, split="stratified").splits["test"].tolist() != given.splits["test"].tolist()
     asked = load(again, ending, split_key="split", features=["f*", "group"])
     assert asked.instances.channels[-1] == "group"

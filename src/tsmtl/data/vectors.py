@@ -1,5 +1,6 @@
 """Vectors in a table: a CSV or Parquet file with one row per instance."""
 
+import re
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 
@@ -15,10 +16,14 @@ from tsmtl.data.files import existing_file
 from tsmtl.data.instance_table import Columns, InstanceTable
 from tsmtl.data.instances import SPLITS, FloatArray, Instances
 from tsmtl.data.manifest import GROUP, INSTANCE, MANIFEST, SPLIT, Manifest, X, check_no_other_split
+from tsmtl.data.split_words import OTHER_WORDS
 from tsmtl.data.table_columns import TEXTS, TableArrays, array_as, array_of, columns_of, side_by_side
 from tsmtl.data.table_files import no_column
 
-OWN = (INSTANCE, SPLIT, GROUP)  # beside the vectors of tsmtl-represent, also where a program wrote the table anew
+_TARGETS = [f"y_{task}" for task in KINDS]
+_UNSAID = ("y_cls", "y_reg")  # what the settings name by default, whether or not a file has it
+# Beside the vectors of tsmtl-represent, also where a program wrote the table anew; and the row labels of pandas.
+_OWN = re.compile(rf"{INSTANCE}|{SPLIT}|{GROUP}|({'|'.join(_TARGETS)})(_[0-9]+)?|__index_level_[0-9]+__")
 Roles = dict[tuple[str, str], str]
 
 
@@ -123,6 +128,8 @@ def _features(
 ) -> list[str]:
     """Give the columns of the vectors, in the order of the file or of the names."""
     known = table.columns if manifest is None else list(manifest.content["features"])
+    if manifest is None and not settings.named and set(settings.features or ["*"]).difference(known):
+        _check_targets(table, settings)
     if manifest is not None and (gone := set(known).difference(table.columns)):
         raise manifest.gone(min(gone), TableArrays.noun)
     if settings.features is not None:
@@ -143,18 +150,32 @@ def _features(
             "data.features: task=custom needs the columns of the vectors by name or pattern: without, the target of a "
             "task that is left out would become input"
         )
-    found = [name for name in table.numeric() if name not in aside and name not in OWN]
+    found = [name for name in table.numeric() if name not in aside and not _is_own(name)]
     if not found:
         hint = f"; {COMMAS}" if len(table.columns) == 1 else "; name them with data.features"
         raise UserError(f"{table.where}: no column of numbers is left for the vectors{hint}")
     return found
 
 
+def _check_targets(table: InstanceTable, settings: VectorsSettings) -> None:
+    """Refuse the name of a target that is not there, of a task that is left out too: misspelt, it would be input."""
+    for task in KINDS:
+        place = settings.place_of(task)
+        for key in place.keys:
+            if key not in _UNSAID and not columns_of(key, table.columns, table.where, place.setting):
+                raise no_column(table.where, table.columns, key, place.setting, f"; {COMMAS}")
+
+
+def _is_own(name: str) -> bool:
+    return _OWN.fullmatch(name) is not None
+
+
 def _matching(where: str, patterns: list[str], columns: list[str]) -> list[str]:
-    """Give the columns of some names or patterns, in their order."""
+    """Give the columns of some names or patterns, in their order; what is no input by default is found by its name."""
     known, chosen = set(columns), dict[str, None]()
+    plain = [name for name in columns if not _is_own(name)]
     for pattern in patterns:
-        found = [pattern] if pattern in known else [name for name in columns if fnmatchcase(name, pattern)]
+        found = [pattern] if pattern in known else [name for name in plain if fnmatchcase(name, pattern)]
         if not found:
             raise no_column(where, columns, pattern, "data.features", f"; {COMMAS}")
         chosen |= dict.fromkeys(found)
@@ -178,8 +199,8 @@ def _check_split(table: InstanceTable, columns: list[pl.Series]) -> None:
     """Refuse columns of train, val and test beside a random split: vectors may have been fitted on that train split."""
     for column in (one for one in columns if one.dtype in TEXTS):
         words = set(array_of(column, table.where).tolist()) - {""}
-        if words and words <= set(SPLITS):
-            said = ", ".join(split for split in SPLITS if split in words)
+        if words and {word.lower() for word in words} <= {*SPLITS, *OTHER_WORDS}:
+            said = ", ".join(sorted(words, key=lambda word: ([*SPLITS, word].index(word), word)))
             raise UserError(
                 f"{table.where}: column '{column.name}' holds {said}, and no setting reads it; take it with "
                 f"data.split_key={column.name}, or say data.split=stratified or group for another"
@@ -194,9 +215,9 @@ def _notes(table: InstanceTable, features: list[str], aside: Collection[str], x:
         for at in _counting(x)
     ]
     known = {*features, *aside, ""}
-    if own := [name for name in OWN if name in table.columns and name not in known]:
-        notes.append(f"{_some(own)}: no input by default; tsmtl-represent calls so what is no feature")
-    known |= {*OWN}
+    if own := [name for name in table.columns if _is_own(name) and name not in known]:
+        notes.append(f"{_some(own)}: no input by default; tsmtl-represent, or pandas, calls so what is no feature")
+    known |= {*own}
     if left := [name for name in table.columns if name not in known]:
         verbs = "hold no numbers and are" if len(left) > 1 else "holds no numbers and is"
         notes.append(f"{len(left)} column{'s' * (len(left) > 1)} {verbs} left out of the input: {_some(left)}")
