@@ -14,6 +14,7 @@ from tsmtl.data.csv_rows import COMMAS
 from tsmtl.data.files import existing_file
 from tsmtl.data.instance_table import InstanceTable
 from tsmtl.data.instances import FloatArray
+from tsmtl.data.manifest import MANIFEST, Manifest
 from tsmtl.data.single import to_single
 from tsmtl.data.stream import Block, Request, Stream, WantedTarget
 from tsmtl.data.table_cells import Place, as_float
@@ -32,6 +33,8 @@ def stream_table(request: Request) -> Stream:
     """
     table = InstanceTable(existing_file(str(request.path)))
     _check_channels(table, request)
+    if request.contract.kind != "series" and (said := table.metadata(MANIFEST)) is not None:
+        Manifest.of_text(said, table.where).check_transform(request.made_by)
     columns = {target.task: _columns(target, table) for target in request.targets}
     parts = _parts(table, request, columns, _instance_column(table, request))
     series = request.contract.kind == "series"
