@@ -397,3 +397,21 @@ def test_evaluation_takes_no_other_features_than_the_model(command, plant, tsmtl
     assert answer.code == 2
     (line,) = answer.lines
     assert line.startswith("tsmtl-evaluate: data.features: unknown setting")
+
+
+def test_fine_tuning_asks_for_the_order_of_features_and_tells_of_another_fit(both, tsmtl_represent, tsmtl_train):
+    assert tsmtl_train(*TABLE, *FAST, "hydra.run.dir=run").code == 0
+    names = [f"'{name}'" for name in manifest_of("v.parquet")["features"]]
+    fine = [*FAST, "stage=finetune", "pretrained_path=run/best_model.pt"]
+    answer = tsmtl_train(*TABLE, *fine, f"data.features=[{','.join(reversed(names))}]", "hydra.run.dir=turned")
+    assert answer.code == 2
+    (line,) = answer.lines
+    assert line.startswith(f"tsmtl-train: v.parquet: a feature is named {names[-1][1:-1]}, in run/best_model.pt it is ")
+    assert line.endswith("; give them in that order (data=vectors: by data.features)")
+    answer = tsmtl_train(*TABLE, *fine, "hydra.run.dir=same")
+    assert answer.code == 0, answer.err
+    assert "another transform" not in answer.err
+    assert tsmtl_represent(*WORDS, UNIT, GROUP, *SMALL["minirocket"], "seed=7", "output=other.parquet").code == 0
+    answer = tsmtl_train("data=vectors", "data.path=other.parquet", *fine, "hydra.run.dir=other")
+    assert answer.code == 0, answer.err
+    assert "other.parquet: its vectors are of another transform than those that run/best_model.pt was" in answer.err
