@@ -1,7 +1,7 @@
 """Tables of one row per instance: the same instances as the arrays of an .npz file, and refusals of one line."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 
 import numpy as np
 import polars as pl
@@ -334,6 +334,36 @@ def test_a_model_knows_the_classes_of_a_parquet_file_and_of_the_same_csv_file(fr
         for name in ("v.csv", "v.parquet"):
             found = streamed(tmp_path / name, wanted)[2]["cls"]
             assert class_ids(found, ("0", "1"), False, "v", range(N)).tolist() == every([0, 1])
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_long_ids_stay_apart_where_a_class_is_missing(frame, load, tmp_path, ending):
+    ids = [None if i % 5 == 0 else 2**60 + i % 2 for i in range(N)]
+    target = load(frame.with_columns(y_cls=pl.Series(ids)), ending).instances.targets["cls"]
+    assert target.names == [str(2**60), str(2**60 + 1)]
+    expected = [-1 if i is None else i - 2**60 for i in ids]
+    assert target.ids.tolist() == expected
+    wanted = WantedTarget("cls", "cls", "y_cls", "data.class_target")
+    values = streamed(tmp_path / f"v{ending}", wanted)[2]["cls"]
+    assert class_ids(values, tuple(target.names), False, "v", range(N)).tolist() == expected
+
+
+def test_times_of_the_day_may_name_groups_and_a_missing_one_is_refused(frame, load, refuses):
+    hours = [time(i // 4) for i in range(N)]
+    found = load(frame.with_columns(batch=pl.Series(hours)), ".parquet", group_key="batch").instances
+    assert np.unique(found.groups).tolist() == [f"{hour:02d}:00:00" for hour in range(N // 4)]
+    with refuses("'batch' (data.group_key) is missing in row 8"):
+        load(frame.with_columns(batch=pl.Series([*hours[:7], None, *hours[8:]])), ".parquet", group_key="batch")
+
+
+def test_instances_that_are_called_alike_are_told_of_where_nothing_keeps_them_together(frame, load):
+    again = frame.with_columns(instance=pl.Series([f"m{i % 50}" for i in range(N)]))
+    said = "column 'instance' names 10 instances more than once, the first 'm0'; where rows of one name belong "
+    said += "together, data.group_key=instance keeps them in one split"
+    assert said in load(again).notes
+    kept = load(again, group_key="instance")
+    assert not any("more than once" in note for note in kept.notes)
+    assert not any("more than once" in note for note in load(frame).notes)
 
 
 def test_classes_with_names_are_ids_in_every_form(frame, load, tmp_path):

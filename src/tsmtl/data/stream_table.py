@@ -18,7 +18,7 @@ from tsmtl.data.manifest import MANIFEST, Manifest
 from tsmtl.data.single import to_single
 from tsmtl.data.stream import Block, Request, Stream, WantedTarget
 from tsmtl.data.table_cells import Place, as_float
-from tsmtl.data.table_columns import array_of, columns_of, names_of
+from tsmtl.data.table_columns import array_of, columns_of, names_of, with_missing_ids
 from tsmtl.data.table_files import no_column
 
 
@@ -108,7 +108,7 @@ def _parts(
             if target.kind != "cls":
                 targets[target.task] = to_single(np.stack([as_float(column, place) for column in columns], axis=1))
             else:
-                targets[target.task] = array_of(columns[0], table.where)
+                targets[target.task] = array_of(with_missing_ids(columns[0]), table.where)
         yield _Part(part.row, names, to_single(part.x), targets)
 
 

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tsmtl.config.data_settings import KINDS, VectorsSettings
@@ -78,6 +80,9 @@ def _read(
     }
     rows = PerInstance(TableArrays(table, arrays), settings, {X: len(x)}, [])
     key = _instance_column(table, settings)
+    names = None if key is None else rows.filled(key, "data.instance_key")
+    if names is not None and settings.group_key is None:
+        notes += _repeated(str(key), names)
     return Instances(
         x,
         rows.targets(tasks),
@@ -85,7 +90,7 @@ def _read(
         features,
         groups=rows.groups(),
         given=rows.given_split(),
-        names=None if key is None else rows.filled(key, "data.instance_key"),
+        names=names,
         facts={} if manifest is None else {"representation": manifest.facts},
         notes=notes,
     )
@@ -222,6 +227,17 @@ def _notes(table: InstanceTable, features: list[str], aside: Collection[str], x:
         verbs = "hold no numbers and are" if len(left) > 1 else "holds no numbers and is"
         notes.append(f"{len(left)} column{'s' * (len(left) > 1)} {verbs} left out of the input: {_some(left)}")
     return notes
+
+
+def _repeated(key: str, names: npt.NDArray[Any]) -> list[str]:
+    """Say where rows that are called alike may stand in different splits."""
+    found, times = np.unique(names, return_counts=True)
+    if len(found) == len(names):
+        return []
+    return [
+        f"column '{key}' names {int((times > 1).sum())} instances more than once, the first '{found[times > 1][0]}'; "
+        f"where rows of one name belong together, data.group_key={key} keeps them in one split"
+    ]
 
 
 def _counting(x: FloatArray) -> list[int]:
