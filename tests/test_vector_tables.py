@@ -148,6 +148,29 @@ def test_new_series_have_the_same_vectors(both, tsmtl_represent):
     assert manifest_of("new.parquet")["arrays"].keys() == {"X", "instance"}
 
 
+@pytest.mark.parametrize(("ending", "kind"), [("npz", "npz"), ("parquet", "vectors")])
+def test_another_split_of_vectors_of_a_known_transform_is_told_of(
+    both, tsmtl_represent, tsmtl_check_data, ending, kind
+):
+    assert tsmtl_represent("fitted=v.transform.pt", "data.path=series.npz", f"output=new.{ending}").code == 0
+    if ending == "npz":
+        arrays = arrays_of("new.npz")
+        np.savez("new.npz", **arrays, y_cls=both["y_cls"], y_reg=both["y_reg"])
+    else:
+        said = pl.read_parquet_metadata("new.parquet")[MANIFEST]
+        frame = pl.read_parquet("new.parquet").with_columns(
+            y_cls=pl.Series(arrays_of("v.npz")["y_cls"].tolist()), y_reg=pl.Series(both["y_reg"].ravel())
+        )
+        frame.write_parquet("new.parquet", metadata={MANIFEST: said})
+    note = "that of a training may test on series that their transform was fitted on"
+    answer = tsmtl_check_data(f"data={kind}", f"data.path=new.{ending}")
+    assert answer.code == 0, answer.err
+    assert note in answer.out
+    answer = tsmtl_check_data(f"data={kind}", f"data.path=v.{ending}")
+    assert answer.code == 0, answer.err
+    assert note not in answer.out
+
+
 def test_named_tasks_keep_their_words(series, tsmtl_represent, tsmtl_train, tmp_path):  # noqa: F811
     flags = (np.random.default_rng(3).random((90, 2)) < 0.5).astype(int)
     np.savez("series.npz", **series, ids=np.arange(90) % 2, flags=flags)

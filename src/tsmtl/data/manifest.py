@@ -101,6 +101,16 @@ class Manifest:
         kept = ("method", "hyperparameters", "seed", "embed_dim", "transform_sha256", "data_sha256", "split_sha256")
         return {key: self.content[key] for key in kept}
 
+    @property
+    def notes(self) -> list[str]:
+        """Say what must be known of vectors without a split, which ``fitted=`` made of new series."""
+        if SPLIT in self.content["arrays"]:
+            return []
+        return [
+            "the vectors are of tsmtl-represent fitted=, and have no split: that of a training may test on series that "
+            "their transform was fitted on"
+        ]
+
     def check_transform(self, made_by: Mapping[str, Any] | None) -> None:
         """Check that the vectors are of the transform of those that a model was trained on; see :attr:`facts`."""
         check_same_transform(self.where, self.content, made_by)

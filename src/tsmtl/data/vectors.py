@@ -70,7 +70,9 @@ def _read(
     _check_split(table, [read[name] for name in unread])
     if manifest is not None:
         manifest.check(_stored(table, recorded, read, x))
-    notes = [] if settings.features is not None or manifest is not None else _notes(table, features, aside, x)
+    notes = manifest.notes if manifest is not None else []
+    if settings.features is None and manifest is None:
+        notes = _notes(table, features, aside, x)
     if features != whole:
         x = _chosen(x, whole, features)
     arrays = {
