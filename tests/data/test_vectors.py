@@ -65,7 +65,7 @@ def test_a_table_gives_the_data_of_the_same_arrays(frame, load, load_arrays, end
     assert found.instances.targets["cls"].names == ["low", "mid", "top"]
     for name, rows in expected.splits.items():
         np.testing.assert_array_equal(found.splits[name], rows)
-    assert found.notes[0].startswith(f"{len(range(0, N, 9))} missing input values")
+    assert found.notes[1].startswith(f"{len(range(0, N, 9))} missing input values")
     assert found.instances.places["instance"].tolist() == [f"m{i}" for i in expected.splits["test"]]
 
 
@@ -122,6 +122,16 @@ def test_several_numbers_are_a_list_or_numbered_columns(frame, load, ending):
     for bundle in (numbered, listed):
         np.testing.assert_array_equal(bundle.instances.targets["reg"].values, values)
         assert "y_reg_2" not in bundle.instances.channels
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_what_a_pattern_takes_for_input_is_said(frame, load, ending):
+    table = frame.with_columns(fault=pl.int_range(N))
+    notes = load(table, ending, features=["f*"]).notes
+    assert notes[0] == "input, E = 6: f0, f1, f2, f3, f4, fault"
+    assert notes[1].startswith("column 'fault' counts the rows, and is input")
+    assert not any("left out" in note for note in notes)
+    assert not any(note.startswith("input") for note in load(table, ending, features=["f0", "f1"]).notes)
 
 
 def test_features_are_in_the_order_of_their_names(frame, load):
@@ -471,7 +481,7 @@ def test_the_log_says_what_is_input_and_what_counts_the_rows(frame, load, ending
     said = "column 'row' counts the rows, and is input; to leave it out name the others with data.features"
     assert [note for note in notes if "counts" in note] == [said]
     assert "1 column holds no numbers and is left out of the input: part" in notes
-    assert not any("input, E" in note for note in load(counted, ending, features=["f*"]).notes)
+    assert not any("input, E" in note for note in load(counted, ending, features=["f0", "f1"]).notes)
 
 
 def test_true_and_false_are_one_and_zero_in_a_csv_file_as_in_a_parquet_file(frame, load, tmp_path):

@@ -71,8 +71,8 @@ def _read(
     if manifest is not None:
         manifest.check(_stored(table, recorded, read, x))
     notes = manifest.notes if manifest is not None else []
-    if settings.features is None and manifest is None:
-        notes = _notes(table, features, aside, x)
+    if manifest is None and not _named_in_full(settings, table.columns):
+        notes = _input(features, x) + (_left(table, features, aside) if settings.features is None else [])
     if features != whole:
         x = _chosen(x, whole, features)
     arrays = {
@@ -135,7 +135,7 @@ def _features(
 ) -> list[str]:
     """Give the columns of the vectors, in the order of the file or of the names."""
     known = table.columns if manifest is None else list(manifest.content["features"])
-    if manifest is None and not settings.named and set(settings.features or ["*"]).difference(known):
+    if manifest is None and not settings.named and not _named_in_full(settings, known):
         _check_targets(table, settings)
     if manifest is not None and (gone := set(known).difference(table.columns)):
         raise manifest.gone(min(gone), TableArrays.noun)
@@ -171,6 +171,10 @@ def _check_targets(table: InstanceTable, settings: VectorsSettings) -> None:
         for key in place.keys:
             if key not in _UNSAID and not columns_of(key, table.columns, table.where, place.setting):
                 raise no_column(table.where, table.columns, key, place.setting, f"; {COMMAS}")
+
+
+def _named_in_full(settings: VectorsSettings, columns: list[str]) -> bool:
+    return settings.features is not None and set(settings.features) <= set(columns)
 
 
 def _is_own(name: str) -> bool:
@@ -214,13 +218,18 @@ def _check_split(table: InstanceTable, columns: list[pl.Series]) -> None:
             )
 
 
-def _notes(table: InstanceTable, features: list[str], aside: Collection[str], x: FloatArray) -> list[str]:
-    """Say which columns are input, which of them only count the rows, and which are left out."""
+def _input(features: list[str], x: FloatArray) -> list[str]:
+    """Say which columns are input, and which of them only count the rows."""
     notes = [f"input, E = {len(features)}: {_some(features)}"]
-    notes += [
+    return notes + [
         f"column '{features[at]}' counts the rows, and is input; to leave it out name the others with data.features"
         for at in _counting(x)
     ]
+
+
+def _left(table: InstanceTable, features: list[str], aside: Collection[str]) -> list[str]:
+    """Say which columns are left out of the input by default."""
+    notes = []
     known = {*features, *aside, ""}
     if own := [name for name in table.columns if _is_own(name) and name not in known]:
         notes.append(f"{_some(own)}: no input by default; tsmtl-represent, or pandas, calls so what is no feature")
