@@ -272,6 +272,7 @@ def test_the_terminal_and_the_files_say_the_same(compared):
     assert [row["mean"] for row in table] == [str(f["mean"]) for f in record["figures"]]
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_the_same_command_goes_on_and_finds_all_done(compared, tsmtl_compare, monkeypatch):
     folder, _ = compared
     monkeypatch.chdir(folder.parent)
