@@ -58,6 +58,14 @@ def _no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
+def jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for by tests whose sweeps may run in this process."""
+    from tests.jobs_here import JobsHere
+
+    monkeypatch.setattr("tsmtl.sweep.runners.Pool", JobsHere)
+
+
+@pytest.fixture
 def compose() -> Callable[..., Any]:
     """Settings as the command line would compose and check them."""
     from hydra import compose as hydra_compose

@@ -1,7 +1,9 @@
-"""A rank that trains many runs, one after another: starting ranks takes longer than the runs of a test.
+"""Ranks that train many runs, one after another: starting ranks takes longer than the runs of a test.
 
-Usage: python rank_cases.py RANK SIZE FOLDER    FOLDER/cases.json maps each name to settings and whether batches stay
-as small as they come
+Usage: python rank_cases.py SIZE FOLDER    FOLDER/cases.json maps each name to settings and whether batches stay as
+small as they come
+
+The ranks are forked from one process, which has imported all that they need.
 
 Each rank writes ``FOLDER/<rank>.json``: by name, hashes of the weights of the last and of the best epoch.
 """
@@ -9,9 +11,13 @@ Each rank writes ``FOLDER/<rank>.json``: by name, hashes of the weights of the l
 import hashlib
 import json
 import os
+import signal
 import sys
+import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
@@ -51,10 +57,34 @@ def hash_of(model: torch.nn.Module) -> str:
 
 
 def main() -> None:
-    """Be one of the ranks."""
-    rank, size = int(sys.argv[1]), int(sys.argv[2])
-    os.chdir(sys.argv[3])
+    """Fork the ranks, and end as the first that fails."""
+    size = int(sys.argv[1])
+    os.chdir(sys.argv[2])
     torch.set_num_threads(1)
+    ranks = [os.fork() or be(rank, size) for rank in range(size)]
+    for _ in ranks:
+        _, status = os.wait()
+        if status:
+            for rank in ranks:
+                with suppress(ProcessLookupError):
+                    os.kill(rank, signal.SIGKILL)
+            sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def be(rank: int, size: int) -> NoReturn:
+    """Be one of the ranks."""
+    code = 1
+    try:
+        train_all(rank, size)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def train_all(rank: int, size: int) -> None:
+    """Train the cases as one of the ranks."""
     found: dict[str, list[str]] = {}
     hashes: list[str] = []
 

@@ -49,8 +49,9 @@ def test_the_fine_tuned_run_stores_the_hash_of_its_checkpoint(tsmtl_train, tmp_p
     assert list(summary_of(folder)["test"]) == ["reg"]
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_a_sweep_over_alpha_pretrains_once(tsmtl_train, tmp_path):
-    answer = tsmtl_train("-m", *CHAIN, "alpha=0.1,0.5,0.9", "hydra.sweep.dir=sweep", "hydra.launcher.n_jobs=1")
+    answer = tsmtl_train("-m", *CHAIN, "alpha=0.1,0.5,0.9", "hydra.sweep.dir=sweep")
     assert answer.code == 0, answer.err
     said = "val/loss does not compare the jobs: alpha changes the loss itself; trainer.monitor=joint does"
     assert f"warning: {said}" in answer.lines

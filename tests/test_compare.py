@@ -1,19 +1,21 @@
 """``tsmtl-compare`` from the command line: what it trains, writes, refuses, and goes on with."""
 
 import csv
+import io
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import Answer
+import tsmtl.compare
+from tests.jobs_here import JobsHere
 from tsmtl.comparison.variants import variants_of
 from tsmtl.config.compare_settings import compare_settings
 from tsmtl.config.schema import check
@@ -32,25 +34,18 @@ def tsmtl_compare(command):
     return partial(command, "tsmtl-compare")
 
 
-def alone(folder: Path, *arguments: str) -> Answer:
-    """Run the command as a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tsmtl.compare", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TSMTL_DATA": "nowhere"},
-    )
-    return Answer(done.returncode, done.stdout, done.stderr)
-
-
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
     """Everything there is to compare, in the folder ``all``."""
-    folder = tmp_path_factory.mktemp("compared")
-    answer = alone(folder, *SMALL, *ALL, "compare.folder=all")
-    assert answer.code == 0, answer.err
-    return folder / "all", answer
+    folder, out = tmp_path_factory.mktemp("compared"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(io.StringIO()) as err:
+        patch.chdir(folder)
+        patch.setattr("tsmtl.sweep.runners.Pool", JobsHere)
+        patch.setattr("tsmtl.run.draw_run", lambda *given: None)
+        patch.setattr(sys, "argv", ["tsmtl-compare", *SMALL, *ALL, "compare.folder=all"])
+        tsmtl.compare.cli()
+    assert (folder / "all" / "comparison.json").exists(), err.getvalue()
+    return folder / "all", out.getvalue()
 
 
 def record_of(folder):
@@ -250,10 +245,10 @@ def test_the_frontier_and_the_budget_are_recorded(compared):
 
 
 def test_the_terminal_and_the_files_say_the_same(compared):
-    folder, answer = compared
+    folder, out = compared
     record = record_of(folder)
     for task in ("cls", "reg"):
-        assert f"{task}: {record['verdicts'][task]['sentence']}" in answer.out
+        assert f"{task}: {record['verdicts'][task]['sentence']}" in out
         assert record["verdicts"][task]["verdict"] in ("helps", "hurts", "cannot tell")
     names = [
         "comparison.json",
@@ -266,12 +261,13 @@ def test_the_terminal_and_the_files_say_the_same(compared):
     ]
     for name in names:
         assert (folder / name).is_file()
-        assert f"all/{name}" in answer.out
+        assert f"all/{name}" in out
     assert record["command"].startswith("tsmtl-compare model=cnn1d")
     table = rows_of(folder / "comparison.csv")
     assert [row["mean"] for row in table] == [str(f["mean"]) for f in record["figures"]]
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_the_same_command_goes_on_and_finds_all_done(compared, tsmtl_compare, monkeypatch):
     folder, _ = compared
     monkeypatch.chdir(folder.parent)
@@ -290,6 +286,7 @@ def test_the_same_command_goes_on_and_finds_all_done(compared, tsmtl_compare, mo
     assert before.items() <= after.items()
 
 
+@pytest.mark.usefixtures("jobs_here")  # of the command that goes on; the one that is killed has processes
 def test_a_killed_comparison_goes_on(tsmtl_compare, tmp_path):
     words = [*SMALL, "compare.lr_factors=[1]", "compare.variants=[multi]", "compare.folder=here"]
     process = subprocess.Popen(

@@ -336,11 +336,12 @@ def test_every_task_has_its_picture(tmp_path):
     assert found == {"curves.png", *of_classes, "predicted_sizes.png", "labels_flags.png"}
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_a_sweep_over_lists_of_tasks_says_how_they_differ(tsmtl_train, tmp_path):
     one, two = "[{name: a, kind: reg, target: wear}]", "[{name: a, kind: reg, target: severity}]"
     answer = tsmtl_train(
         *("-m", *SMALL, "num_epochs=1", "data.n_instances=40", "task=custom", f"tasks={one},{two}"),
-        *("hydra.sweep.dir=sweep", "hydra.launcher.n_jobs=1", "trainer.monitor=val/a/rmse"),
+        *("hydra.sweep.dir=sweep", "trainer.monitor=val/a/rmse"),
     )
     assert answer.code == 0, answer.err
     rows = rows_of(tmp_path / "sweep/results.csv")

@@ -128,9 +128,9 @@ def test_a_run_that_began_without_a_compiler_goes_on_through_torch(tsmtl_train, 
     assert same_weights(tmp_path / "cut", tmp_path / "plain")
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_the_log_of_a_job_of_a_sweep_says_what_went_through_torch(tsmtl_train, tmp_path):
     words = ["model=lstm", *TINY_MODEL["lstm"], *SMALL, "trainer.kernels=torch,native", "hydra.sweep.dir=s"]
-    words += ["hydra.launcher.n_jobs=1"]
     answer = tsmtl_train("-m", *words)
     assert answer.code == 0, answer.err
     folders = [next((tmp_path / "s").glob(f"*kernels={kernels}*")) for kernels in ("torch", "native")]

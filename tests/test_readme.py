@@ -15,13 +15,14 @@ ROWS = re.findall(r"^\| `(\w+)` \| [^|]* \| [^|]* \|((?:[^|\n]*\|){5})$", README
 
 
 def shorter(arguments: list[str]) -> list[str]:
-    """Train for two epochs at most, on few of the simulated machines, and the jobs of a sweep in one process."""
+    """Train for two epochs at most, on few of the simulated machines."""
     words = [re.sub(r"^((?:pretrain\.)?num_epochs)=\d+$", r"\1=2", word) for word in arguments]
     if not any(word.startswith(("data=", "data.path=", "experiment=hydraulic")) for word in words):
         words.append("data.n_instances=120")
-    return [*words, "hydra.launcher.n_jobs=1"] if "-m" in words else words
+    return words
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_every_command_and_program_of_the_readme_runs_on_fewer_instances(command, tmp_path):
     ran: list[str] = []
     skipped: set[str] = set()
@@ -49,7 +50,6 @@ def test_every_command_and_program_of_the_readme_runs_on_fewer_instances(command
                 if name == "tsmtl-compare":
                     arguments += ["compare.seeds=2", "compare.lr_factors=[1]", "compare.variants=[multi]"]
                     arguments += ["compare.alphas=[]", "compare.weightings=[]", "device=cpu"]
-                    arguments += ["hydra.launcher.n_jobs=1"]
                 answer = command(name, *(shorter(arguments) if name == "tsmtl-train" else arguments))
                 assert answer.code == 0, f"{line}\n{answer.err}"
                 ran.append(name)

@@ -307,6 +307,7 @@ def test_a_loss_that_is_not_finite_ends_with_exit_1_one_line_and_the_traceback_i
     assert "Traceback" in (run_folder() / "train.log").read_text()
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_a_sweep_goes_on_behind_a_failing_job_and_names_it(tsmtl_train, tmp_path):
     small = ["model=gru", *TINY_MODEL["gru"], *SMALL, "hydra.sweep.dir=sweep", "num_epochs=1"]
     answer = tsmtl_train("-m", *small, "input_size=7,3")

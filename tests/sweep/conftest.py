@@ -115,6 +115,14 @@ def sweep(own_model: list[str], tsmtl_train: Callable[..., Answer]) -> Callable[
     return lambda *arguments: tsmtl_train("-m", *own_model, "hydra.sweep.dir=s", *arguments)
 
 
+@pytest.fixture
+def sweep_here(jobs_here: None, tmp_path: Path, tsmtl_train: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Run ``tsmtl-train -m`` on a tiny gru and ``data.npz`` with the sweep's folder ``s``, its jobs in this process."""
+    write_series(tmp_path / "data.npz", seed=0)
+    words = ["model=gru", "data=npz", "data.path=data.npz", "device=cpu", "num_epochs=1", "hydra.sweep.dir=s"]
+    return lambda *arguments: tsmtl_train("-m", *words, *arguments)
+
+
 STAND_IN = Path(__file__).with_name("slurm_stand_in.py")
 MOODY = """
 import os, signal, time

@@ -124,7 +124,7 @@ def test_a_sweep_that_is_killed_ends_as_an_undisturbed_one(own_model, tsmtl_trai
         process = sweep.start("killed")
         kill(sweep, process, draw, workers_first=life % 2 == 0, most=jobs)
         ends.append(process.returncode)
-    answer = tsmtl_train("-m", *sweep.arguments, "hydra.sweep.dir=killed")
+    answer = tsmtl_train("-m", *sweep.arguments[:-1], "hydra.launcher.n_jobs=1", "hydra.sweep.dir=killed")
     assert answer.code == 0, answer.err
     assert ends == [-signal.SIGKILL] * kills, "the kills came while it ran"
     again = check_epochs(sweep.begun(), 6)

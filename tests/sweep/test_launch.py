@@ -61,31 +61,35 @@ def test_jobs_that_fail_or_die_stop_no_other_and_are_named_with_their_reasons(sw
     assert begun.count(next(folder for folder in begun if folder.startswith("trouble=no-"))) == 2, "done but once"
 
 
-def test_a_sweep_finds_its_jobs_again_by_settings_and_data(sweep, tmp_path):
+def test_a_sweep_finds_its_jobs_again_by_settings_and_data(sweep_here, tmp_path):
     def trained(*arguments: str) -> list[str]:
         stamps = files_of(tmp_path / "s") if (tmp_path / "s").exists() else {}
-        answer = sweep("num_epochs=1", "hydra.launcher.n_jobs=1", *arguments)
+        answer = sweep_here(*arguments)
         assert answer.code == 0, answer.err
         now = files_of(tmp_path / "s")
         assert all(now[name] == stamp for name, stamp in stamps.items() if "/" in name), "nothing is overwritten"
         new = {name.partition("/")[0] for name in now.keys() - stamps.keys() if "/" in name}
         return sorted(name.rpartition("-")[0] for name in new)
 
-    assert trained("alpha=1,1.0", "lr=0.001") == ["job"], "once, however it is written"
-    assert trained("lr=1e-2,1e-3", "width=4,8", "alpha=1.0") == [
-        "lr=0.001_width=8",
-        "lr=0.01_width=4",
-        "lr=0.01_width=8",
+    assert trained("alpha=1,1.0", "lr=0.001", "hidden_size=4") == ["job"], "once, however it is written"
+    assert trained("lr=1e-2,1e-3", "hidden_size=4,8", "alpha=1.0") == [
+        "lr=0.001_hidden_size=8",
+        "lr=0.01_hidden_size=4",
+        "lr=0.01_hidden_size=8",
     ]
     first = (tmp_path / "data.npz").read_bytes()
     write_series(tmp_path / "data.npz", seed=1)
-    assert trained("alpha=1", "lr=0.001") == ["job"], "other data is another job"
+    assert trained("alpha=1", "lr=0.001", "hidden_size=4") == ["job"], "other data is another job"
     with (tmp_path / "s" / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row for row in rows[0] if row in ("lr", "width", "alpha", "data sha256")] == ["lr", "width", "data sha256"]
-    assert len({(row["lr"], row["width"], row["data sha256"]) for row in rows}) == len(rows) == 5
+    assert [row for row in rows[0] if row in ("lr", "hidden_size", "alpha", "data sha256")] == [
+        "lr",
+        "hidden_size",
+        "data sha256",
+    ]
+    assert len({(row["lr"], row["hidden_size"], row["data sha256"]) for row in rows}) == len(rows) == 5
     (tmp_path / "data.npz").write_bytes(first)
-    shown = sweep("num_epochs=1", "lr=1e-3,1e-2", "width=8,4,6", "alpha=1", "hydra.launcher.dry_run=true")
+    shown = sweep_here("lr=1e-3,1e-2", "hidden_size=8,4,6", "alpha=1", "hydra.launcher.dry_run=true")
     states = [line.split()[-1] for line in shown.out.splitlines()[1:]]
     assert states == ["done", "done", "run", "done", "done", "run"]
 
@@ -135,8 +139,8 @@ def test_a_launcher_setting_that_cannot_be_is_refused(sweep, tmp_path, arguments
     assert not (tmp_path / "s").exists()
 
 
-def test_each_job_may_have_its_model_elsewhere_and_the_best_is_linked(sweep, tmp_path):
-    answer = sweep("lr=1e-2,1e-5", "best_model_path=models/{job}.pt", "num_epochs=1", "hydra.launcher.n_jobs=1")
+def test_each_job_may_have_its_model_elsewhere_and_the_best_is_linked(sweep_here, tmp_path):
+    answer = sweep_here("hidden_size=4", "lr=1e-2,1e-5", "best_model_path=models/{job}.pt")
     assert answer.code == 0, answer.err
     folders = {path.parent.name for path in (tmp_path / "s").glob("*/summary.json")}
     assert {path.stem for path in (tmp_path / "models").iterdir()} == folders

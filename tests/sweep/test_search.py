@@ -1,4 +1,4 @@
-"""Searches with real processes: how many trials there are in the end, and what is chosen among."""
+"""Searches: how many trials there are in the end, and what is chosen among, also where processes are killed."""
 
 import csv
 import json
@@ -77,6 +77,7 @@ def test_a_search_killed_goes_on_to_exactly_its_trials_and_two_processes_share_o
     assert (dry.code, dry.out) == (0, "0 of 5 trials are left\n")
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_a_hopeless_trial_is_pruned_before_its_end(tsmtl_train, tmp_path):
     # The learning rate is all that differs: what does not move cannot come near to what does.
     settings = ["lr=choice(3e-2,2e-2,1e-2,1e-9,2e-9)", "hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=8"]
@@ -96,6 +97,7 @@ def test_a_hopeless_trial_is_pruned_before_its_end(tsmtl_train, tmp_path):
         assert row["test/reg/rmse"] == "", "the test split is not read for it"
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_objectives_give_the_front_and_seeds_their_mean(tsmtl_train, tmp_path):
     settings = ["lr=1e-4,1e-3,1e-2", "seed=0,1", "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler=random"]
     names = ["val/cls/log_loss", "val/reg/rmse"]
@@ -117,6 +119,7 @@ def test_objectives_give_the_front_and_seeds_their_mean(tsmtl_train, tmp_path):
     assert (tmp_path / "sweep/pareto.png").stat().st_size > 0
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_failing_trials_are_replaced_until_too_many_have_failed(tsmtl_train, tmp_path):
     # Each value alone is fine; what contradicts the data is found when the model is built.
     answer = tsmtl_train(*SEARCH, "input_size=7", "lr=interval(1e-4,1e-2)", "hydra.sweeper.max_failed=2")
@@ -174,10 +177,11 @@ def test_a_search_that_cannot_be_is_refused_before_anything_trains(tsmtl_train, 
     assert not list(tmp_path.rglob("summary.json"))
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_what_failed_is_not_run_again_unless_asked_for_and_then_goes_well(tsmtl_train, vectors, tmp_path):
     data = ["-m", "hydra/sweeper=tsmtl_optuna", "hydra.sweep.dir=sweep", "model=fc", "hidden_sizes=[4]", "data=npz"]
     search = [*data, f"data.path={vectors}", "device=cpu", "num_epochs=1", "lr=choice(1e-3,1e-2)", "batch_size=16"]
-    search += ["hydra.sweeper.n_trials=2", "hydra.launcher.n_jobs=1"]
+    search += ["hydra.sweeper.n_trials=2"]
     good = vectors.read_bytes()
     vectors.write_bytes(b"garbage")
     first = tsmtl_train(*search)
@@ -268,6 +272,7 @@ def test_the_failing_seed_names_a_failed_trial(tmp_path):
     assert search.failures == [(first.name, Outcome("failed", "no"))]
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_the_command_line_beats_the_parameters_of_a_file(tsmtl_train, tmp_path):
     params = ["hydra.sweeper.params.lr='choice(1e-3,1e-2)'", "hydra.sweeper.params.output_channels='choice(2,4)'"]
     search = [*SEARCH, *params, "lr=5e-3", "hydra.sweeper.n_trials=1", "num_epochs=1"]
@@ -304,6 +309,7 @@ def test_a_pruner_leaves_every_trial_its_warm_up(tmp_path, pruner):
     assert any(pruned[2:])
 
 
+@pytest.mark.usefixtures("jobs_here")
 def test_a_study_goes_on_with_its_own_settings_alone(tsmtl_train, tmp_path):
     assert tsmtl_train(*SEARCH, "lr=1e-3,1e-2", "hydra.sweeper.n_trials=1").code == 0
     dry = tsmtl_train(*SEARCH, "lr=1e-3,1e-2", "hydra.sweeper.n_trials=5", "hydra.launcher.dry_run=true")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections import Counter
 
@@ -93,11 +92,10 @@ def test_other_data_is_read_too_and_a_file_that_changes_between_two_sweeps_again
 
 
 @linux
-def test_shared_data_gives_the_numbers_of_data_read_alone(sweep, own_model, tmp_path, notes):
-    assert sweep(*JOBS[1:], "hydra.launcher.n_jobs=1").code == 0
-    alone = [*own_model, *JOBS[2:], "seed=1", "hydra.run.dir=alone"]  # in a process of its own, for its plugins
-    done = subprocess.run([sys.executable, "-m", "tsmtl.train", *alone], cwd=tmp_path, capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+def test_shared_data_gives_the_numbers_of_data_read_alone(sweep_here, tsmtl_train, tmp_path):
+    assert sweep_here("hidden_size=4", "seed=0,1").code == 0
+    alone = ["model=gru", "hidden_size=4", "data=npz", "data.path=data.npz", "device=cpu", "num_epochs=1", "seed=1"]
+    assert tsmtl_train(*alone, "hydra.run.dir=alone").code == 0
     job = next((tmp_path / "s").glob("seed=1-*"))
     for name in ("predictions_test.csv",):
         assert (job / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
