@@ -378,6 +378,27 @@ def test_named_tasks_keep_their_words(series, tsmtl_represent, tsmtl_train, tmp_
     ]
 
 
+SHORT = {"catch22": 2, "multirocket": 1}
+
+
+@pytest.mark.parametrize("method", SHORT)
+def test_a_series_that_is_too_short_leaves_earlier_files_as_they_were(series, tsmtl_represent, tmp_path, method):
+    assert tsmtl_represent(*WORDS, *SMALL["summary"], "output=v.npz").code == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    lengths = np.full(N, STEPS)
+    lengths[-1] = SHORT[method]
+    np.savez("lengths.npz", **series, lengths=lengths)
+    words = [*WORDS[:1], "data.path=lengths.npz", *WORDS[2:], "data.lengths_key=lengths", *SMALL[method]]
+    answer = tsmtl_represent(*words, "output=v.npz")
+    assert answer.code == 2
+    assert answer.lines[-1] == (
+        f"tsmtl-represent: lengths.npz: instance {N - 1} has {SHORT[method]} time steps; the model reads "
+        f"{SHORT[method] + 1} or more"
+    )
+    Path("lengths.npz").unlink()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 REFUSED = {
     "output=v.csv": "output: must be a file that ends in .npz, .parquet (got 'v.csv')",
     "output=none/v.npz": "output: there is no folder none",

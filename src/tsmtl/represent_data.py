@@ -79,17 +79,6 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
     sizes = ", ".join(f"{name} {len(rows)}" for name, rows in bundle.splits.items())
     log.info("data: %s, %s (%s)", where, " x ".join(map(str, bundle.instances.x.shape[1:])), sizes)
     transform = _fitted(method, settings, bundle, features, representation)
-    try:
-        transform.save(own.transform_path)
-    except OSError as error:
-        raise FailedError(f"cannot write {own.transform_path} ({error.strerror})") from error
-    about = {
-        **about_transform(transform, settings.run.seed),
-        "data": where,
-        "data_sha256": data_sha256,
-        "split_sha256": _sha256(columns[SPLIT], columns[INSTANCE]),
-        "units": _units(bundle, settings),
-    }
     with vector_file(own.vectors_path, transform.names) as file:
         rows = np.asarray(columns[INSTANCE])
         bar: Any = tqdm(total=len(rows), unit="instance", disable=None, dynamic_ncols=True)
@@ -97,6 +86,17 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
             for vectors in _vectors(transform, bundle, rows):
                 file.add(vectors)
                 bar.update(len(vectors))
+        try:  # only now that all series could be read: an earlier transform stays beside its vectors
+            transform.save(own.transform_path)
+        except OSError as error:
+            raise FailedError(f"cannot write {own.transform_path} ({error.strerror})") from error
+        about = {
+            **about_transform(transform, settings.run.seed),
+            "data": where,
+            "data_sha256": data_sha256,
+            "split_sha256": _sha256(columns[SPLIT], columns[INSTANCE]),
+            "units": _units(bundle, settings),
+        }
         file.finish(columns, about)
     learner.finish()
     log.info("represented: %d instances by %s, E = %d", file.n, transform.method, len(transform.names))
