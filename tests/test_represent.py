@@ -111,6 +111,20 @@ def test_training_takes_the_vectors_with_their_split_and_units(series, tsmtl_rep
     assert predictor.representation["transform_sha256"] == tsmtl.load_transform("v.transform.pt").sha256
 
 
+OF_GAPS = {
+    "summary": "left out, and their share is a feature",
+    "ts2vec": "their steps hidden",
+    "masked": "hidden",
+    "minirocket": "filled (data.missing=interpolate)",
+}
+
+
+@pytest.mark.parametrize("method", OF_GAPS)
+def test_the_log_says_what_becomes_of_missing_values(series, tsmtl_represent, method):
+    answer = tsmtl_represent(*WORDS, *SMALL[method], "output=v.npz")
+    assert f"data: 13 missing input values, {OF_GAPS[method]}; the first: instance 0, channel b" in answer.err
+
+
 @pytest.mark.parametrize("task", ["cls", "reg"])
 def test_a_single_task_needs_no_model(series, tsmtl_represent, task):
     answer = tsmtl_represent(*WORDS, *SMALL["summary"], f"task={task}", "output=v.npz")

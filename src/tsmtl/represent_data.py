@@ -12,12 +12,13 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.assembly import choose_device, fit_preparation
+from tsmtl.config.data_settings import RecordedSettings
 from tsmtl.config.errors import FailedError, UserError
 from tsmtl.config.logs import set_up_logs
 from tsmtl.config.represent_settings import RepresentSettings
 from tsmtl.config.representation_settings import AnyRepresentation, CheckpointSettings
 from tsmtl.config.schema import Settings
-from tsmtl.data.checks import data_hash
+from tsmtl.data.checks import data_hash, filled
 from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, FloatArray, IntArray, NumberTarget, Target, blocks
 from tsmtl.data.loading import load_bundle
 from tsmtl.data.manifest import FEATURES, GROUP, INSTANCE, MANIFEST, SPLIT, X
@@ -26,7 +27,7 @@ from tsmtl.record import versions
 from tsmtl.represent_checkpoint import check_unseen, checkpoint_of, features_of
 from tsmtl.represent_training import RepresentationTraining
 from tsmtl.representation.checkpoint import Checkpoint
-from tsmtl.representation.method import TrainSeries
+from tsmtl.representation.method import Representation, TrainSeries
 from tsmtl.representation.vector_file import vector_file
 from tsmtl.splits import with_features
 from tsmtl.training.threads import threads_put_back
@@ -72,7 +73,8 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
         check_unseen(content, method.path, bundle)
         features = features_of(content)
     bundle, features = with_features(bundle, features)
-    for note in bundle.notes:
+    missing = settings.data.missing if isinstance(settings.data, RecordedSettings) else "error"
+    for note in notes_of(bundle, representation, missing):
         log.info("data: %s", note)
     for line in leak_lines(instances.facts):
         log.warning("data: %s; metrics will be better than on new data", line)
@@ -134,6 +136,12 @@ def _fitted(
             "versions": versions(),
         },
     )
+
+
+def notes_of(bundle: Bundle, representation: Representation, missing: str) -> list[str]:
+    """Give the notes of a data set; the loading says of gaps what a training would do with them."""
+    own = representation.of_gaps
+    return [note.replace(filled(missing), own) if own else note for note in bundle.notes]
 
 
 def about_transform(transform: Transform, seed: int) -> dict[str, Any]:

@@ -164,3 +164,44 @@ def test_unequal_lengths_and_missing_values_are_learnt_from(fitted, series):
     method = fitted("ts2vec", x, lengths=lengths)
     for row in (0, 4, 7):
         assert np.isfinite(method.transform(x[row : row + 1, :, : lengths[row]])).all()
+
+
+def with_gaps(series: np.ndarray, every: int) -> np.ndarray:
+    """Leave channel 0 at every so many steps alone, and the others at all."""
+    x = series.copy()
+    x[:, 0, np.arange(40) % every != 0] = np.nan
+    return x
+
+
+def test_series_of_which_it_would_see_no_step_are_refused(fitted, series):
+    x = with_gaps(series, 2)
+    x[:, 1, ::2] = np.nan
+    with pytest.raises(ValueError, match="ts2vec sees the steps at which no channel is missing, and train has none"):
+        fitted("ts2vec", x)
+
+
+@pytest.mark.parametrize(("every", "said"), [(1, None), (2, None), (3, "35.0 %"), (40, "2.5 %")])
+def test_that_few_steps_are_seen_is_said(fitted, series, caplog, every, said):
+    fitted("ts2vec", with_gaps(series, every), steps=1)
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == (said is not None)
+    assert said is None or f"ts2vec sees {said} of the train steps" in warned[0]
+
+
+def test_padding_is_no_step_that_is_missed(fitted, series, caplog):
+    lengths = np.full(30, 10)
+    lengths[0] = 40
+    x = np.where(np.arange(40) < lengths[:, None, None], series, np.nan)
+    fitted("ts2vec", x, lengths=lengths, steps=1)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_that_nothing_is_seen_of_a_series_is_said_once(fitted, series, caplog):
+    method = fitted("ts2vec", series, steps=1)
+    x = series.copy()
+    x[3:5, 1] = np.nan
+    vectors = method.transform(x)
+    assert np.array_equal(vectors[3], vectors[4])
+    method.transform(x)
+    (warned,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "ts2vec sees nothing of them" in warned

@@ -76,7 +76,7 @@ def check_input(instances: Instances, splits: dict[str, IntArray], missing: str)
         raise UserError(f"{where}: {n_missing} missing values, the first: {first_missing} (data.missing=error)")
     notes = []
     if n_missing:
-        notes.append(f"{n_missing} missing input values, filled (data.missing={missing}); the first: {first_missing}")
+        notes.append(f"{n_missing} missing input values, {filled(missing)}; the first: {first_missing}")
     constant = np.flatnonzero(low == high)
     if constant.size:
         names = ", ".join(instances.channels[i] for i in constant[:10]) + (" ..." if constant.size > 10 else "")
@@ -150,6 +150,11 @@ def _check_labels(where: str, task: str, target: LabelTarget, labelled: dict[str
         return []
     said = ", ".join(same[:10]) + (" ..." if len(same) > 10 else "")
     return [f"task {task}: {len(same)} labels are always the same in the train split, and are not learnt: {said}"]
+
+
+def filled(missing: str) -> str:
+    """Say what becomes of missing values."""
+    return f"filled (data.missing={missing})"
 
 
 def data_hash(bundle: Bundle) -> str:

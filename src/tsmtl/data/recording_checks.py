@@ -3,6 +3,7 @@
 import numpy as np
 
 from tsmtl.config.errors import UserError
+from tsmtl.data.checks import filled
 from tsmtl.data.instances import Instances, IntArray
 from tsmtl.data.single import LEVELS
 from tsmtl.data.windows import Windows
@@ -55,7 +56,7 @@ def check_rows(instances: Instances, windows: Windows, splits: dict[str, IntArra
     notes = []
     if lost.any():
         worst = ", ".join(f"{names[i]} {lost[i]}" for i in np.argsort(-lost)[:5] if lost[i])
-        notes.append(f"{lost.sum()} missing input values, filled (data.missing={missing}): {worst}")
+        notes.append(f"{lost.sum()} missing input values, {filled(missing)}: {worst}")
     if (constant := low == high).any():
         more = " ..." if constant.sum() > 10 else ""
         said = ", ".join(names[constant][:10]) + more

@@ -34,6 +34,7 @@ class Checkpoint(Representation):
     """
 
     takes_raw: ClassVar[bool] = True
+    of_gaps: ClassVar[str] = "filled as in the model's training"
 
     def __init__(self, open_model: Callable[[dict[str, Any]], Embedder]) -> None:
         self._open = open_model

@@ -121,6 +121,7 @@ class Masked(SelfSupervised):
     """
 
     takes_gaps: ClassVar[bool] = True
+    of_gaps: ClassVar[str] = "hidden"
 
     def __init__(
         self,

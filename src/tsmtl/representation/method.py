@@ -19,11 +19,13 @@ class Representation(ABC):
     Attributes:
         shortest: Fewest time steps that it can read.
         takes_gaps: Whether it reads missing values itself, as NaN; else they are filled as ``data.missing`` says.
+        of_gaps: What it does with them itself, in words; empty where it does nothing.
         takes_raw: Whether it fills and scales series itself; else they come filled and scaled.
     """
 
     shortest: ClassVar[int] = 1
     takes_gaps: ClassVar[bool] = False
+    of_gaps: ClassVar[str] = ""
     takes_raw: ClassVar[bool] = False
 
     @property

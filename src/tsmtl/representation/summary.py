@@ -26,6 +26,7 @@ class Summary(Representation):
     """
 
     takes_gaps: ClassVar[bool] = True
+    of_gaps: ClassVar[str] = "left out, and their share is a feature"
 
     def __init__(self, quantiles: list[float], bands: int) -> None:
         self.quantiles, self.bands = quantiles, bands

@@ -1,18 +1,24 @@
 """TS2Vec: views of a series that overlap agree where they do, at every scale of time."""
 
+import logging
 from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from tsmtl.config.errors import UserError
+from tsmtl.data.instances import FloatArray, blocks
 from tsmtl.representation.dilated_encoder import DilatedEncoder
 from tsmtl.representation.hierarchical_contrast import hierarchical_contrast
 from tsmtl.representation.method import TrainSeries
 from tsmtl.representation.self_supervised import Learner, Pretext, Recipe, SelfSupervised
 
+log = logging.getLogger(__name__)
 SMALL = 100_000  # values (N * C * T) up to which a set is small, and
 STEPS_OF_SMALL, STEPS = 200, 600  # how long is trained then, and else
+FEW = 0.5  # of the train steps: fewer that have all channels are warned of
 
 
 class TS2Vec(SelfSupervised):
@@ -36,6 +42,7 @@ class TS2Vec(SelfSupervised):
     """
 
     takes_gaps: ClassVar[bool] = True
+    of_gaps: ClassVar[str] = "their steps hidden"
 
     def __init__(
         self,
@@ -54,6 +61,37 @@ class TS2Vec(SelfSupervised):
         super().__init__(recipe, device, learner)
         self._of_encoder = (embed_dim, hidden_size, depth, kernel_size, dropout)
         self._of_views = (hidden_share, longest_view, temporal_unit)
+        self._has_told = False
+
+    def fit(self, train: TrainSeries, seed: int) -> None:
+        """Train the network.
+
+        Raises:
+            UserError: If it would see no step.
+        """
+        share = _share_of_whole_steps(train)
+        if share == 0:
+            raise UserError(
+                "representation: ts2vec sees the steps at which no channel is missing, and train has none; a method "
+                "that fills, such as representation=contrastive, reads such series, and so does summary"
+            )
+        if share < FEW:
+            log.warning(
+                "representation: ts2vec sees %.1f %% of the train steps: at all others a channel is missing; a method "
+                "that fills, such as representation=contrastive, sees all, and so does summary",
+                100 * share,
+            )
+        super().fit(train, seed)
+
+    def transform(self, x: FloatArray) -> FloatArray:
+        """Give the vectors (N, E) of series (N, C, T); warn once of those of which it sees nothing."""
+        if not self._has_told and np.isnan(x).any(axis=1).all(axis=-1).any():
+            self._has_told = True
+            log.warning(
+                "representation: some series have no step at which no channel is missing; ts2vec sees nothing of "
+                "them, and their vectors are all the same"
+            )
+        return super().transform(x)
 
     def recipe_for(self, train: TrainSeries) -> Recipe:
         """Train for longer on a larger set."""
@@ -65,6 +103,18 @@ class TS2Vec(SelfSupervised):
     def pretext(self, channels: int, steps: int) -> "Views":
         """Make a new encoder with its views."""
         return Views(DilatedEncoder(channels, *self._of_encoder), *self._of_views, self.recipe.precision == "bf16")
+
+
+def _share_of_whole_steps(train: TrainSeries) -> float:
+    """Give the share of the train series' own steps at which no channel is missing."""
+    whole = every = 0
+    for block in blocks(len(train), train.x):
+        rows = train.rows[block]
+        there = ~np.isnan(train.x[rows]).any(axis=1)  # (n, T)
+        own = np.ones_like(there) if train.lengths is None else np.arange(there.shape[1]) < train.lengths[rows, None]
+        whole += int((there & own).sum())
+        every += int(own.sum())
+    return whole / every
 
 
 class Views(Pretext):
