@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 from tsmtl.checkpoint.archive import write_archive
 from tsmtl.checkpoint.last import read_last
 from tsmtl.representation.registry import TRAINED
+from tsmtl.representation.ts2vec import Views
 
 SMALL = {
     "ts2vec": ["representation=ts2vec", "embed_dim=8", "hidden_size=8", "depth=3", "batch_size=8"],
@@ -77,6 +78,21 @@ def test_a_fit_leaves_its_losses_and_no_state(series, tsmtl_represent, tmp_path,
     assert sorted(p.name for p in tmp_path.iterdir()) == ["series.npz", "v.metrics.csv", "v.npz", "v.transform.pt"]
     assert f"{method}: " in answer.err
     assert "2 epochs of 7 steps on cpu" in answer.err
+
+
+@pytest.mark.parametrize(("steps", "said", "seen"), [(3, "1 epochs of 3 steps", 24), (8, "2 epochs of 7 steps", 100)])
+def test_fewer_steps_than_an_epoch_has_are_taken_as_asked(series, tsmtl_represent, monkeypatch, steps, said, seen):
+    forward, batches = Views.forward, []
+
+    def noted(self, x, lengths=None):
+        batches.append(len(x))
+        return forward(self, x, lengths)
+
+    monkeypatch.setattr(Views, "forward", noted)
+    answer = tsmtl_represent(*words_of("ts2vec", steps))
+    assert answer.code == 0, answer.err
+    assert said in answer.err
+    assert sum(batches) == seen
 
 
 @pytest.mark.parametrize("method", ALL)

@@ -99,8 +99,8 @@ class RepresentationTraining:
                 pretext = make().to(self.device)
             self._set_threads(pretext, train, recipe, earlier)
             split = split_of(train, self.device)
-            sampler = Sampler(len(split), recipe.batch_size, self.device)
             assert recipe.steps is not None, "the method's own rule has said"
+            sampler = sampler_of(len(split), recipe.batch_size, recipe.steps, self.device)
             num_epochs = math.ceil(recipe.steps / sampler.steps)
             self._say_what_starts(pretext, recipe, num_epochs, sampler.steps)
             changes = {
@@ -266,6 +266,12 @@ def split_of(train: TrainSeries, device: torch.device) -> Split:
         return LazySplit(train.x, train.rows, lengths, train, {}, device, None)
     x = torch.from_numpy(train.apply(train.x[train.rows], lengths)).to(device)
     return TensorSplit(x, {}, None if lengths is None else torch.from_numpy(lengths))
+
+
+def sampler_of(n: int, batch_size: int, steps: int, device: torch.device) -> Sampler:
+    """Draw each series once an epoch, or as many as the steps need where these are fewer than an epoch's."""
+    sampler = Sampler(n, batch_size, device)
+    return sampler if sampler.steps <= steps else Sampler(n, batch_size, device, steps * batch_size / n)
 
 
 def _nothing() -> Row:

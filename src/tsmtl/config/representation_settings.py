@@ -54,7 +54,7 @@ class CheckpointSettings(Section):
 class TrainedSettings(Section):
     """Settings of methods that train a network; how it is trained."""
 
-    steps: Count = Field(description="training steps, rounded up to whole epochs")
+    steps: Count = Field(description="training steps; of more than an epoch, rounded up to whole ones")
     batch_size: Count = Field(description="series per step")
     lr: Annotated[float, Field(gt=0, le=0.1)] = Field(description="learning rate, of AdamW")
     weight_decay: NotNegative = Field(description="weight decay")
@@ -82,7 +82,7 @@ class TS2VecSettings(TrainedSettings):
         description="scale, of steps halved so often, from which time is told apart"
     )
     steps: Count | None = Field(  # type: ignore[assignment]  # null here alone
-        description="training steps, rounded up to whole epochs"
+        description="training steps; of more than an epoch, rounded up to whole ones"
     )
 
 

@@ -22,7 +22,7 @@ class Recipe:
     """How the network is trained.
 
     Attributes:
-        steps: Training steps, rounded up to whole epochs; None: the method's own rule.
+        steps: Training steps; of more than an epoch, rounded up to whole ones. None: the method's own rule.
         batch_size: Series per step.
         lr: Learning rate.
         weight_decay: Decoupled from the gradient, as in AdamW.
