@@ -133,6 +133,21 @@ def test_one_train_series_is_refused(tmp_path):
         small("contrastive", tmp_path).fit(train_of(np.zeros((1, 1, 20), np.float32)), 0)
 
 
+@pytest.mark.parametrize(("steps", "temporal_weight"), [(40, 0.0), (8, 1.0)])
+def test_a_loss_without_any_part_is_refused(fitted, series, steps, temporal_weight):
+    weights = {"temporal_weight": temporal_weight, "contextual_weight": 0.0}
+    with pytest.raises(ValueError, match=r"representation\.contextual_weight: must be above 0 where temporal_weight"):
+        fitted("contrastive", series[:, :, :steps], **weights)
+
+
+@pytest.mark.parametrize(("steps", "told"), [(8, 1), (9, 0)])
+def test_that_short_series_have_no_future_is_said(fitted, series, caplog, steps, told):
+    fitted("contrastive", series[:, :, :steps])
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == told
+    assert all("makes one step of 8, so that there is no future to tell" in line for line in warned)
+
+
 def test_unequal_lengths_are_learnt_from(fitted, series):
     lengths = np.random.default_rng(0).integers(1, 41, 30)
     lengths[0] = 40

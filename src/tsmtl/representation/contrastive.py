@@ -1,5 +1,6 @@
 """TS-TCC: a weak and a strong view of a series tell each other's future, and agree on its context."""
 
+import logging
 from typing import TypeVar
 
 import torch
@@ -16,6 +17,7 @@ from tsmtl.representation.hierarchical_contrast import contrast
 from tsmtl.representation.method import TrainSeries
 from tsmtl.representation.self_supervised import Encoder, Learner, Pretext, Recipe, SelfSupervised
 
+log = logging.getLogger(__name__)
 BLOCKS = 3
 HALF = 2  # a context is projected to half its features, and then to half of these
 Steps = TypeVar("Steps", int, Tensor)
@@ -179,12 +181,25 @@ class Contrastive(SelfSupervised):
         """Train the network.
 
         Raises:
-            UserError: If there is one series only.
+            UserError: If there is one series only, or the loss would have no part.
         """
         if len(train) < 2:
             raise UserError(
                 "representation: contrastive tells train series from each other, and there is one; "
                 "representation=summary takes any number"
+            )
+        *_, temporal_weight, contextual_weight = self._of_loss
+        has_future = _eighth(train.longest) > 1
+        if contextual_weight == 0 and (temporal_weight == 0 or not has_future):
+            raise UserError(
+                "representation.contextual_weight: must be above 0 where temporal_weight is 0, or the longest train "
+                f"series has {2**BLOCKS} time steps or fewer and so no future; there is nothing else to learn"
+            )
+        if not has_future:
+            log.warning(
+                "representation: the encoder of contrastive makes one step of %d, so that there is no future to tell; "
+                "the contextual contrast alone is learnt",
+                2**BLOCKS,
             )
         super().fit(train, seed)
 
