@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from tests.representation.conftest import small, train_of
+from tsmtl.config.representation_settings import REPRESENTATIONS
 from tsmtl.representation.registry import METHODS, TRAINED
 
 ALL = sorted(METHODS)
@@ -62,3 +64,15 @@ def test_short_and_constant_series_have_vectors_too(fitted, series, name):
 def test_kernels_longer_than_every_series_are_refused(name):
     with pytest.raises(ValueError, match=rf"{name} needs series of \d+ time steps or more"):
         small(name).fit(train_of(np.zeros((3, 1, 8), np.float32)), 0)
+
+
+@pytest.mark.parametrize("name", REPRESENTATIONS)
+def test_the_yaml_file_says_the_range_of_each_setting(name):
+    lines = (ROOT / "configs" / "representation" / f"{name}.yaml").read_text().splitlines()
+    said = {line.partition(":")[0]: line.partition("#")[2] for line in lines if not line.startswith("#")}
+    for key, field in REPRESENTATIONS[name].model_fields.items():
+        kinds = [field, *getattr(field.annotation, "__args__", ())]  # of Positive | None too
+        found = [one for kind in kinds for one in getattr(kind, "metadata", getattr(kind, "__metadata__", ()))]
+        for one in [*found, *(inner for outer in found for inner in getattr(outer, "metadata", ()))]:
+            for bound in (getattr(one, side, None) for side in ("ge", "gt", "le", "lt")):
+                assert bound is None or str(bound) in said[key], (key, bound, said[key])
