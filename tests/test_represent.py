@@ -246,6 +246,24 @@ def test_raw_series_are_predicted_as_their_vectors_are(series, tsmtl_represent, 
     ]
 
 
+def test_raw_series_and_vectors_that_are_mistaken_for_each_other_come_with_the_cure(
+    series, tsmtl_represent, tsmtl_train, tsmtl_predict, tsmtl_evaluate
+):
+    assert tsmtl_represent(*WORDS, *SMALL["summary"], "output=v.npz").code == 0
+    assert tsmtl_train("data=npz", "data.path=v.npz", *FAST, "hydra.run.dir=run").code == 0
+    model, transform = "checkpoint=run/best_model.pt", "transform=v.transform.pt"
+    for command, output in ((tsmtl_predict, "output=p.csv"), (tsmtl_evaluate, "output=p.json")):
+        answer = command(model, "data.path=series.npz", output)
+        assert answer.code == 2
+        assert answer.lines[-1].endswith(
+            f": series.npz: 'X': the model reads vectors (N, E) (got shape ({N}, 2, {STEPS})); transform= makes them "
+            "of raw series"
+        )
+        answer = command(model, transform, "data.path=v.npz", output)
+        assert answer.code == 2
+        assert answer.lines[-1].endswith(f"(got shape ({N}, 46)); vectors need no transform=")
+
+
 def metrics_of(path):
     return json.loads(path.read_text())["metrics"]
 

@@ -59,6 +59,7 @@ class Predictor:
             takes_lengths=model.backbone.takes_lengths,
             shortest=model.backbone.shortest,
             scaled_per_step=self.preparation.seq_len is not None,
+            otherwise="" if self.representation is None else "; transform= makes them of raw series",
         )
 
     @property

@@ -59,6 +59,7 @@ class Transform:
             takes_lengths=True,
             shortest=representation.shortest,
             scaled_per_step=self.preparation.seq_len is not None,
+            otherwise="; vectors need no transform=",
         )
         if isinstance(representation, Checkpoint):
             self.contract = representation.model.contract

@@ -28,6 +28,7 @@ class InputContract:
         takes_lengths: Whether the model reads series of any length; else T is ``seq_len`` alone.
         shortest: Fewest time steps it can read.
         scaled_per_step: Whether each time step has a scaling of its own, so that T is ``seq_len`` alone too.
+        otherwise: What else can be done with the other kind, for messages.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class InputContract:
     takes_lengths: bool
     shortest: int
     scaled_per_step: bool = False
+    otherwise: str = ""
 
     @property
     def any_length(self) -> bool:
@@ -126,7 +128,7 @@ class InputContract:
         if 0 in shape:
             raise UserError(f"{where}: is empty (shape {shape})")
         if len(shape) != (3 if self.kind == "series" else 2):
-            raise UserError(f"{where}: the model reads {self.kind} {wanted} (got shape {shape})")
+            raise UserError(f"{where}: the model reads {self.kind} {wanted} (got shape {shape}){self.otherwise}")
         if shape[1] != len(self.channels):
             letter = "C" if self.kind == "series" else "E"
             raise UserError(
