@@ -111,7 +111,12 @@ def test_neighbours_of_classes_lie_together(content, pictures, tsmtl_train, tsmt
     assert "t-SNE, first dimension" in (tmp_path / "run" / "report.html").read_text()
 
 
-@pytest.mark.parametrize(("x", "probed"), [(np.arange(150.0)[:, None], {"cls"}), (np.ones((150, 3)), set())])
+ALIKE = np.where(np.arange(150)[:, None] < 100, np.random.default_rng(0).normal(size=(150, 3)), 1.0)  # in test
+
+
+@pytest.mark.parametrize(
+    ("x", "probed"), [(np.arange(150.0)[:, None], {"cls"}), (np.ones((150, 3)), set()), (ALIKE, {"cls"})]
+)
 def test_vectors_of_one_direction_or_none_have_a_picture_all_the_same(content, tsmtl_train, tmp_path, x, probed):
     np.savez("v.npz", **content | {"X": x.astype(np.float32)})
     answer = tsmtl_train(*DATA, *RUN, "trainer.vectors_picture=tsne", "trainer.logistic_probe=true")

@@ -51,8 +51,8 @@ def linear_probe(
         parts: Of the run.
         truth: What is true of the test split, by task.
         logistic: Fit a logistic regression of each class too.
-        picture: How the test vectors come into two dimensions; few of them, or such as have one direction at most, by
-            ``pca`` in any case.
+        picture: How the test vectors come into two dimensions; few of them, such as are all alike, and such as have
+            one direction at most, by ``pca`` in any case.
         seed: Of ``tsne``.
 
     Returns:
@@ -103,7 +103,8 @@ def linear_probe(
     every = torch.arange(len(train), device=train.device)
     spectrum, _, rotated_test = spectrum_of(every)
     directions = spectrum.components(rotated_test, DIRECTIONS)
-    if picture == "pca" or len(test) < FEWEST or directions.shape[1] < 2:
+    alike = bool((directions == directions[:1]).all())
+    if picture == "pca" or len(test) < FEWEST or directions.shape[1] < 2 or alike:
         return LinearProbe(found, classified, spectrum.coordinates(rotated_test).cpu().numpy(), "pca")
     return LinearProbe(found, classified, neighbours_in_two(directions.cpu().numpy(), seed), "tsne")
 
