@@ -12,11 +12,14 @@ def neighbours_in_two(x: npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.f
     """Give places (m, 2) for vectors (m, k) that keep near ones near (van der Maaten and Hinton 2008).
 
     Args:
-        x: :data:`FEWEST` vectors at least.
+        x: :data:`FEWEST` vectors at least, not all alike.
         seed: Of what is drawn.
     """
     from sklearn.manifold import TSNE
 
     perplexity = min(PERPLEXITY, (len(x) - 1) / 3)
-    found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(x.astype(np.float32))
+    # Near ones are near at any scale; in single precision squares of the largest, and differences, get lost at others.
+    centred = x - x.mean(axis=0)
+    scaled = (centred / np.abs(centred).max()).astype(np.float32)
+    found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(scaled)
     return np.asarray(found, dtype=np.float64)
