@@ -72,6 +72,30 @@ def test_val_and_test_series_do_not_move_a_bit_of_the_fit(series, tsmtl_represen
     assert (changed["X"][others] != vectors["X"][others]).any(axis=1).all()
 
 
+@pytest.mark.parametrize("method", ["minirocket", "summary"])
+def test_rows_of_val_and_test_do_not_move_what_is_derived_from_a_table(tsmtl_represent, tmp_path, method):
+    rng = np.random.default_rng(0)
+    hour, machine = np.tile(np.arange(30), 9), np.repeat(np.arange(9), 30)
+    part = np.repeat(["train", "val", "test"], 90)
+    columns = {"machine": machine, "time": hour, "part": part, "mode": rng.integers(0, 2, 270), "wear": hour / 30.0}
+    read = {"a": rng.normal(size=270), "b": rng.normal(size=270)}
+    words = ["data=table", "data.path=plant.csv", "data.entity=machine", "data.time=time", "data.window=12"]
+    words += ["data.regression_target=wear", "task=reg", "data.split_key=part", "data.condition=[mode]"]
+    words += ["data.derive=[{difference: 1}]", *SMALL[method], "output=v.npz"]
+    found = []
+    for factor in (1, 100):
+        changed = {name: np.where(part == "train", x, factor * x + factor - 1) for name, x in read.items()}
+        pl.DataFrame(columns | changed).write_csv("plant.csv")
+        answer = tsmtl_represent(*words)
+        assert answer.code == 0, answer.err
+        found.append(((tmp_path / "v.transform.pt").read_bytes(), arrays_of("v.npz")))
+    (transform, vectors), (again, others) = found
+    assert again == transform
+    train = vectors["split"] == "train"
+    np.testing.assert_array_equal(others["X"][train], vectors["X"][train])
+    assert (others["X"][~train] != vectors["X"][~train]).any(axis=1).all()
+
+
 def test_another_process_makes_the_same_bytes(series, tsmtl_represent, tmp_path):
     words = [*WORDS, *SMALL["minirocket"], "output=v.npz", "device=cpu"]
     assert tsmtl_represent(*words).code == 0

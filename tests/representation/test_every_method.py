@@ -60,10 +60,11 @@ def test_short_and_constant_series_have_vectors_too(fitted, series, name):
     assert np.isfinite(method.transform(np.full((2, 3, 40), 7, np.float32))).all()
 
 
-@pytest.mark.parametrize("name", ["minirocket", "multirocket"])
-def test_kernels_longer_than_every_series_are_refused(name):
-    with pytest.raises(ValueError, match=rf"{name} needs series of \d+ time steps or more"):
-        small(name).fit(train_of(np.zeros((3, 1, 8), np.float32)), 0)
+@pytest.mark.parametrize(("name", "steps"), [("minirocket", 8), ("multirocket", 9), ("catch22", 2)])
+def test_series_that_are_all_too_short_are_refused(name, steps):
+    said = rf"{name} needs series of {steps + 1} time steps or more .*; representation=summary takes any"
+    with pytest.raises(ValueError, match=said):
+        small(name).fit(train_of(np.zeros((3, 1, steps), np.float32)), 0)
 
 
 @pytest.mark.parametrize("name", REPRESENTATIONS)

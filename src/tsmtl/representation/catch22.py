@@ -7,6 +7,7 @@ import numpy as np
 from tsmtl.config.errors import UserError
 from tsmtl.data.instances import FloatArray
 from tsmtl.representation.method import Representation, TrainSeries
+from tsmtl.representation.minirocket import check_length
 
 NAMES = (  # aeon's short ones, in its order
     *("mode_5", "mode_10", "acf_timescale", "acf_first_min", "ami2", "trev", "high_fluctuation", "stretch_high"),
@@ -37,6 +38,7 @@ class Catch22(Representation):
 
     def fit(self, train: TrainSeries, seed: int) -> None:
         """Take the channels' names."""
+        check_length(train, "catch22", self.shortest)
         self._channels = train.channels
 
     @property

@@ -58,7 +58,7 @@ class MiniRocket(Representation):
 
 
 def check_length(train: TrainSeries, name: str, fewest: int) -> None:
-    """Check that kernels fit into the longest train series.
+    """Check that the longest train series is long enough for kernels, or other features.
 
     Raises:
         UserError: If not.
