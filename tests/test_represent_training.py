@@ -95,6 +95,17 @@ def test_fewer_steps_than_an_epoch_has_are_taken_as_asked(series, tsmtl_represen
     assert sum(batches) == seen
 
 
+def test_settings_of_trainings_that_a_method_has_its_own_of_are_warned_of(series, tsmtl_represent):
+    words = ["lr=0.01", "num_epochs=2", "trainer.weight_decay=0.1", "seed=1", "data.missing=mean"]
+    answer = tsmtl_represent(*words_of("ts2vec", 7, *words))
+    assert answer.code == 0, answer.err
+    assert [line for line in answer.lines if line.startswith("warning")] == [
+        f"warning: {key}: is a setting of trainings and not read here; representation.{own} is read"
+        for key, own in {"lr": "lr", "num_epochs": "steps", "trainer.weight_decay": "weight_decay"}.items()
+    ]
+    assert "warning" not in tsmtl_represent(*words_of("ts2vec", 7)).err
+
+
 @pytest.mark.parametrize("method", ALL)
 def test_the_loss_falls(series, tsmtl_represent, method):
     own = [f"representation.{word}" for word in EASY.get(method, [])]

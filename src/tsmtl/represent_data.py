@@ -16,7 +16,7 @@ from tsmtl.config.data_settings import RecordedSettings
 from tsmtl.config.errors import FailedError, UserError
 from tsmtl.config.logs import set_up_logs
 from tsmtl.config.represent_settings import RepresentSettings
-from tsmtl.config.representation_settings import AnyRepresentation, CheckpointSettings
+from tsmtl.config.representation_settings import AnyRepresentation, CheckpointSettings, TrainedSettings
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash, filled
 from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, FloatArray, IntArray, NumberTarget, Target, blocks
@@ -50,6 +50,8 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
         FailedError: If a file cannot be written.
     """
     set_up_logs(None)
+    if isinstance(method, TrainedSettings):
+        _warn_of_unread(method, settings.typed)
     device = choose_device(settings.run.device, "device" in settings.typed)
     if settings.trainer.threads is not None:
         torch.set_num_threads(settings.trainer.threads)
@@ -104,6 +106,14 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
     log.info("represented: %d instances by %s, E = %d", file.n, transform.method, len(transform.names))
     log.info("vectors: %s", own.vectors_path)
     log.info("transform: %s", own.transform_path)
+
+
+def _warn_of_unread(method: TrainedSettings, typed: frozenset[str]) -> None:
+    """Warn of settings of a training that were typed where the method has its own of that meaning."""
+    for key in sorted(typed):
+        own = "steps" if key == "num_epochs" else key.rpartition(".")[2]
+        if own in type(method).model_fields and not key.startswith("data."):
+            log.warning("%s: is a setting of trainings and not read here; representation.%s is read", key, own)
 
 
 def _fitted(
