@@ -76,7 +76,7 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
         features = features_of(content)
     bundle, features = with_features(bundle, features)
     missing = settings.data.missing if isinstance(settings.data, RecordedSettings) else "error"
-    for note in notes_of(bundle, representation, missing):
+    for note in _notes_of(bundle, representation, missing):
         log.info("data: %s", note)
     for line in leak_lines(instances.facts):
         log.warning("data: %s; metrics will be better than on new data", line)
@@ -148,7 +148,7 @@ def _fitted(
     )
 
 
-def notes_of(bundle: Bundle, representation: Representation, missing: str) -> list[str]:
+def _notes_of(bundle: Bundle, representation: Representation, missing: str) -> list[str]:
     """Give the notes of a data set; the loading says of gaps what a training would do with them."""
     own = representation.of_gaps
     return [note.replace(filled(missing), own) if own else note for note in bundle.notes]

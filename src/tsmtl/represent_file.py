@@ -21,7 +21,7 @@ from tsmtl.data.manifest import INSTANCE
 from tsmtl.data.stream import NAMED_IN_TRAINING, Request
 from tsmtl.data.streaming import open_stream
 from tsmtl.predict_table import new_rows, trained_on_table
-from tsmtl.represent_data import about_transform, notes_of
+from tsmtl.represent_data import about_transform
 from tsmtl.representation.vector_file import VectorFile, vector_file
 from tsmtl.splits import with_features
 from tsmtl.transform import Transform, load_transform
@@ -100,7 +100,7 @@ def _add_instances(
 
 def _add_rows(file: VectorFile, transform: Transform, data: PredictDataSettings) -> tuple[dict[str, Any], str]:
     bundle = new_rows(transform, data.path, {}, {"test_windows": data.windows, "stride": data.stride})
-    for note in notes_of(bundle, transform.representation, transform.preparation.missing):
+    for note in bundle.notes:
         log.info("data: %s", note)
     for vectors in vectors_of_rows(transform, bundle, bundle.splits["test"]):
         file.add(vectors)
