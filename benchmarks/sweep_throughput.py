@@ -1,15 +1,16 @@
 """A sweep of small jobs: against one process with one thread, against Hydra's launcher, and what its parts are worth.
 
-Usage: python benchmarks/sweep_throughput.py [--repeats 3] [--epochs 40] [--rows 300000]
+Usage: python benchmarks/sweep_throughput.py [--repeats 3] [--epochs 40] [--more 200] [--rows 300000]
 
 Sixteen jobs, whole commands from start to table, each repeat in a folder of its own, the kinds in turn. *One process*
-is the same sweep with ``hydra.launcher.n_jobs=1 trainer.threads=1``: K cores that gave K times its throughput would be
-perfect. *A process per core, side by side* is what the machine gives: K such sweeps of sixteen jobs at the same time,
-each on a core of its own, which share memory and clock alone; shown are its seconds for sixteen jobs. *Not kept on
-cores* and *data read by each job* are the sweep without these two; the kinds on a table read a CSV file of so many
-rows, which takes a while. *Jobs alone* is from the first job's config on disk to the last one's summary: without
-Python's start, composition, PyTorch's import, the sweep's table and its picture, which weigh less the more jobs there
-are. Prints seconds, medians, and Markdown rows.
+is the same sweep with ``hydra.launcher.n_jobs=1 trainer.threads=1`` on one core: K cores that gave K times its
+throughput would be perfect. Jobs of 40 epochs take about a second, most of it their pictures; *longer jobs* of 200, a
+fifth of the default, some seconds. *A process per core, side by side* is what the machine gives: K such sweeps of
+sixteen jobs at the same time, each on a core of its own, which share memory and clock alone; shown are its seconds for
+sixteen jobs. *Not kept on cores* and *data read by each job* are the sweep without these two; the kinds on a table read
+a CSV file of so many rows, which takes a while. *Jobs alone* is from the first job's config on disk to the last one's
+summary: without Python's start, composition, PyTorch's import, the sweep's table and its picture, which weigh less the
+more jobs there are. Prints seconds, medians, and Markdown rows.
 """
 
 import argparse
@@ -40,6 +41,7 @@ JOBS = ["lr=1e-3,2e-3,5e-3,1e-2", "output_channels=4,8,16,32"]
 RUN = ["model=cnn1d", "data.n_instances=400", "device=cpu"]
 ONE_PROCESS = ["hydra.launcher.n_jobs=1", "trainer.threads=1"]
 ONE_BY_ONE = ["hydra/launcher=basic", "hydra/sweeper=basic"]
+ALONE, LONGER, TABLE = "one process, one thread", "longer jobs", "table"
 SIDE_BY_SIDE = "a process per core, side by side"
 COMPOSED = ["lr=" + ",".join(f"{i / 1e4}" for i in range(1, 201)), "hydra.launcher.dry_run=true"]
 
@@ -51,7 +53,7 @@ class Took(NamedTuple):
     jobs: float
 
 
-def seconds_of(code: str, arguments: list[str], core: int = 0) -> Took:
+def seconds_of(code: str, arguments: list[str], core: int) -> Took:
     """Run the command in a folder of its own; give its wall time. ``core`` is for :data:`ON_CORE`."""
     with TemporaryDirectory() as name:
         folder = Path(name) / "sweep"
@@ -89,24 +91,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--more", type=int, default=200, help="epochs of the longer jobs")
     parser.add_argument("--rows", type=int, default=300_000)
     arguments = parser.parse_args()
     usable = sorted(os.sched_getaffinity(0))
     cores = len(usable)
     with TemporaryDirectory() as folder:
-        jobs = [*RUN, *JOBS, f"num_epochs={arguments.epochs}"]
+        jobs, longer = ([*RUN, *JOBS, f"num_epochs={epochs}"] for epochs in (arguments.epochs, arguments.more))
         on_table = [*table(Path(folder) / "table.csv", arguments.rows), *JOBS]
         kinds = {
-            "one process, one thread": (CLI, [*jobs, *ONE_PROCESS]),
+            ALONE: (ON_CORE, [*jobs, *ONE_PROCESS]),
             "sweep": (CLI, jobs),
             "sweep, not kept on cores": (FREE, jobs),
+            "sweep, trainer.pictures=false": (CLI, [*jobs, "trainer.pictures=false"]),
+            f"{LONGER}, {ALONE}": (ON_CORE, [*longer, *ONE_PROCESS]),
+            f"{LONGER}, sweep": (CLI, longer),
             "Hydra's launcher": (CLI, [*jobs, *ONE_BY_ONE]),
-            "table, one process, one thread": (CLI, [*on_table, *ONE_PROCESS]),
-            "table, sweep": (CLI, on_table),
-            "table, sweep, data read by each job": (UNSHARED, on_table),
+            f"{TABLE}, {ALONE}": (ON_CORE, [*on_table, *ONE_PROCESS]),
+            f"{TABLE}, sweep": (CLI, on_table),
+            f"{TABLE}, sweep, data read by each job": (UNSHARED, on_table),
             "200 jobs composed": (CLI, COMPOSED),
         }
-        measures = {kind: partial(seconds_of, *given) for kind, given in kinds.items()}
+        measures = {kind: partial(seconds_of, *given, usable[0]) for kind, given in kinds.items()}
         measures = {**measures, SIDE_BY_SIDE: partial(seconds_side_by_side, [*jobs, *ONE_PROCESS], usable)}
         seconds: dict[str, list[Took]] = {kind: [] for kind in measures}
         for repeat in range(arguments.repeats):
@@ -114,15 +120,16 @@ def main() -> None:
                 seconds[kind].append(measure())
                 load = os.getloadavg()[0]
                 print(f"repeat {repeat + 1}: {kind} {seconds[kind][-1].whole:.1f} s (load {load:.1f})", flush=True)
-    print(f"\n{cores} cores; ratios to one process with one thread, per core\n")
+    print(f"\n{cores} cores; {arguments.epochs} epochs, longer jobs {arguments.more}", end="")
+    print("; ratios to one process with one thread, per core\n")
     print("| 16 jobs | s (min - max) | jobs alone, s | ratio | ratio of jobs alone |\n|---|---|---|---|---|")
     for kind, took in seconds.items():
-        alone = seconds["table, one process, one thread" if kind.startswith("table") else "one process, one thread"]
+        group = next((f"{group}, " for group in (LONGER, TABLE) if kind.startswith(group)), "")
         whole, jobs_alone = zip(*took, strict=True)
         spread = f"{statistics.median(whole):.1f} ({min(whole):.1f} - {max(whole):.1f})"
         ratios = ["", "", ""]
         if jobs_alone[0]:
-            pairs = [zip(*each, strict=True) for each in zip(alone, took, strict=True)]
+            pairs = [zip(*each, strict=True) for each in zip(seconds[group + ALONE], took, strict=True)]
             per_core = zip(*([one / many / cores for one, many in each] for each in pairs), strict=True)
             ratios = [f"{statistics.median(jobs_alone):.1f}", *(f"{statistics.median(each):.2f}" for each in per_core)]
         print(f"| {kind} | {spread} | {' | '.join(ratios)} |")

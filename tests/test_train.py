@@ -79,6 +79,20 @@ def test_a_run_draws_its_curves_and_its_tasks(tsmtl_train, run_folder, task, pic
     assert sorted(p.stem for p in run_folder().glob("*.png")) == sorted([*pictures_of, "curves"])
 
 
+@pytest.mark.usefixtures("pictures")
+def test_a_run_without_pictures_is_the_same_run(tsmtl_train, tmp_path):
+    for name, pictures in (("with", "true"), ("without", "false")):
+        words = ["model=gru", *TINY_MODEL["gru"], *SMALL, f"trainer.pictures={pictures}", f"hydra.run.dir={name}"]
+        assert tsmtl_train(*words).code == 0
+    drawn, bare = ({path.name for path in (tmp_path / name).iterdir()} for name in ("with", "without"))
+    assert drawn - bare == {"curves.png", "confusion_cls.png", "predicted_reg.png", "reliability_cls.png"}
+    assert bare < drawn
+    with_pictures, without = (tmp_path / name / "predictions_test.csv" for name in ("with", "without"))
+    assert with_pictures.read_bytes() == without.read_bytes()
+    answer = tsmtl_train(*words[:-2], "trainer.pictures=true", "hydra.run.dir=without", "resume=true")
+    assert answer.code == 0, answer.err  # not a setting that makes another run of it
+
+
 def test_a_quarter_of_the_default_run_reaches_macro_f1_of_090_and_r2_of_080(tsmtl_train, run_folder):
     answer = tsmtl_train("num_epochs=38")  # of 150: the whole run has the same best epochs to choose from, and more
     assert answer.code == 0, answer.err

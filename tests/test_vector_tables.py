@@ -148,6 +148,29 @@ def test_new_series_have_the_same_vectors(both, tsmtl_represent):
     assert manifest_of("new.parquet")["arrays"].keys() == {"X", "instance"}
 
 
+@pytest.mark.parametrize(("ending", "kind"), [("npz", "npz"), ("parquet", "vectors")])
+def test_another_split_of_vectors_of_a_known_transform_is_told_of(
+    both, tsmtl_represent, tsmtl_check_data, ending, kind
+):
+    assert tsmtl_represent("fitted=v.transform.pt", "data.path=series.npz", f"output=new.{ending}").code == 0
+    if ending == "npz":
+        arrays = arrays_of("new.npz")
+        np.savez("new.npz", **arrays, y_cls=both["y_cls"], y_reg=both["y_reg"])
+    else:
+        said = pl.read_parquet_metadata("new.parquet")[MANIFEST]
+        frame = pl.read_parquet("new.parquet").with_columns(
+            y_cls=pl.Series(arrays_of("v.npz")["y_cls"].tolist()), y_reg=pl.Series(both["y_reg"].ravel())
+        )
+        frame.write_parquet("new.parquet", metadata={MANIFEST: said})
+    note = "that of a training may test on series that their transform was fitted on"
+    answer = tsmtl_check_data(f"data={kind}", f"data.path=new.{ending}")
+    assert answer.code == 0, answer.err
+    assert note in answer.out
+    answer = tsmtl_check_data(f"data={kind}", f"data.path=v.{ending}")
+    assert answer.code == 0, answer.err
+    assert note not in answer.out
+
+
 def test_named_tasks_keep_their_words(series, tsmtl_represent, tsmtl_train, tmp_path):
     flags = (np.random.default_rng(3).random((90, 2)) < 0.5).astype(int)
     np.savez("series.npz", **series, ids=np.arange(90) % 2, flags=flags)
@@ -281,8 +304,8 @@ def test_cells_that_no_comma_separates_are_asked_for_without_a_setting_that_is_n
     answer = tsmtl_train(*PLANT, *FAST, "hydra.run.dir=other")
     assert answer.code == 2
     (line,) = answer.lines
-    assert line.startswith("tsmtl-train: plant.csv: row 2 has ")
-    assert line.endswith(" cells, the header 1; are its cells separated by commas?")
+    assert line.startswith("tsmtl-train: plant.csv: no column 'fault' (data.class_target); it has f0;f1;f2;f3;serial;")
+    assert line.endswith("; are its cells separated by commas?")
     (tmp_path / "new.csv").write_text(text + "1;2;3;4\n")
     answer = tsmtl_predict("checkpoint=run/best_model.pt", "data.path=new.csv", "output=p.csv")
     assert answer.code == 2
@@ -350,3 +373,68 @@ def test_a_model_is_evaluated_on_the_file_it_was_trained_on(
         answer = tsmtl_evaluate(model, *words)
         assert answer.code == 0, answer.err
     assert metrics_of(tmp_path / "own.json") == metrics_of(tmp_path / "file.json")
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_vectors_of_another_fit_are_refused_by_a_model(
+    both, tsmtl_represent, tsmtl_train, tsmtl_predict, tsmtl_evaluate, tmp_path, ending
+):
+    assert tsmtl_train(*TABLE, *FAST, "hydra.run.dir=run").code == 0
+    assert tsmtl_represent(*WORDS, *SMALL["minirocket"], "seed=7", f"output=other.{ending}").code == 0
+    fitted = ["fitted=v.transform.pt", "data.path=series.npz"]
+    assert tsmtl_represent(*fitted, f"output=new.{ending}").code == 0
+    model = "checkpoint=run/best_model.pt"
+    assert tsmtl_predict(model, f"data.path=new.{ending}", "output=p.csv").code == 0
+    if ending == "parquet":
+        assert pl.read_parquet("other.parquet").columns[4:] == pl.read_parquet("v.parquet").columns[5:]
+        assert tsmtl_evaluate(model, "data.path=v.parquet", "split=test").code == 0
+    said = f"other.{ending}: its vectors (representation=minirocket) are of another transform than those of the model "
+    said += (
+        "(representation=minirocket); make them with tsmtl-represent fitted= and the transform that was written beside "
+    )
+    said += "the model's"
+    calls = [(tsmtl_predict, "tsmtl-predict", ["output=q.csv"]), (tsmtl_evaluate, "tsmtl-evaluate", [])]
+    calls += [(tsmtl_evaluate, "tsmtl-evaluate", ["split=test"])] if ending == "parquet" else []
+    for run, name, more in calls:
+        answer = run(model, f"data.path=other.{ending}", *more)
+        assert (answer.code, answer.lines) == (2, [f"{name}: {said}"])
+    assert not (tmp_path / "q.csv").exists()
+
+
+def test_an_npz_file_of_vectors_is_read_by_the_names_of_its_features(both, tsmtl_train, tsmtl_predict, tmp_path):
+    pl.read_parquet("v.parquet").write_csv("anew.csv")
+    names = [f"'{name}'" for name in manifest_of("v.parquet")["features"]]
+    words = ["data=vectors", "data.path=anew.csv", "data.split_key=split"]
+    assert tsmtl_train(*words, *FAST, "hydra.run.dir=same").code == 0
+    turned = f"data.features=[{','.join(reversed(names))}]"
+    assert tsmtl_train(*words, *FAST, turned, "hydra.run.dir=turned").code == 0
+    assert tsmtl_predict("checkpoint=same/best_model.pt", "data.path=v.npz", "output=p.csv").code == 0
+    answer = tsmtl_predict("checkpoint=turned/best_model.pt", "data.path=v.npz", "output=q.csv")
+    assert answer.code == 2
+    assert answer.lines[0].startswith("tsmtl-predict: v.npz: 'features': 1. is ")
+
+
+def test_evaluation_takes_no_other_features_than_the_model(command, plant, tsmtl_train, tsmtl_evaluate):
+    assert tsmtl_train(*PLANT, *FAST, "hydra.run.dir=run").code == 0
+    answer = tsmtl_evaluate("checkpoint=run/best_model.pt", "data.features=[f3,f2,f1,f0]")
+    assert answer.code == 2
+    (line,) = answer.lines
+    assert line.startswith("tsmtl-evaluate: data.features: unknown setting")
+
+
+def test_fine_tuning_asks_for_the_order_of_features_and_tells_of_another_fit(both, tsmtl_represent, tsmtl_train):
+    assert tsmtl_train(*TABLE, *FAST, "hydra.run.dir=run").code == 0
+    names = [f"'{name}'" for name in manifest_of("v.parquet")["features"]]
+    fine = [*FAST, "stage=finetune", "pretrained_path=run/best_model.pt"]
+    answer = tsmtl_train(*TABLE, *fine, f"data.features=[{','.join(reversed(names))}]", "hydra.run.dir=turned")
+    assert answer.code == 2
+    (line,) = answer.lines
+    assert line.startswith(f"tsmtl-train: v.parquet: a feature is named {names[-1][1:-1]}, in run/best_model.pt it is ")
+    assert line.endswith("; give them in that order (data=vectors: by data.features)")
+    answer = tsmtl_train(*TABLE, *fine, "hydra.run.dir=same")
+    assert answer.code == 0, answer.err
+    assert "another transform" not in answer.err
+    assert tsmtl_represent(*WORDS, UNIT, GROUP, *SMALL["minirocket"], "seed=7", "output=other.parquet").code == 0
+    answer = tsmtl_train("data=vectors", "data.path=other.parquet", *fine, "hydra.run.dir=other")
+    assert answer.code == 0, answer.err
+    assert "other.parquet: its vectors are of another transform than those that run/best_model.pt was" in answer.err

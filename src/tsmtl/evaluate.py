@@ -4,6 +4,8 @@ import gc
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tsmtl.config.garbage import importing
+
 if TYPE_CHECKING:
     from tsmtl.config.section import Section
 
@@ -30,7 +32,8 @@ def evaluate(settings: dict[str, Any], typed: frozenset[str]) -> None:
 
     if problems := evaluate_problems(settings, typed):
         raise UserError(problems)
-    from tsmtl.evaluate_checkpoint import evaluate_checkpoint
+    with importing():
+        from tsmtl.evaluate_checkpoint import evaluate_checkpoint
 
     evaluate_checkpoint(settings[""], settings["data"], typed)
 

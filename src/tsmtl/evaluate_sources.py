@@ -15,6 +15,7 @@ from tsmtl.config.evaluate_settings import EvaluateSettings, data_of_checkpoint,
 from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import SPLITS, Bundle, ClassTarget, Instances, IntArray, NumberTarget, blocks
 from tsmtl.data.loading import load_bundle
+from tsmtl.data.manifest import check_same_transform
 from tsmtl.data.stream import NAMED_IN_TRAINING, Request, WantedTarget, class_ids
 from tsmtl.data.streaming import open_stream
 from tsmtl.data.targets import label_target
@@ -88,12 +89,14 @@ def on_split(measured: Measured) -> Compared:
     kinds = {name: task.kind for name, task in predictor.tasks.items()}
     if measured.transform is not None:
         kinds = kinds_of_checkpoint(measured.fitted_on)
-    by_name = isinstance(data, VectorsSettings) and "features" not in given
+    by_name = isinstance(data, VectorsSettings)
     if by_name:
         data = data.model_copy(update={"features": measured.reader.channels})  # wherever they stand in another file
     bundle = load_bundle(data, kinds)  # all targets, also of tasks that are left out: a split may be drawn by them
     if by_name and (missing := [c for c in measured.reader.channels if c not in bundle.instances.channels]):
         raise UserError(f"{bundle.instances.where}: no column '{missing[0]}', which the model was trained on")
+    if (vectors := bundle.instances.facts.get("representation")) is not None:
+        check_same_transform(bundle.instances.where, vectors, predictor.representation)
     trained = measured.fitted_on["data"]
     changed = [f"data.{key}" for key, value in given.items() if key not in trained or trained[key] != value]
     changed += [f"targets.{name}" for name in settings.targets]
@@ -225,6 +228,7 @@ def on_file(measured: Measured, instance_key: str, instance_key_typed: bool) -> 
         instance_key,
         instance_key_typed,
         wanted,
+        predictor.representation,
     )
     stream = open_stream(request)
     warn_of_fallback(settings.device, predictor.device)

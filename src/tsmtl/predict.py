@@ -4,6 +4,8 @@ import gc
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tsmtl.config.garbage import importing
+
 if TYPE_CHECKING:
     from tsmtl.config.section import Section
 
@@ -30,7 +32,8 @@ def predict(settings: dict[str, Any], typed: frozenset[str]) -> None:
 
     if problems := predict_problems(settings, typed):
         raise UserError(problems)
-    from tsmtl.predict_file import predict_file
+    with importing():
+        from tsmtl.predict_file import predict_file
 
     predict_file(settings[""], settings["data"], typed)
 

@@ -136,6 +136,7 @@ def _of_instances(
         {key: trained.get(key) for key in NAMED_IN_TRAINING},
         data.instance_key,
         "data.instance_key" in typed,
+        made_by=predictor.representation,
     )
     stream = open_stream(request)
     n = 0

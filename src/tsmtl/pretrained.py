@@ -132,9 +132,19 @@ class Pretrained:
             raise UserError(
                 f"{instances.where}: {len(instances.channels)} channels, {self.path} was trained on {len(channels)}"
             )
+        noun = "channel" if kind == "series" else "feature"
+        turned = sorted(channels) == sorted(instances.channels)
+        hint = "; give them in that order (data=vectors: by data.features)" if turned and kind == "vectors" else ""
         for ours, theirs in zip(instances.channels, channels, strict=True):
             if ours != theirs:
-                raise UserError(f"{instances.where}: a channel is named {ours}, in {self.path} it is {theirs}")
+                raise UserError(f"{instances.where}: a {noun} is named {ours}, in {self.path} it is {theirs}{hint}")
+        made_by, vectors = known.get("representation"), instances.facts.get("representation")
+        if made_by and vectors and made_by["transform_sha256"] != vectors["transform_sha256"]:
+            log.warning(
+                "%s: its vectors are of another transform than those that %s was trained on; features that are called "
+                "alike may mean others",
+                *(instances.where, self.path),
+            )
 
     def check_unseen(self, bundle: Bundle, overlap: str) -> None:
         """Check that the test split is new to the checkpoint, as far as its codes tell; warn where val is not.

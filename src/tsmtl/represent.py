@@ -3,6 +3,8 @@
 import gc
 from typing import TYPE_CHECKING, Any
 
+from tsmtl.config.garbage import importing
+
 if TYPE_CHECKING:
     from tsmtl.config.represent_settings import RepresentSettings
     from tsmtl.config.representation_settings import AnyRepresentation
@@ -11,14 +13,16 @@ if TYPE_CHECKING:
 
 def fit(own: "RepresentSettings", method: "AnyRepresentation", settings: "Settings") -> None:
     """Fit on a data set; torch is imported only now that the settings have passed."""
-    from tsmtl.represent_data import represent_data
+    with importing():
+        from tsmtl.represent_data import represent_data
 
     represent_data(own, method, settings)
 
 
 def apply(settings: dict[str, Any], typed: frozenset[str]) -> None:
     """Make vectors of new series with a fitted transform."""
-    from tsmtl.represent_file import represent_file
+    with importing():
+        from tsmtl.represent_file import represent_file
 
     represent_file(settings[""], settings["data"], typed)
 

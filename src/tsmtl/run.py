@@ -213,8 +213,8 @@ def _test_and_report(
 
     Writes the checkpoint anew, with its calibration; then tables, pictures and, last, the summary.
     """
-    bundle, result, truth = parts.bundle, training.result, seen["test"].truth
-    calibration = fit_on(seen["val"], parts.tasks) if settings.trainer.calibrate else {}
+    trainer, bundle, result, truth = settings.trainer, parts.bundle, training.result, seen["test"].truth
+    calibration = fit_on(seen["val"], parts.tasks) if trainer.calibrate else {}
     calibrated = None
     if calibration:
         calibrated = about_calibration(parts.tasks, calibration, seen["val"], seen["test"])
@@ -225,16 +225,16 @@ def _test_and_report(
     places = {"instance": bundle.splits["test"], **bundle.instances.places}
     write_predictions(folder / "predictions_test.csv", places, parts.tasks, truth, predictions)
     uncalibrated = decoded(seen["test"], parts.tasks, {})
-    trainer = settings.trainer
     probe = linear_probe(parts, truth, trainer.logistic_probe, trainer.vectors_picture, settings.run.seed)
     if probe is not None:
         write_vectors_2d(folder / VECTORS_2D, bundle.splits["test"], probe.coordinates)
     vectors = None if probe is None else (probe.coordinates, probe.picture)
-    draw_run(folder, parts.tasks, result, truth, predictions, uncalibrated, training.conflict, vectors)
+    if trainer.pictures:
+        draw_run(folder, parts.tasks, result, truth, predictions, uncalibrated, training.conflict, vectors)
     summary = {
         "test": {name: metrics | details[name] for name, metrics in test.items()},
         "calibration": calibrated,
-        "best": {"epoch": result.best.epoch, "monitor": settings.trainer.monitor, "score": result.best.score},
+        "best": {"epoch": result.best.epoch, "monitor": trainer.monitor, "score": result.best.score},
         "val": result.history[result.best.epoch - 1],
         "epochs": len(result.history),
         "instances": {name: len(rows) for name, rows in bundle.splits.items()},

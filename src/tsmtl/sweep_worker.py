@@ -19,10 +19,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tsmtl.config.errors import Interrupted, raise_interrupted, reason_of
-from tsmtl.run_job import run_job
+from tsmtl.config.garbage import importing
+
+with importing():
+    import torch
+
+    from tsmtl.run_job import run_job
 from tsmtl.sweep.job import Job, Outcome
 from tsmtl.sweep.process import OUTPUT
 
@@ -35,6 +38,7 @@ def main() -> None:
     _stay_on(sys.argv[2])
     _use_gpu(int(sys.argv[1]), int(sys.argv[3]))
     inbox = _Inbox()
+    gc.freeze()  # the search behind each job passes over PyTorch
     tell({"event": "ready"})
     with suppress(Interrupted):  # between two jobs: nothing is lost
         while (message := inbox.next()) is not None:

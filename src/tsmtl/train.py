@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from tsmtl.config.garbage import importing
 from tsmtl.config.processor import wait_briefly
 from tsmtl.config.torchrun import is_another
 
@@ -43,7 +44,8 @@ def train(overrides: Sequence[str] = ()) -> "TrainingResult":
 def _train(settings: "Settings", folder: Path) -> "TrainingResult":
     """Run one training in its run folder; torch is imported only now that the settings have passed."""
     wait_briefly()
-    from tsmtl.devices import train_on_devices
+    with importing():
+        from tsmtl.devices import train_on_devices
 
     return train_on_devices(settings, folder)
 

@@ -1,7 +1,7 @@
 """Tables of one row per instance: the same instances as the arrays of an .npz file, and refusals of one line."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 
 import numpy as np
 import polars as pl
@@ -65,7 +65,7 @@ def test_a_table_gives_the_data_of_the_same_arrays(frame, load, load_arrays, end
     assert found.instances.targets["cls"].names == ["low", "mid", "top"]
     for name, rows in expected.splits.items():
         np.testing.assert_array_equal(found.splits[name], rows)
-    assert found.notes[0].startswith(f"{len(range(0, N, 9))} missing input values")
+    assert found.notes[1].startswith(f"{len(range(0, N, 9))} missing input values")
     assert found.instances.places["instance"].tolist() == [f"m{i}" for i in expected.splits["test"]]
 
 
@@ -79,8 +79,38 @@ def test_the_input_is_every_column_of_numbers_that_has_no_other_part(frame, load
 
 
 def test_another_target_of_the_settings_is_no_input_of_a_task_without_it(frame, load):
-    assert "y_reg" not in load(frame, tasks={"cls": "cls"}).instances.channels
-    assert "y_reg" in load(frame, tasks={"cls": "cls"}, regression_target=None).instances.channels
+    wear = frame.rename({"y_reg": "wear"})
+    only = {"tasks": {"cls": "cls"}}
+    assert "wear" not in load(wear, **only, regression_target="wear").instances.channels
+    assert "wear" in load(wear, **only, regression_target=None).instances.channels
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_what_tsmtl_represent_or_pandas_calls_no_feature_is_input_by_its_name_alone(frame, load, ending):
+    numbers = {name: pl.Series(np.arange(N) % 7) for name in ("y_cls_2", "y_reg_1", "group", "__index_level_0__")}
+    table = frame.with_columns(**numbers)
+    for features in (None, ["f*", "[by_g]*"]):
+        found = load(table, ending, tasks={"cls": "cls"}, regression_target=None, features=features)
+        assert found.instances.channels == [*(f"f{i}" for i in range(E)), "batch"]
+    found = load(table, ending, tasks={"cls": "cls"}, regression_target=None)
+    said = "y_reg, y_cls_2, y_reg_1, group, __index_level_0__: no input by default"
+    assert any(note.startswith(said) for note in found.notes)
+    named = load(table, ending, tasks={"cls": "cls"}, regression_target=None, features=["f0", "y_reg"])
+    assert named.instances.channels == ["f0", "y_reg"]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("features", [None, ["f*"]])
+def test_a_target_that_is_spelled_wrongly_is_refused_by_a_task_without_it(frame, load, refuses, ending, features):
+    table = frame.with_columns(fault=pl.Series(np.arange(N) % 2))
+    reg = {"tasks": {"reg": "reg"}, "features": features}
+    with refuses("no column 'fautl' (data.class_target); it has f0", "did you mean 'fault'?"):
+        load(table, ending, class_target="fautl", **reg)
+    with refuses("no column 'fautl' (data.class_target_2)"):
+        load(table, ending, tasks={"cls": "cls"}, class_target_2="fautl", regression_target=None, features=features)
+    assert "fault" not in load(table, ending, class_target="fault", **reg).instances.channels
+    named = load(table, ending, class_target="fautl", tasks={"reg": "reg"}, features=["f0", "f1"])
+    assert named.instances.channels == ["f0", "f1"]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
@@ -92,6 +122,16 @@ def test_several_numbers_are_a_list_or_numbered_columns(frame, load, ending):
     for bundle in (numbered, listed):
         np.testing.assert_array_equal(bundle.instances.targets["reg"].values, values)
         assert "y_reg_2" not in bundle.instances.channels
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_what_a_pattern_takes_for_input_is_said(frame, load, ending):
+    table = frame.with_columns(fault=pl.int_range(N))
+    notes = load(table, ending, features=["f*"]).notes
+    assert notes[0] == "input, E = 6: f0, f1, f2, f3, f4, fault"
+    assert notes[1].startswith("column 'fault' counts the rows, and is input")
+    assert not any("left out" in note for note in notes)
+    assert not any(note.startswith("input") for note in load(table, ending, features=["f0", "f1"]).notes)
 
 
 def test_features_are_in_the_order_of_their_names(frame, load):
@@ -230,6 +270,17 @@ def test_named_tasks_need_named_features(frame, compose, tmp_path, refuses):
     np.testing.assert_array_equal(bundle.instances.targets["n"].values[:, 1], frame["f4"].to_numpy())
 
 
+@pytest.mark.parametrize("words", [["Train", "Val", "TEST"], ["training", "valid", "test"]])
+def test_a_split_in_other_words_is_not_passed_over(frame, load, refuses, words):
+    table = frame.drop("part").with_columns(split=pl.Series(np.repeat(words, N // 3)))
+    with refuses("column 'split' holds ", words[1], "and no setting reads it; take it with data.split_key=split"):
+        load(table)
+    with refuses("; the words of a split are train, val and test"):
+        load(table, split_key="split")
+    assert load(table, split="stratified").splits["train"].size
+    assert load(table.with_columns(split=pl.Series(["left", "right"] * (N // 2)))).splits["train"].size
+
+
 def test_a_wide_file_is_read_some_columns_at_a_time(tmp_path, monkeypatch):
     x = np.random.default_rng(0).normal(size=(7, 300)).astype(np.float32)
     names = [f"f{i}" for i in range(300)]
@@ -293,6 +344,36 @@ def test_a_model_knows_the_classes_of_a_parquet_file_and_of_the_same_csv_file(fr
         for name in ("v.csv", "v.parquet"):
             found = streamed(tmp_path / name, wanted)[2]["cls"]
             assert class_ids(found, ("0", "1"), False, "v", range(N)).tolist() == every([0, 1])
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_long_ids_stay_apart_where_a_class_is_missing(frame, load, tmp_path, ending):
+    ids = [None if i % 5 == 0 else 2**60 + i % 2 for i in range(N)]
+    target = load(frame.with_columns(y_cls=pl.Series(ids)), ending).instances.targets["cls"]
+    assert target.names == [str(2**60), str(2**60 + 1)]
+    expected = [-1 if i is None else i - 2**60 for i in ids]
+    assert target.ids.tolist() == expected
+    wanted = WantedTarget("cls", "cls", "y_cls", "data.class_target")
+    values = streamed(tmp_path / f"v{ending}", wanted)[2]["cls"]
+    assert class_ids(values, tuple(target.names), False, "v", range(N)).tolist() == expected
+
+
+def test_times_of_the_day_may_name_groups_and_a_missing_one_is_refused(frame, load, refuses):
+    hours = [time(i // 4) for i in range(N)]
+    found = load(frame.with_columns(batch=pl.Series(hours)), ".parquet", group_key="batch").instances
+    assert np.unique(found.groups).tolist() == [f"{hour:02d}:00:00" for hour in range(N // 4)]
+    with refuses("'batch' (data.group_key) is missing in row 8"):
+        load(frame.with_columns(batch=pl.Series([*hours[:7], None, *hours[8:]])), ".parquet", group_key="batch")
+
+
+def test_instances_that_are_called_alike_are_told_of_where_nothing_keeps_them_together(frame, load):
+    again = frame.with_columns(instance=pl.Series([f"m{i % 50}" for i in range(N)]))
+    said = "column 'instance' names 10 instances more than once, the first 'm0'; where rows of one name belong "
+    said += "together, data.group_key=instance keeps them in one split"
+    assert said in load(again).notes
+    kept = load(again, group_key="instance")
+    assert not any("more than once" in note for note in kept.notes)
+    assert not any("more than once" in note for note in load(frame).notes)
 
 
 def test_classes_with_names_are_ids_in_every_form(frame, load, tmp_path):
@@ -383,7 +464,7 @@ def test_a_split_that_no_setting_reads_is_refused(frame, load, refuses, ending):
     given = load(again, ending, split_key="split")
     assert given.splits["test"].tolist() == list(range(2 * N // 3, N))
     assert given.instances.channels == [f"f{i}" for i in range(E)]
-    assert "group: no input by default; tsmtl-represent calls so what is no feature" in given.notes
+    assert "group: no input by default; tsmtl-represent, or pandas, calls so what is no feature" in given.notes
     assert load(again, ending, split="stratified").splits["test"].tolist() != given.splits["test"].tolist()
     asked = load(again, ending, split_key="split", features=["f*", "group"])
     assert asked.instances.channels[-1] == "group"
@@ -400,7 +481,7 @@ def test_the_log_says_what_is_input_and_what_counts_the_rows(frame, load, ending
     said = "column 'row' counts the rows, and is input; to leave it out name the others with data.features"
     assert [note for note in notes if "counts" in note] == [said]
     assert "1 column holds no numbers and is left out of the input: part" in notes
-    assert not any("input, E" in note for note in load(counted, ending, features=["f*"]).notes)
+    assert not any("input, E" in note for note in load(counted, ending, features=["f0", "f1"]).notes)
 
 
 def test_true_and_false_are_one_and_zero_in_a_csv_file_as_in_a_parquet_file(frame, load, tmp_path):

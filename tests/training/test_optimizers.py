@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 
@@ -33,3 +35,34 @@ def test_weight_decay_is_in_the_gradient_for_adam_and_apart_from_it_for_adamw(tr
         for name in ("adam", "adamw")
     ]
     assert (results[0] - results[1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_is_the_fused_one_of_torch_to_the_last_bit_whichever_weights_learn(trainer, name):
+    def weights():
+        torch.manual_seed(0)
+        float64 = torch.nn.Parameter(torch.randn(4, dtype=torch.float64))  # as a backbone of a plugin may have
+        return [*(torch.nn.Parameter(torch.randn(7, n)) for n in (1, 40, 3)), float64]
+
+    ours, theirs = weights(), weights()
+    settings = trainer(optimizer=name, weight_decay=0.3)
+    plain = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name](theirs, 0.01, weight_decay=0.3, fused=True)
+    tsmtls = build_optimizer(ours, 0.01, settings)
+    for i in range(12):
+        if i == 6:  # as a run that goes on
+            state = copy.deepcopy(tsmtls.state_dict())
+            tsmtls = build_optimizer(ours, 0.5, settings)
+            tsmtls.load_state_dict(state)
+        for optimizer, params in ((plain, theirs), (tsmtls, ours)):
+            torch.manual_seed(i)
+            optimizer.zero_grad()
+            assert all(param.grad is None for param in params)
+            optimizer.param_groups[0]["lr"] = 0.01 / (1 + i)
+            for place, param in enumerate(params):
+                if (place + i) % 3:  # a frozen one, or a head without labels in the batch
+                    (param * torch.randn_like(param)).sum().backward()
+            optimizer.step()
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True)), i
+    for a, b in zip(ours, theirs, strict=True):
+        states = tsmtls.state[a], plain.state[b]
+        assert all(torch.equal(states[0][key], states[1][key]) for key in ("step", "exp_avg", "exp_avg_sq"))

@@ -29,7 +29,7 @@ from tsmtl.config.task_kinds import target_places, task_kinds
 from tsmtl.config.words import must_be_one_of
 
 _FITTED = (  # the model knows them
-    *("source", "signed_log", "scale", "input_limit", "scale_target", "missing"),
+    *("source", "features", "signed_log", "scale", "input_limit", "scale_target", "missing"),
     *("clip_target", "transform_target", "regression_metrics"),
 )
 _OF_TRAINING = ("shuffle_block", "augment", "label_share", "shuffled_labels", "label_seed", "split_targets")

@@ -5,11 +5,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# Where things lie, on what they run and who is told; data and pretrained checkpoint are compared by their content.
+# Where things lie, on what they run, who is told, what is drawn; data and pretrained checkpoint go by their content.
 PLACES = frozenset(
     {
         *("resume", "device", "pretrained_path", "pretrain.folder", "trainer.tracker", "trainer.cuda_graph"),
-        *("data.path", "data.root", "data.folder", "data.download", "data.spill_folder"),
+        *("trainer.pictures", "data.path", "data.root", "data.folder", "data.download", "data.spill_folder"),
     }
 )
 

@@ -85,6 +85,7 @@ class TrainerSettings(Section):
     regression_loss: Literal["mse", "mae", "huber"] = Field(description="loss of the standardised number")
     huber_delta: Positive = Field(description="where regression_loss=huber turns linear, in sd of the target")
     regression_weights: Literal["none", "rare"] = Field(description="weights of the number's values in the loss")
+    pictures: bool = Field(description="draw what a run has found, as PNG files")
     logistic_probe: bool = Field(description="of vectors: a logistic regression of each class beside the run")
     vectors_picture: Literal["pca", "tsne"] = Field(description="of vectors: how test comes into two dimensions")
     threads: Count | None = Field(description="threads of each process on the CPU")

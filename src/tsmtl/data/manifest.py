@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -100,6 +101,20 @@ class Manifest:
         kept = ("method", "hyperparameters", "seed", "embed_dim", "transform_sha256", "data_sha256", "split_sha256")
         return {key: self.content[key] for key in kept}
 
+    @property
+    def notes(self) -> list[str]:
+        """Say what must be known of vectors without a split, which ``fitted=`` made of new series."""
+        if SPLIT in self.content["arrays"]:
+            return []
+        return [
+            "the vectors are of tsmtl-represent fitted=, and have no split: that of a training may test on series that "
+            "their transform was fitted on"
+        ]
+
+    def check_transform(self, made_by: Mapping[str, Any] | None) -> None:
+        """Check that the vectors are of the transform of those that a model was trained on; see :attr:`facts`."""
+        check_same_transform(self.where, self.content, made_by)
+
     def check(self, arrays: NamedArrays) -> None:
         """Check that the file holds the arrays that the manifest was written for.
 
@@ -161,6 +176,25 @@ def check_no_other_split(settings: ArraySettings, where: str) -> None:
     """
     if settings.other_split:
         raise UserError(f"data.other_split: is for vectors of tsmtl-represent; {where} holds none")
+
+
+def check_same_transform(where: str, vectors: Mapping[str, Any], made_by: Mapping[str, Any] | None) -> None:
+    """Refuse vectors of another fit than that of a model's own, whose features may be called alike and mean others.
+
+    Args:
+        where: The file of the vectors, for messages.
+        vectors: What made them, as :attr:`Manifest.facts`.
+        made_by: What made those that the model was trained on; None where that is not known.
+
+    Raises:
+        UserError: If it was another transform.
+    """
+    if made_by is not None and vectors["transform_sha256"] != made_by["transform_sha256"]:
+        raise UserError(
+            f"{where}: its vectors (representation={vectors['method']}) are of another transform than those of the "
+            f"model (representation={made_by['method']}); make them with tsmtl-represent fitted= and the transform "
+            "that was written beside the model's"
+        )
 
 
 def array_sha256(array: npt.NDArray[Any]) -> str:

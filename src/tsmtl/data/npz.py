@@ -38,7 +38,8 @@ def load_npz(settings: NpzSettings, tasks: dict[str, str]) -> Instances:
         if settings.channels_key is None and FEATURES in manifest.content["arrays"]:
             found = found.model_copy(update={"channels_key": FEATURES})
         instances = _read_instances(arrays, found, tasks)
-        return replace(instances, facts={"representation": manifest.facts})
+        notes = [*instances.notes, *manifest.notes]
+        return replace(instances, facts={"representation": manifest.facts}, notes=notes)
 
 
 def _read_instances(arrays: NamedArrays, settings: NpzSettings, tasks: dict[str, str]) -> Instances:

@@ -61,6 +61,7 @@ class Request:
         instance_key: CSV, Parquet: the column that names the instance.
         instance_key_typed: Whether the user named that column, so that it must be there.
         targets: Targets to read too.
+        made_by: Of a model of vectors: what made those of its training, as their manifest said; None: not known.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class Request:
     instance_key: str = "instance"
     instance_key_typed: bool = False
     targets: list[WantedTarget] = field(default_factory=list)
+    made_by: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

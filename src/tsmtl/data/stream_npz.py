@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tsmtl.config.errors import UserError
 from tsmtl.data.contract import checked_lengths
 from tsmtl.data.instances import IntArray
-from tsmtl.data.manifest import MANIFEST, X
+from tsmtl.data.manifest import FEATURES, MANIFEST, Manifest, X
 from tsmtl.data.named_arrays import UNREADABLE, NamedArrays, NpyArrays, NpzArrays, open_arrays
 from tsmtl.data.npy_rows import NpyRows
 from tsmtl.data.stream import Block, Request, Stream, WantedTarget
@@ -31,7 +31,11 @@ def stream_npz(request: Request) -> Stream:
         path, name = arrays.where, _input_name(arrays, request)
         shape = _shape(arrays, name)
         request.contract.check_shape(shape, f"{path}: '{name}'")
-        if (key := request.trained.get("channels_key")) in arrays.names:
+        key = request.trained.get("channels_key")
+        if request.contract.kind != "series" and (manifest := Manifest.of(arrays)) is not None:
+            manifest.check_transform(request.made_by)
+            key = FEATURES if name == X and key is None else key
+        if key in arrays.names:
             channels = arrays.one(str(key), "data.channels_key").astype(str).ravel().tolist()
             request.contract.check_channels(channels, f"{path}: '{key}'")
         lengths = _lengths(arrays, request, shape)

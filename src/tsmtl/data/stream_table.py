@@ -14,10 +14,11 @@ from tsmtl.data.csv_rows import COMMAS
 from tsmtl.data.files import existing_file
 from tsmtl.data.instance_table import InstanceTable
 from tsmtl.data.instances import FloatArray
+from tsmtl.data.manifest import MANIFEST, Manifest
 from tsmtl.data.single import to_single
 from tsmtl.data.stream import Block, Request, Stream, WantedTarget
 from tsmtl.data.table_cells import Place, as_float
-from tsmtl.data.table_columns import array_of, columns_of, names_of
+from tsmtl.data.table_columns import array_of, columns_of, names_of, with_missing_ids
 from tsmtl.data.table_files import no_column
 
 
@@ -32,6 +33,8 @@ def stream_table(request: Request) -> Stream:
     """
     table = InstanceTable(existing_file(str(request.path)))
     _check_channels(table, request)
+    if request.contract.kind != "series" and (said := table.metadata(MANIFEST)) is not None:
+        Manifest.of_text(said, table.where).check_transform(request.made_by)
     columns = {target.task: _columns(target, table) for target in request.targets}
     parts = _parts(table, request, columns, _instance_column(table, request))
     series = request.contract.kind == "series"
@@ -105,7 +108,7 @@ def _parts(
             if target.kind != "cls":
                 targets[target.task] = to_single(np.stack([as_float(column, place) for column in columns], axis=1))
             else:
-                targets[target.task] = array_of(columns[0], table.where)
+                targets[target.task] = array_of(with_missing_ids(columns[0]), table.where)
         yield _Part(part.row, names, to_single(part.x), targets)
 
 

@@ -79,7 +79,16 @@ def array_as(kind: str, columns: list[pl.Series], place: Place, text: bool) -> n
     """
     if kind == "instance":
         return _beside([names_of(column, place.where) for column in columns])
-    return side_by_side([_AS[kind](column, place) for column in columns] if text else columns, place.where)
+    if text:
+        columns = [_AS[kind](column, place) for column in columns]
+    elif kind == "cls":
+        columns = [with_missing_ids(column) for column in columns]
+    return side_by_side(columns, place.where)
+
+
+def with_missing_ids(column: pl.Series) -> pl.Series:
+    """Give classes of whole numbers as such where some are missing: as doubles those beyond 2^53 would become one."""
+    return column.fill_null(MISSING) if column.dtype.is_signed_integer() else column
 
 
 def names_of(column: pl.Series, where: str) -> npt.NDArray[Any]:
@@ -105,7 +114,7 @@ def array_of(column: pl.Series, where: str) -> npt.NDArray[Any]:
     Raises:
         UserError: If it holds none of them.
     """
-    if column.dtype in TEXTS:
+    if column.dtype in (*TEXTS, pl.Time):  # NumPy has no times of the day but as objects
         return np.array(column.cast(pl.String).fill_null("").to_list(), dtype=str)
     if column.dtype == pl.Boolean:
         column = column.cast(pl.Int8)

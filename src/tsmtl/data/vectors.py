@@ -1,9 +1,12 @@
 """Vectors in a table: a CSV or Parquet file with one row per instance."""
 
+import re
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tsmtl.config.data_settings import KINDS, VectorsSettings
@@ -15,10 +18,14 @@ from tsmtl.data.files import existing_file
 from tsmtl.data.instance_table import Columns, InstanceTable
 from tsmtl.data.instances import SPLITS, FloatArray, Instances
 from tsmtl.data.manifest import GROUP, INSTANCE, MANIFEST, SPLIT, Manifest, X, check_no_other_split
+from tsmtl.data.split_words import OTHER_WORDS
 from tsmtl.data.table_columns import TEXTS, TableArrays, array_as, array_of, columns_of, side_by_side
 from tsmtl.data.table_files import no_column
 
-OWN = (INSTANCE, SPLIT, GROUP)  # beside the vectors of tsmtl-represent, also where a program wrote the table anew
+_TARGETS = [f"y_{task}" for task in KINDS]
+_UNSAID = ("y_cls", "y_reg")  # what the settings name by default, whether or not a file has it
+# Beside the vectors of tsmtl-represent, also where a program wrote the table anew; and the row labels of pandas.
+_OWN = re.compile(rf"{INSTANCE}|{SPLIT}|{GROUP}|({'|'.join(_TARGETS)})(_[0-9]+)?|__index_level_[0-9]+__")
 Roles = dict[tuple[str, str], str]
 
 
@@ -63,7 +70,9 @@ def _read(
     _check_split(table, [read[name] for name in unread])
     if manifest is not None:
         manifest.check(_stored(table, recorded, read, x))
-    notes = [] if settings.features is not None or manifest is not None else _notes(table, features, aside, x)
+    notes = manifest.notes if manifest is not None else []
+    if manifest is None and not _named_in_full(settings, table.columns):
+        notes = _input(features, x) + (_left(table, features, aside) if settings.features is None else [])
     if features != whole:
         x = _chosen(x, whole, features)
     arrays = {
@@ -73,6 +82,9 @@ def _read(
     }
     rows = PerInstance(TableArrays(table, arrays), settings, {X: len(x)}, [])
     key = _instance_column(table, settings)
+    names = None if key is None else rows.filled(key, "data.instance_key")
+    if names is not None and settings.group_key is None:
+        notes += _repeated(str(key), names)
     return Instances(
         x,
         rows.targets(tasks),
@@ -80,7 +92,7 @@ def _read(
         features,
         groups=rows.groups(),
         given=rows.given_split(),
-        names=None if key is None else rows.filled(key, "data.instance_key"),
+        names=names,
         facts={} if manifest is None else {"representation": manifest.facts},
         notes=notes,
     )
@@ -123,6 +135,8 @@ def _features(
 ) -> list[str]:
     """Give the columns of the vectors, in the order of the file or of the names."""
     known = table.columns if manifest is None else list(manifest.content["features"])
+    if manifest is None and not settings.named and not _named_in_full(settings, known):
+        _check_targets(table, settings)
     if manifest is not None and (gone := set(known).difference(table.columns)):
         raise manifest.gone(min(gone), TableArrays.noun)
     if settings.features is not None:
@@ -143,18 +157,36 @@ def _features(
             "data.features: task=custom needs the columns of the vectors by name or pattern: without, the target of a "
             "task that is left out would become input"
         )
-    found = [name for name in table.numeric() if name not in aside and name not in OWN]
+    found = [name for name in table.numeric() if name not in aside and not _is_own(name)]
     if not found:
         hint = f"; {COMMAS}" if len(table.columns) == 1 else "; name them with data.features"
         raise UserError(f"{table.where}: no column of numbers is left for the vectors{hint}")
     return found
 
 
+def _check_targets(table: InstanceTable, settings: VectorsSettings) -> None:
+    """Refuse the name of a target that is not there, of a task that is left out too: misspelt, it would be input."""
+    for task in KINDS:
+        place = settings.place_of(task)
+        for key in place.keys:
+            if key not in _UNSAID and not columns_of(key, table.columns, table.where, place.setting):
+                raise no_column(table.where, table.columns, key, place.setting, f"; {COMMAS}")
+
+
+def _named_in_full(settings: VectorsSettings, columns: list[str]) -> bool:
+    return settings.features is not None and set(settings.features) <= set(columns)
+
+
+def _is_own(name: str) -> bool:
+    return _OWN.fullmatch(name) is not None
+
+
 def _matching(where: str, patterns: list[str], columns: list[str]) -> list[str]:
-    """Give the columns of some names or patterns, in their order."""
+    """Give the columns of some names or patterns, in their order; what is no input by default is found by its name."""
     known, chosen = set(columns), dict[str, None]()
+    plain = [name for name in columns if not _is_own(name)]
     for pattern in patterns:
-        found = [pattern] if pattern in known else [name for name in columns if fnmatchcase(name, pattern)]
+        found = [pattern] if pattern in known else [name for name in plain if fnmatchcase(name, pattern)]
         if not found:
             raise no_column(where, columns, pattern, "data.features", f"; {COMMAS}")
         chosen |= dict.fromkeys(found)
@@ -178,29 +210,45 @@ def _check_split(table: InstanceTable, columns: list[pl.Series]) -> None:
     """Refuse columns of train, val and test beside a random split: vectors may have been fitted on that train split."""
     for column in (one for one in columns if one.dtype in TEXTS):
         words = set(array_of(column, table.where).tolist()) - {""}
-        if words and words <= set(SPLITS):
-            said = ", ".join(split for split in SPLITS if split in words)
+        if words and {word.lower() for word in words} <= {*SPLITS, *OTHER_WORDS}:
+            said = ", ".join(sorted(words, key=lambda word: ([*SPLITS, word].index(word), word)))
             raise UserError(
                 f"{table.where}: column '{column.name}' holds {said}, and no setting reads it; take it with "
                 f"data.split_key={column.name}, or say data.split=stratified or group for another"
             )
 
 
-def _notes(table: InstanceTable, features: list[str], aside: Collection[str], x: FloatArray) -> list[str]:
-    """Say which columns are input, which of them only count the rows, and which are left out."""
+def _input(features: list[str], x: FloatArray) -> list[str]:
+    """Say which columns are input, and which of them only count the rows."""
     notes = [f"input, E = {len(features)}: {_some(features)}"]
-    notes += [
+    return notes + [
         f"column '{features[at]}' counts the rows, and is input; to leave it out name the others with data.features"
         for at in _counting(x)
     ]
+
+
+def _left(table: InstanceTable, features: list[str], aside: Collection[str]) -> list[str]:
+    """Say which columns are left out of the input by default."""
+    notes = []
     known = {*features, *aside, ""}
-    if own := [name for name in OWN if name in table.columns and name not in known]:
-        notes.append(f"{_some(own)}: no input by default; tsmtl-represent calls so what is no feature")
-    known |= {*OWN}
+    if own := [name for name in table.columns if _is_own(name) and name not in known]:
+        notes.append(f"{_some(own)}: no input by default; tsmtl-represent, or pandas, calls so what is no feature")
+    known |= {*own}
     if left := [name for name in table.columns if name not in known]:
         verbs = "hold no numbers and are" if len(left) > 1 else "holds no numbers and is"
         notes.append(f"{len(left)} column{'s' * (len(left) > 1)} {verbs} left out of the input: {_some(left)}")
     return notes
+
+
+def _repeated(key: str, names: npt.NDArray[Any]) -> list[str]:
+    """Say where rows that are called alike may stand in different splits."""
+    found, times = np.unique(names, return_counts=True)
+    if len(found) == len(names):
+        return []
+    return [
+        f"column '{key}' names {int((times > 1).sum())} instances more than once, the first '{found[times > 1][0]}'; "
+        f"where rows of one name belong together, data.group_key={key} keeps them in one split"
+    ]
 
 
 def _counting(x: FloatArray) -> list[int]:

@@ -5,12 +5,68 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tsmtl.config.trainer_settings import TrainerSettings
 from tsmtl.weighting.adam import Adam, NotCompiled
 
+Moments = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]  # weights, both moments of each, their steps
 ASKED = "asked_lr"  # in a group whose learning rate lies in a tensor: the same, as a number, to the last digit
+
+
+class FusedAdam(Adam):
+    """Adam that updates all weights of a group in one call; AdamW is this with ``decoupled_weight_decay``.
+
+    The call is PyTorch's, and so is every bit. What it takes is looked up when the weights that learn change, not at
+    every step: on a CPU, the look-up takes longer than the update of a small model's weights.
+    """
+
+    def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float, decoupled: bool) -> None:
+        super().__init__(parameters, lr=lr, weight_decay=weight_decay, decoupled_weight_decay=decoupled, fused=True)
+        self._known: dict[tuple[int, ...], list[Moments]] = {}  # by the place of a group, and the weights that learn
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take another state, as ``load_state_dict`` does."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._known = {}
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients."""
+        if not set_to_none:
+            super().zero_grad(set_to_none=False)
+            return
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no step here evaluates a loss again
+        """Update the weights that have a gradient."""
+        for place, group in enumerate(self.param_groups):
+            learning = [parameter for parameter in group["params"] if parameter.grad is not None]
+            key = (place, *map(id, learning))
+            if key not in self._known:
+                self._known[key] = self._look_up(group)
+            beta1, beta2 = group["betas"]
+            update = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
+            for weights, means, squares, steps in self._known[key]:
+                torch._foreach_add_(steps, 1)
+                gradients = [weight.grad for weight in weights]
+                tensors: tuple[Any, ...] = (weights, gradients, means, squares, [], steps)
+                rates = {key: group[key] for key in ("lr", "weight_decay", "eps")}
+                update(*tensors, **rates, beta1=beta1, beta2=beta2, amsgrad=False, maximize=False)
+
+    def _look_up(self, group: dict[str, Any]) -> list[Moments]:
+        """Find what a step of a group takes, made anew where there is none: weights of one device and type together."""
+        found: Moments = ([], [], [], [])
+        weights, means, squares, steps = found
+        self._init_group(group, weights, [], means, squares, [], steps)  # type: ignore[no-untyped-call]
+        kinds: dict[tuple[torch.device, torch.dtype], Moments] = {}
+        for tensors in zip(*found, strict=True):
+            kind = kinds.setdefault((tensors[0].device, tensors[0].dtype), ([], [], [], []))
+            for of_kind, tensor in zip(kind, tensors, strict=True):
+                of_kind.append(tensor)
+        return list(kinds.values())
 
 
 class SGD(NotCompiled, torch.optim.SGD):
@@ -43,8 +99,7 @@ def build_optimizer(
         parameters = [{"params": groups, "factor": 1.0}, slow]  # type: ignore[list-item]  # torch takes groups too
     if settings.optimizer == "sgd":
         return SGD(parameters, lr=lr, momentum=settings.momentum, weight_decay=decay, fused=True)
-    decoupled = settings.optimizer == "adamw"
-    return Adam(parameters, lr=lr, weight_decay=decay, fused=True, decoupled_weight_decay=decoupled)
+    return FusedAdam(parameters, lr, decay, decoupled=settings.optimizer == "adamw")
 
 
 def make_capturable(optimizer: torch.optim.Optimizer) -> None:
