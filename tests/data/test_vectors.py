@@ -234,7 +234,7 @@ def test_a_wide_file_is_read_some_columns_at_a_time(tmp_path, monkeypatch):
     x = np.random.default_rng(0).normal(size=(7, 300)).astype(np.float32)
     names = [f"f{i}" for i in range(300)]
     pl.DataFrame(x, schema=names, orient="row").write_parquet(tmp_path / "wide.parquet")
-    monkeypatch.setattr("tsmtl.data.instance_table.BLOCK_VALUES", 70)
+    monkeypatch.setattr("tsmtl.data.instance_table.COLUMN_VALUES", 70)
     table = InstanceTable(tmp_path / "wide.parquet")
     reads = []
     inside = table._read
