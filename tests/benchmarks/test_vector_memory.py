@@ -8,9 +8,7 @@ WORDS = ["num_epochs=1", "hidden_sizes=[16]"]
 
 
 @pytest.mark.parametrize("ending", [".npz", pytest.param(".parquet", marks=pytest.mark.slow)])
-def test_a_training_on_wide_vectors_holds_them_once(tmp_path, monkeypatch, ending):
-    # What polars frees, its allocator gives back within ten seconds or so; here never, so that time does not matter.
-    monkeypatch.setenv("_RJEM_MALLOC_CONF", "dirty_decay_ms:-1")
+def test_a_training_on_wide_vectors_holds_them_once(tmp_path, ending):
     wide, narrow = (tmp_path / f"{name}{ending}" for name in ("wide", "narrow"))
     size = write_vectors(wide, 2000, 30_000)  # 240 MB
     write_vectors(narrow, 2000, 10)
