@@ -231,7 +231,7 @@ def test_killed_after_the_training_only_the_vectors_are_made_again(series, tsmtl
         assert tsmtl_represent(*words_of("ts2vec")).code == 1
     assert (tmp_path / "v.last.pt").exists()
     with monkeypatch.context() as patch:
-        patch.setattr("tsmtl.training.optimizers.Adam.step", _never)
+        patch.setattr("tsmtl.training.optimizers.FusedAdam.step", _never)
         answer = tsmtl_represent(*words_of("ts2vec", 12, "resume=true"))
     assert answer.code == 0, answer.err
     assert not (tmp_path / "v.last.pt").exists()

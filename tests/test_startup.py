@@ -31,7 +31,7 @@ def modules_of(folder, command, module, method, *arguments):
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_the_first_step_waits_for_no_compiler_picture_or_table(tmp_path, optimizer):
-    step = "SGD.step" if optimizer == "sgd" else "Adam.step"
+    step = "SGD.step" if optimizer == "sgd" else "FusedAdam.step"
     words = ["model=cnn1d", "data.n_instances=64", f"trainer.optimizer={optimizer}", "device=cpu", "hydra.run.dir=run"]
     words += ["weighting=famo"] if optimizer == "adam" else []  # which has an optimiser of its own
     imported = modules_of(tmp_path, "train", "tsmtl.training.optimizers", step, *words)
