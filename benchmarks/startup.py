@@ -34,7 +34,7 @@ def method(*given, **named):
 from tsmtl.{command} import cli
 cli()
 """
-FIRST_STEP = STOPPED.format(command="train", module="tsmtl.training.optimizers", method="Adam.step")
+FIRST_STEP = STOPPED.format(command="train", module="tsmtl.training.optimizers", method="FusedAdam.step")
 FIRST_ANSWER = STOPPED.format(command="predict", module="tsmtl.predictor", method="Predictor.predict_checked")
 DATA = ["data.n_instances=400", "device=cpu"]
 

@@ -135,6 +135,12 @@ def tsmtl_export(command: Callable[..., Answer]) -> Callable[..., Answer]:
 
 
 @pytest.fixture
+def tsmtl_compare(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Run ``tsmtl-compare`` in this process, in an empty folder."""
+    return partial(command, "tsmtl-compare")
+
+
+@pytest.fixture
 def tsmtl_report(command: Callable[..., Answer]) -> Callable[..., Answer]:
     """Run ``tsmtl-report`` in this process, in an empty folder."""
     return partial(command, "tsmtl-report")
@@ -160,7 +166,7 @@ def stopped_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     def at(step: int) -> None:
         count = 0
-        inside = FusedAdam.step  # the run's own; the weights of tasks have another
+        inside = FusedAdam.step
 
         def counting(self: Any, *given: Any) -> Any:
             nonlocal count
@@ -192,6 +198,14 @@ def vectors(tmp_path: Path) -> Path:
     path = tmp_path / "vectors.npz"
     np.savez(path, X=x, y_cls=(x[:, 0] > 0).astype(int), y_reg=3 * x[:, 1] + 10)
     return path
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> dict[str, Any]:
+    """The arrays of ``series.npz``, which is what tests of vectors represent."""
+    from tests.represented import write_series
+
+    return write_series(tmp_path)
 
 
 @pytest.fixture

@@ -133,53 +133,6 @@ def test_a_runs_config_runs_again_with_the_same_numbers(tsmtl_train, tmp_path):
     assert configs[0] == configs[1]
 
 
-def test_best_model_path_gets_the_checkpoint_of_the_best_epoch(tsmtl_train, tmp_path):
-    path = tmp_path / "models" / "mine.pt"
-    answer = tsmtl_train(
-        "model=gru", *TINY_MODEL["gru"], *SMALL, "num_epochs=6", f"best_model_path={path}", "hydra.run.dir=a"
-    )
-    assert answer.code == 0, answer.err
-    assert not (tmp_path / "a" / "best_model.pt").exists()
-    from tsmtl.checkpoint.file import read_checkpoint
-
-    content = read_checkpoint(path)
-    rows = rows_of(tmp_path / "a" / "metrics.csv")
-    losses = [float(row["val/loss"]) for row in rows]
-    assert content["epoch"] == 1 + int(np.argmin(losses))
-    assert content["score"] == pytest.approx(min(losses), rel=1e-5)
-
-
-@pytest.mark.parametrize(("monitor", "pick"), [("val/cls/macro_f1", np.argmax), ("val/reg/mae", np.argmin)])
-def test_the_monitored_metric_chooses_the_best_epoch(tsmtl_train, tmp_path, monitor, pick):
-    arguments = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL, "num_epochs=8", f"trainer.monitor={monitor}"]
-    assert tsmtl_train(*arguments, "hydra.run.dir=a").code == 0
-    values = [float(row[monitor]) for row in rows_of(tmp_path / "a" / "metrics.csv")]
-    best = summary_of(tmp_path / "a")["best"]
-    assert best["monitor"] == monitor
-    assert best["epoch"] == 1 + int(pick(values))
-
-
-def test_averaged_weights_are_validated_saved_and_tested(tsmtl_train, tsmtl_evaluate, tmp_path):
-    """An average that hardly counts the past is that of the last step."""
-    for name, decay in (("none", "null"), ("short", "1e-9"), ("long", "0.99")):
-        arguments = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL, "num_epochs=6", "trainer.keep=last"]
-        answer = tsmtl_train(*arguments, f"trainer.weight_average={decay}", f"hydra.run.dir={name}")
-        assert answer.code == 0, answer.err
-    none, short, long = (rows_of(tmp_path / name / "metrics.csv") for name in ("none", "short", "long"))
-    trained, validated = ([float(row[f"{split}/loss"]) for row in none] for split in ("train", "val"))
-    assert [float(row["train/loss"]) for row in short] == pytest.approx(trained, rel=1e-4)
-    assert [float(row["val/loss"]) for row in short] == pytest.approx(validated, rel=1e-4)
-    assert [float(row["train/loss"]) for row in long] == trained
-    assert float(long[-1]["val/loss"]) != pytest.approx(validated[-1], rel=1e-3)
-    summary = summary_of(tmp_path / "long")
-    score = pytest.approx(float(long[-1]["val/loss"]), rel=1e-5)
-    assert summary["best"] == {"epoch": 6, "monitor": "val/loss", "score": score}
-    for split, theirs in (("val", summary["val"]["val/reg/rmse"]), ("test", summary["test"]["reg"]["rmse"])):
-        assert tsmtl_evaluate("checkpoint=long/best_model.pt", f"split={split}", f"output={split}.json").code == 0
-        found = json.loads((tmp_path / f"{split}.json").read_text())["metrics"]
-        assert found["reg"]["rmse"] == pytest.approx(theirs, rel=1e-5)
-
-
 def test_test_metrics_are_those_of_the_written_predictions(tsmtl_train, tmp_path):
     from sklearn.metrics import accuracy_score, f1_score, log_loss, r2_score, root_mean_squared_error
 
@@ -198,47 +151,6 @@ def test_test_metrics_are_those_of_the_written_predictions(tsmtl_train, tmp_path
     assert test["reg"]["rmse"] == pytest.approx(root_mean_squared_error(true, predicted), rel=1e-5)
     assert test["reg"]["r2"] == pytest.approx(r2_score(true, predicted), rel=1e-4)
     assert set(test["cls"]["f1"]) == {"healthy", "unbalance", "misalignment", "bearing"}
-
-
-def test_two_classifications_d_numbers_and_missing_labels(tsmtl_train, tmp_path):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(80, 2, 20)).astype(np.float32)
-    level = x.mean(axis=(1, 2))
-    state = np.where(level > 0, "high", "low")
-    state[rng.random(80) < 0.3] = ""
-    numbers = np.stack([level, -level, 2 * level], axis=1).astype(np.float32)
-    numbers[rng.random((80, 3)) < 0.3] = np.nan
-    np.savez(tmp_path / "d.npz", X=x, state=state, numbers=numbers, other=(x[:, 0, 0] > 0).astype(int))
-    data = ["data=npz", "data.path=d.npz", "data.class_target=state", "model=gru", "hidden_size=4", "num_epochs=2"]
-    both = tsmtl_train(*data, "data.regression_target=numbers", "device=cpu", "hydra.run.dir=a")
-    assert both.code == 0, both.err
-    assert "instances without a class 'state'" in both.err
-    test = summary_of(tmp_path / "a")["test"]
-    assert len(test["reg"]["per_output"]) == 3
-    two = tsmtl_train(*data, "data.class_target_2=other", "num_classes_2=2", "device=cpu", "hydra.run.dir=b")
-    assert two.code == 0, two.err
-    assert list(summary_of(tmp_path / "b")["test"]) == ["cls", "cls_2"]
-    refused = tsmtl_train(*data, "data.class_target_2=other", "num_classes_2=3", "device=cpu")
-    assert refused.code == 2
-    assert "num_classes_2: 3 contradicts the data, where 'other' has 2 classes" in refused.err
-
-
-@pytest.mark.parametrize("model", ["lstm", "gru", "cnn1d", "lstm_fcn"])
-def test_unequal_lengths_train_where_the_readout_can_and_are_refused_where_not(tsmtl_train, tmp_path, model):
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(12, 21, size=60)
-    x = rng.normal(size=(60, 2, 20)).astype(np.float32)
-    for series, length in zip(x, lengths, strict=True):
-        series[:, length:] = np.nan
-    np.savez(tmp_path / "d.npz", X=x, y_cls=np.arange(60) % 2, y_reg=rng.normal(size=60))
-    run = ["data=npz", "data.path=d.npz", f"model={model}", *TINY_MODEL[model], "num_epochs=1", "device=cpu"]
-    answer = tsmtl_train(*run, "readout=max", "hydra.run.dir=a")
-    assert answer.code == 0, answer.err
-    assert "taken as padding of 12 to 20 steps" in answer.err
-    refused = tsmtl_train(*run, "readout=flatten")
-    assert refused.code == 2
-    assert "reads equal lengths only; take readout=mean" in refused.err
-    assert len(refused.lines) == 1
 
 
 PLUGIN = """
@@ -347,27 +259,6 @@ def test_settings_of_the_trainer_reach_the_training(tsmtl_train, tmp_path):
     assert len(different) == 8, "each setting changes what is learnt"
 
 
-@pytest.mark.parametrize(
-    ("monitor", "mend"),
-    [
-        ("val/cls/auroc", "take another, such as val/loss"),
-        ("val/joint", "a trivial prediction is perfect there, or a metric has no value; take another of "),
-    ],
-)
-def test_a_monitor_that_val_does_not_define_is_refused_before_training(tsmtl_train, tmp_path, monitor, mend):
-    rng = np.random.default_rng(0)
-    split = np.repeat(["train", "val", "test"], [40, 10, 10])
-    classes = np.where(split == "val", 0, np.arange(60) % 2)
-    np.savez(tmp_path / "d.npz", X=rng.normal(size=(60, 2, 20)), y_cls=classes, y_reg=rng.normal(size=60), split=split)
-    data = ["data=npz", "data.path=d.npz", "data.split_key=split", "model=gru", "hidden_size=4", "device=cpu"]
-    answer = tsmtl_train(*data, f"trainer.monitor={monitor}")
-    assert (answer.code, len(answer.lines)) == (2, 1)
-    assert answer.lines[0].startswith(
-        f"tsmtl-train: trainer.monitor: {monitor} is not defined on this val split; {mend}"
-    )
-    assert [p.name for p in tmp_path.iterdir()] == ["d.npz"]
-
-
 def test_another_model_beside_a_runs_config_is_the_one_that_trains(tsmtl_train, tmp_path):
     assert tsmtl_train("model=gru", "task=reg", *TINY_MODEL["gru"], *SMALL, "hydra.run.dir=a").code == 0
     again = tsmtl_train("experiment=a/config.yaml", "model=lstm", "hydra.run.dir=b")
@@ -388,63 +279,3 @@ def test_a_refused_run_removes_no_folder_that_was_there(tsmtl_train, tmp_path):
     for arguments in (["hydra.run.dir=keep"], ["hydra.run.dir=new"]):
         assert tsmtl_train("model=fc", "device=cpu", *arguments).code == 2
     assert [p.name for p in tmp_path.iterdir()] == ["keep"]
-
-
-def test_nan_padding_is_read_the_same_way_in_training_and_prediction(tsmtl_train, tmp_path):
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(12, 21, size=60)
-    x = rng.normal(size=(60, 2, 20)).astype(np.float32)
-    for series, length in zip(x, lengths, strict=True):
-        series[:, length:] = np.nan
-    np.savez(tmp_path / "d.npz", X=x, y_cls=np.arange(60) % 2, y_reg=rng.normal(size=60))
-    run = ["data=npz", "data.path=d.npz", "model=lstm", "hidden_size=4", "num_epochs=2", "lr=1e-2", "device=cpu"]
-    assert tsmtl_train(*run, "hydra.run.dir=a").code == 0
-    rows = rows_of(tmp_path / "a" / "predictions_test.csv")
-    test = [int(row["instance"]) for row in rows]
-    written = [float(row["reg_predicted"]) for row in rows]
-    model = tsmtl.load_model(tmp_path / "a" / "best_model.pt")
-    assert model.predict(x[test])["reg"].values[:, 0] == pytest.approx(written, abs=1e-5)
-    assert model.predict([x[i, :, : lengths[i]] for i in test])["reg"].values[:, 0] == pytest.approx(written, abs=1e-5)
-    missing = tsmtl_train(*run, "data.nan_padding=false", "readout=flatten", "hydra.run.dir=b")
-    assert missing.code == 0, missing.err
-    assert "missing input values, filled" in missing.err
-
-
-@pytest.mark.usefixtures("pictures")
-@pytest.mark.filterwarnings("default")
-def test_names_in_any_script_and_many_numbers_leave_a_whole_run_folder(tsmtl_train, tmp_path):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(60, 2, 20)).astype(np.float32)
-    state = np.where(np.arange(60) % 2, "정상", "a$x^$")
-    np.savez(tmp_path / "d.npz", X=x, state=state, numbers=rng.normal(size=(60, 30)))
-    data = ["data=npz", "data.path=d.npz", "data.class_target=state", "data.regression_target=numbers"]
-    answer = tsmtl_train(*data, "model=gru", "hidden_size=4", "num_epochs=1", "device=cpu", "hydra.run.dir=a")
-    assert answer.code == 0, answer.err
-    assert {"confusion_cls.png", "predicted_reg.png", "summary.json"} <= {p.name for p in (tmp_path / "a").iterdir()}
-    assert sum("pictures:" in line for line in answer.lines) <= 1
-    from matplotlib.image import imread
-
-    height, width, _ = imread(tmp_path / "a" / "predicted_reg.png").shape
-    assert max(height, width) < 3000
-
-
-def test_the_joint_score_chooses_the_epoch_where_both_tasks_together_are_best(tsmtl_train, compose, tmp_path):
-    from tsmtl.data.loading import load_bundle
-
-    settings = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL, "num_epochs=6", "hydra.run.dir=joint"]
-    weights = ["trainer.joint_weights={cls:2}", "trainer.joint_metrics.cls=accuracy", "seed=1"]
-    assert tsmtl_train(*settings, *weights, "trainer.monitor=joint").code == 0
-    summary, rows = summary_of(tmp_path / "joint"), rows_of(tmp_path / "joint" / "metrics.csv")
-    scores = [float(row["val/joint"]) for row in rows]
-    assert summary["best"]["monitor"] == "val/joint"
-    assert summary["best"]["epoch"] == 1 + scores.index(max(scores))
-    # By hand: the most frequent class and the mean of train, measured on val, are 0.
-    bundle = load_bundle(compose(*settings[:-1]).data, {"cls": "cls", "reg": "reg"})
-    ids, numbers = bundle.instances.targets["cls"].ids, bundle.instances.targets["reg"].values[:, 0].astype(float)
-    train, val = bundle.splits["train"], bundle.splits["val"]
-    majority = float(np.mean(ids[val] == np.bincount(ids[train]).argmax()))
-    mean = float(np.sqrt(np.mean((numbers[val] - numbers[train].mean()) ** 2)))
-    for row, score in zip(rows, scores, strict=True):
-        accuracy, rmse = float(row["val/cls/accuracy"]), float(row["val/reg/rmse"])
-        expected = (2 * (accuracy - majority) / (1 - majority) + (mean - rmse) / mean) / 3
-        assert score == pytest.approx(expected, abs=1e-4)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.test_represent import FAST, OTHER, SMALL, WORDS, arrays_of, metrics_of, series  # noqa: F401
+from tests.represented import FAST, OTHER, SMALL, WORDS, arrays_of, metrics_of
 from tests.trained import table_of
 from tsmtl.data.manifest import MANIFEST
 from tsmtl.representation.vector_file import ParquetVectors
@@ -19,7 +19,7 @@ TABLE = ["data=vectors", "data.path=v.parquet"]
 
 
 @pytest.fixture
-def both(series, tsmtl_represent):  # noqa: F811
+def both(series, tsmtl_represent):
     """The same vectors as v.npz and as v.parquet."""
     for ending in ("npz", "parquet"):
         answer = tsmtl_represent(*WORDS, UNIT, GROUP, *SMALL["minirocket"], f"output=v.{ending}")
@@ -48,7 +48,7 @@ def test_a_parquet_file_holds_what_the_arrays_do(both):
     }
 
 
-def test_another_process_makes_the_same_bytes(series, tsmtl_represent, tmp_path):  # noqa: F811
+def test_another_process_makes_the_same_bytes(series, tsmtl_represent, tmp_path):
     words = [*WORDS, *SMALL["minirocket"], "output=v.parquet", "device=cpu"]
     assert tsmtl_represent(*words).code == 0
     here = (tmp_path / "v.parquet").read_bytes()
@@ -171,7 +171,7 @@ def test_another_split_of_vectors_of_a_known_transform_is_told_of(
     assert note not in answer.out
 
 
-def test_named_tasks_keep_their_words(series, tsmtl_represent, tsmtl_train, tmp_path):  # noqa: F811
+def test_named_tasks_keep_their_words(series, tsmtl_represent, tsmtl_train, tmp_path):
     flags = (np.random.default_rng(3).random((90, 2)) < 0.5).astype(int)
     np.savez("series.npz", **series, ids=np.arange(90) % 2, flags=flags)
     tasks = "tasks=[{name: kind, kind: cls, target: ids, names: [off, on]}, {name: f, kind: multilabel, target: flags}]"
@@ -186,7 +186,7 @@ def test_named_tasks_keep_their_words(series, tsmtl_represent, tsmtl_train, tmp_
     assert tables[0] == tables[1]
 
 
-def test_features_of_one_name_are_refused_in_a_table(series, tsmtl_represent, tmp_path):  # noqa: F811
+def test_features_of_one_name_are_refused_in_a_table(series, tsmtl_represent, tmp_path):
     np.savez("series.npz", **series | {"channels": np.array(["a", "a"])})
     answer = tsmtl_represent(*WORDS, *SMALL["summary"], "output=v.parquet")
     assert answer.code == 2

@@ -285,13 +285,17 @@ def test_a_wide_file_is_read_some_columns_at_a_time(tmp_path, monkeypatch):
     x = np.random.default_rng(0).normal(size=(7, 300)).astype(np.float32)
     names = [f"f{i}" for i in range(300)]
     pl.DataFrame(x, schema=names, orient="row").write_parquet(tmp_path / "wide.parquet")
-    monkeypatch.setattr("tsmtl.data.instance_table.BLOCK_VALUES", 70)
+    monkeypatch.setattr("tsmtl.data.instance_table.COLUMN_VALUES", 70)
+    scans = []
+    scan = pl.scan_parquet
+    monkeypatch.setattr(pl, "scan_parquet", lambda *given: scans.append(given) or scan(*given))
     table = InstanceTable(tmp_path / "wide.parquet")
     reads = []
     inside = table._read
     monkeypatch.setattr(table, "_read", lambda wanted: reads.append(len(wanted)) or inside(wanted))
     np.testing.assert_array_equal(table.whole(names, [])[0], x)
     assert reads == [10] * 30 + [0]
+    assert len(scans) == 1  # each finds out anew where all columns lie
 
 
 def streamed(path, *targets):

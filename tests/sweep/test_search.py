@@ -3,8 +3,6 @@
 import csv
 import json
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from tests.conftest import ROOT
+from tests.test_resume import start
 from tests.test_train import SMALL, TINY_MODEL
 from tsmtl.config.errors import UserError
 from tsmtl.config.search_settings import SearchSettings
@@ -46,14 +45,9 @@ def rows_of(tmp_path: Path, name: str = "results.csv") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def start(tmp_path: Path, *settings: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", "from tsmtl.train import cli; cli()", *SEARCH, *settings]
-    return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def test_a_search_killed_goes_on_to_exactly_its_trials_and_two_processes_share_one(tsmtl_train, tmp_path):
     space = ["lr=tag(log,interval(1e-4,1e-1))", "output_channels=range(2,9,2)", "hydra.sweeper.n_trials=5"]
-    process = start(tmp_path, *space)
+    process = start(tmp_path, *SEARCH, *space)
     until = time.monotonic() + 60
     while time.monotonic() < until and len(list(tmp_path.glob("sweep/*/job.json"))) < 2:
         time.sleep(0.05)
@@ -61,7 +55,7 @@ def test_a_search_killed_goes_on_to_exactly_its_trials_and_two_processes_share_o
     process.communicate(timeout=30)
     assert [trial.state for trial in study_of(tmp_path).trials] == [TrialState.COMPLETE, TrialState.RUNNING]
 
-    other = start(tmp_path, *space)
+    other = start(tmp_path, *SEARCH, *space)
     answer = tsmtl_train(*SEARCH, *space)
     said = other.communicate(timeout=120)[1]
     assert (answer.code, other.returncode) == (0, 0), (answer.err, said)

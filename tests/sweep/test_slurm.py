@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 import submitit
 
+from tests.test_resume import start
 from tests.test_train import SMALL, summary_of
 from tsmtl.sweep.slurm import SlurmSubmission
 
@@ -71,24 +70,11 @@ def test_jobs_outlive_a_launcher_that_is_killed_and_end_with_one_that_is_interru
     (tmp_path / "slow").touch()
     command = [*SWEEP, "mood=slow", "num_epochs=60"]
 
-    def launcher() -> "subprocess.Popen[str]":
-        words = [sys.executable, "-m", "tsmtl.train", *command]
-        return subprocess.Popen(
-            words,
-            cwd=tmp_path,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            preexec_fn=lambda: signal.signal(
-                signal.SIGINT, signal.default_int_handler
-            ),  # a background shell ignores it
-        )
-
-    first = launcher()
+    first = start(tmp_path, *command)
     until(lambda: epochs(tmp_path) >= 1)
     first.kill()
     first.communicate()
-    second = launcher()
+    second = start(tmp_path, *command)
     until(lambda: "SLURM has it already, as job 100" in (tmp_path / "sweep/train.log").read_text())
     second.send_signal(signal.SIGINT)
     _, said = second.communicate()

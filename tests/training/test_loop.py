@@ -3,30 +3,17 @@
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.training.conftest import ALPHA, BATCH, LOSSES, LR
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.tasks.losses import MISSING, Criterion, cross_entropy, regression_loss
-from tsmtl.training.augmentation import Augmentation, channels_of
 from tsmtl.training.batches import TensorSplit
-from tsmtl.training.best_epoch import BestEpoch
-from tsmtl.training.evaluation import outputs_of
-from tsmtl.training.loop import Fit, NotFiniteError, Row, fit
-from tsmtl.training.optimizers import build_optimizer
-from tsmtl.training.sampling import BalancedSampler, BothTasksSampler, Sampler
-from tsmtl.training.schedule import Schedule
+from tsmtl.training.loop import Fit, NotFiniteError, Row
 from tsmtl.training.weight_average import WeightAverage
-
-BATCH, ALPHA, LR = 6, 0.3, 0.01  # 22 instances: batches of 6, 6, 6 and 4
-LOSSES = {"cls": cross_entropy(None, 0.0, masked=False), "reg": regression_loss("mse", 1.0, masked=False)}
-
-
-def criterion() -> Criterion:
-    return Criterion(dict(LOSSES), {"cls": ALPHA, "reg": 1 - ALPHA})
 
 
 def scripted(scores: list[float]) -> Callable[[], Row]:
@@ -38,57 +25,6 @@ def scripted(scores: list[float]) -> Callable[[], Row]:
         return {"val/loss": score, "val/cls/loss": score, "val/reg/loss": score}
 
     return validate
-
-
-@pytest.fixture
-def train(trainer, split):
-    """Give a function that trains a model with the trainer's defaults, some of them changed."""
-
-    def trained(
-        model: MultiTaskModel,
-        num_epochs: int = 1,
-        *,
-        validate: Callable[[], Row] | None = None,
-        patience: int | None = None,
-        seed: int = 0,
-        data: TensorSplit = split,
-        lr: float = LR,
-        losses: Criterion | None = None,
-        gradient_clip: float | None = None,
-        on_epoch: Callable[[Row], None] = lambda row: None,
-        on_better: Callable[[Fit], None] = lambda result: None,
-        unfreeze_at: int | None = None,
-        average: WeightAverage | None = None,
-        **changes: Any,
-    ) -> Fit:
-        settings = trainer(**changes)
-        optimizer = build_optimizer(model.heads.parameters(), lr, settings, model.backbone.parameters())
-        loss = losses or criterion()
-
-        def measured() -> Row:
-            total, parts = loss(outputs_of(model, data), data.targets)
-            return {"val/loss": total.item()} | {f"val/{task}/loss": part.item() for task, part in parts.items()}
-
-        return fit(
-            model,
-            loss,
-            optimizer,
-            Schedule(optimizer, settings, num_epochs, steps_per_epoch=4),
-            data,
-            validate or measured,
-            BestEpoch(higher_is_better=False, patience=patience),
-            "val/loss",
-            num_epochs,
-            Sampler(len(data), BATCH, data.device),
-            torch.Generator().manual_seed(seed),
-            gradient_clip,
-            on_epoch,
-            on_better,
-            before_epoch=lambda epoch: model.freeze_backbone(epoch < unfreeze_at) if unfreeze_at else None,
-            average=average,
-        )
-
-    return trained
 
 
 def plain_loop(
@@ -269,59 +205,6 @@ def test_training_runs_in_train_mode_in_every_epoch(train, make_model):
     assert modes == [True] * 4 + [False] + [True] * 4 + [False]  # four steps and a validation, twice
 
 
-def test_the_backbone_learns_from_the_epoch_it_is_unfrozen_in(train, make_model):
-    model, seen = make_model(dropout=0.5), []
-    model.freeze_backbone()
-    start = copy.deepcopy(model.state_dict())
-
-    def note(row: Row) -> None:
-        moved = {key: not torch.equal(tensor, start[key]) for key, tensor in model.state_dict().items()}
-        backbone = [moved[key] for key in moved if key.startswith("backbone.")]
-        seen.append((all(backbone), any(backbone), moved["heads.reg.weight"]))
-
-    train(model, 4, unfreeze_at=3, weight_decay=0.1, on_epoch=note)
-    assert seen == [(False, False, True)] * 2 + [(True, True, True)] * 2
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
-def test_every_optimizer_takes_in_a_backbone_that_begins_later(train, make_model, optimizer):
-    model = make_model()
-    model.freeze_backbone()
-    start = copy.deepcopy(model.state_dict())
-    train(model, 3, unfreeze_at=2, optimizer=optimizer)
-    assert all(not torch.equal(tensor, start[key]) for key, tensor in model.state_dict().items())
-
-
-def test_a_frozen_backbone_has_no_dropout_and_the_model_stays_in_train_mode(train, make_model):
-    model, modes = make_model(dropout=0.5), []
-    model.freeze_backbone()
-    model.backbone.register_forward_pre_hook(lambda module, inputs: modes.append((model.training, module.training)))
-    train(model, 1)
-    assert modes == [(True, False)] * 4 + [(False, False)]
-
-
-def test_the_backbone_learns_at_its_share_of_the_rate(train, make_model):
-    """One step of plain SGD moves each weight by its rate times its gradient."""
-
-    def moved(factor: float) -> dict[str, Tensor]:
-        model = make_model()
-        before = copy.deepcopy(model.state_dict())
-        data = TensorSplit(torch.ones(6, 4), {"cls": torch.zeros(6, dtype=torch.long), "reg": torch.ones(6, 1)})
-        train(model, data=data, optimizer="sgd", momentum=0.0, lr_backbone_factor=factor)
-        return {key: tensor - before[key] for key, tensor in model.state_dict().items()}
-
-    whole, tenth = moved(1.0), moved(0.1)
-    for key, step in whole.items():
-        share = 0.1 if key.startswith("backbone.") else 1.0
-        torch.testing.assert_close(tenth[key], share * step, rtol=1e-4, atol=1e-7)
-        assert step.abs().max() > 1e-4
-
-
-def test_the_share_of_the_rate_follows_the_schedule(train, make_model):
-    rows = train(make_model(), 3, lr_backbone_factor=0.1, schedule="cosine").history
-    assert [row["lr"] for row in rows] == pytest.approx([LR * 0.5 * (1 + math.cos(math.pi * i / 3)) for i in range(3)])
-
-
 def test_a_step_on_partly_labelled_rows_is_the_step_on_each_tasks_labelled_subset(train, make_model, split):
     """Half of the rows have a class alone, the other half a number alone; one step of plain SGD."""
     ids, numbers = split.targets["cls"].clone()[:BATCH], split.targets["reg"].clone()[:BATCH]
@@ -362,92 +245,3 @@ def test_the_best_state_is_the_average_and_the_training_itself_stays_the_same(tr
         expected = torch.tensordot(shares / shares.sum(), steps, dims=1)
         torch.testing.assert_close(result.best_state[key], expected, rtol=1e-5, atol=1e-6)
         assert not torch.equal(result.best_state[key], tensor)
-
-
-def test_a_frozen_backbone_stays_in_the_average_as_it_is_to_the_last_bit(train, make_model):
-    model = make_model()
-    model.freeze_backbone()
-    start = copy.deepcopy(model.state_dict())
-    average = WeightAverage(model, decay=0.7)
-    train(model, 3, weight_decay=0.1, average=average)
-    for key, tensor in average.model.state_dict().items():
-        assert torch.equal(tensor, start[key]) == key.startswith("backbone.")
-
-
-class StoppedError(Exception):
-    """Ends a training in the middle."""
-
-
-def balanced(split: TensorSplit) -> Sampler:
-    return BalancedSampler(split.targets["cls"], BATCH, split.device)
-
-
-def both_tasks(split: TensorSplit) -> Sampler:
-    return BothTasksSampler((torch.arange(22) < 3, torch.arange(22) > 1), BATCH, split.device)
-
-
-CHANGES = [("channel_mask", 0.3), ("jitter", 0.1), ("mixup", 0.4), ("scaling", 0.1)]
-
-
-@pytest.mark.parametrize("steps", [1, 4, 5, 6, 11])
-@pytest.mark.parametrize(
-    ("make_sampler", "changes"),
-    [(lambda split: Sampler(22, BATCH, split.device), []), (balanced, CHANGES), (both_tasks, CHANGES)],
-    ids=["random", "balanced, augmented", "both tasks, augmented"],
-)
-def test_stopped_after_any_step_a_training_goes_on_to_the_same_last_bit(
-    trainer, make_model, split, steps, make_sampler, changes
-):
-    """Four steps and the end of the epoch: every fifth call comes between epochs."""
-    sampler = make_sampler(split)
-    augmentation = Augmentation(changes, channels_of(split)) if changes else None
-    settings = trainer(schedule="plateau", plateau_patience=1, warmup_epochs=1)
-
-    def parts() -> tuple[MultiTaskModel, torch.optim.Optimizer, Schedule, torch.Generator, WeightAverage]:
-        model = make_model(dropout=0.4)
-        optimizer = build_optimizer(model.heads.parameters(), LR, settings, model.backbone.parameters())
-        schedule = Schedule(optimizer, settings, 3, steps_per_epoch=4)
-        return model, optimizer, schedule, torch.Generator().manual_seed(0), WeightAverage(model, 0.9)
-
-    def run(stop_after: int | None) -> tuple[list[Row], dict[str, Tensor]]:
-        model, optimizer, schedule, generator, average = parts()
-        calls = iter(range(1, 100))
-        kept: dict[str, Any] = {}
-        result = Fit(BestEpoch(higher_is_better=False, patience=None))
-
-        def on_step() -> None:
-            if next(calls) == stop_after:
-                states = [model.state_dict(), optimizer.state_dict(), schedule.state(), average.state(), result.state()]
-                kept.update(states=copy.deepcopy(states), random=(torch.get_rng_state(), generator.get_state()))
-                raise StoppedError
-
-        def go() -> Fit:
-            def validate() -> Row:
-                total, losses = criterion()(outputs_of(average.model, split), split.targets)
-                return {"val/loss": total.item()} | {f"val/{name}/loss": loss.item() for name, loss in losses.items()}
-
-            best, loss = result.best, criterion()
-            shared = (split, validate, best, "val/loss", 3, sampler, generator)
-            more = {"augmentation": augmentation, "result": result, "average": average}
-            return fit(model, loss, optimizer, schedule, *shared, on_step=on_step, **more)
-
-        if stop_after is not None:
-            with pytest.raises(StoppedError):
-                go()
-            model, optimizer, schedule, generator, average = parts()
-            weights, of_optimizer, of_schedule, of_average, of_fit = kept["states"]
-            model.load_state_dict(weights)
-            optimizer.load_state_dict(of_optimizer)
-            schedule.load_state(of_schedule)
-            average.load_state(of_average)
-            result = Fit.from_state(BestEpoch(False, None), of_fit, torch.device("cpu"))
-            torch.set_rng_state(kept["random"][0])
-            generator.set_state(kept["random"][1])
-            calls = iter(range(1000, 2000))
-        history = go().history
-        weights = model.state_dict() | {f"average.{key}": tensor for key, tensor in average.model.state_dict().items()}
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in history], weights
-
-    whole, cut = run(None), run(steps)
-    assert whole[0] == cut[0]
-    assert all(torch.equal(whole[1][key], cut[1][key]) for key in whole[1])

@@ -11,11 +11,12 @@ import polars as pl
 
 from tsmtl.config.errors import UserError, first_line
 from tsmtl.data.csv_rows import CsvRows
-from tsmtl.data.instances import BLOCK_VALUES, FloatArray
+from tsmtl.data.instances import FloatArray
 from tsmtl.data.single import check_levels, to_single
 from tsmtl.data.table_cells import Place, as_float, numbers_of_texts
 from tsmtl.data.table_files import UNREADABLE, open_table
 
+COLUMN_VALUES = 2**20  # of a Parquet file at a time: polars keeps the room that it took for them
 Columns = dict[str, pl.Series]
 
 
@@ -58,12 +59,13 @@ class InstanceTable:
 
     def metadata(self, key: str) -> str | None:
         """Give an entry of the metadata of a Parquet file; None where there is none."""
-        return None if self._file.texts else pl.read_parquet_metadata(self._file.path).get(key)
+        return self._file.metadata.get(key)
 
     def numeric(self) -> list[str]:
         """Name the columns that hold numbers: by their type, or of text by what most of the first cells hold."""
         if self._file.texts is None:
-            schema = pl.read_parquet_schema(self._file.path)
+            assert self._file.scan is not None
+            schema = self._file.scan.collect_schema()
             return [name for name in self.columns if schema[name].is_numeric() or schema[name] == pl.Boolean]
         _, cells = next(self._file.texts.cells())
         shape = (-1, len(self.columns))
@@ -137,18 +139,19 @@ class InstanceTable:
         if not n:
             raise UserError(f"{self.where}: has no rows")
         x = np.empty((n, len(features)), dtype=np.float32)
-        size = max(1, BLOCK_VALUES // n)
+        size = max(1, COLUMN_VALUES // n)
         for at in range(0, len(features), size):
             names = features[at : at + size]
             part = _numbers(self._read(names), self.start)
             check_levels([part], part.dtype, f"{self.where}:", names)
-            self._fill(x[:, at : at + size], part, names, 1)
+            self._fill(x[:, at : at + size], part, names, self.start.row)
         frame = self._read(others)
         return x, {name: frame[name] for name in others}
 
     def _read(self, names: list[str]) -> pl.DataFrame:
+        assert self._file.scan is not None
         try:
-            return pl.scan_parquet(self._file.path).select(names).collect()
+            return self._file.scan.select(names).collect()
         except UNREADABLE as error:
             raise UserError(f"{self.where}: damaged ({first_line(error)})") from error
 

@@ -18,6 +18,7 @@ TEXTS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
 ROWS = 2**15  # of a Parquet file at a time, fewer where
 VALUES = 2**24  # would be exceeded
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)  # polars panics at damaged pages
+ARROW_SCHEMA = "ARROW:schema"  # says of each column what the scan says too
 SEPARATORS = {"tab": "\t", "\\t": "\t"}
 
 
@@ -30,12 +31,17 @@ class TableFile:
         columns: Names of its columns.
         rows: Number of rows where the file says it, else None.
         texts: Its rows, of a text file; None of a Parquet file.
+        scan: Its columns, of a Parquet file; None of a text file. It knows where they lie: another scan would read that
+            anew of all columns, which is most of the time and of the memory where a file of many is read part by part.
+        metadata: What programs wrote beside the columns of a Parquet file.
     """
 
     path: Path
     columns: list[str]
     rows: int | None
     texts: CsvRows | None
+    scan: pl.LazyFrame | None
+    metadata: dict[str, str]
 
     def frames(self, wanted: list[str]) -> Iterator[tuple[int, pl.DataFrame]]:
         """Give consecutive rows of some columns with the number of the first row, the header of a text file being 1.
@@ -85,12 +91,13 @@ class TableFile:
 
     def _parquet_frames(self, wanted: list[str]) -> Iterator[tuple[int, pl.DataFrame]]:
         assert self.rows is not None
+        assert self.scan is not None
         if not self.rows:
             raise UserError(f"{self.path}: has no rows")
         size = max(1, min(ROWS, VALUES // max(1, len(wanted))))
         for start in range(0, self.rows, size):
             try:
-                frame = pl.scan_parquet(self.path).select(wanted).slice(start, size).collect()
+                frame = self.scan.select(wanted).slice(start, size).collect()
                 yield start + 1, frame.with_columns(pl.col(pl.String).replace("", None))  # as in a text file
             except UNREADABLE as error:
                 raise UserError(f"{self.path}: damaged behind row {start} ({first_line(error)})") from error
@@ -169,11 +176,13 @@ def open_table(file: Path, separator: str = ",", columns: list[str] | None = Non
     """
     if not file.name.lower().endswith(PARQUET):
         texts = CsvRows(file, separator, columns, hint)
-        return TableFile(file, texts.columns, None, texts)
+        return TableFile(file, texts.columns, None, texts, None, {})
     try:
+        # The scan takes the room that this leaves; the other way round both would be kept.
+        metadata = {key: said for key, said in pl.read_parquet_metadata(file).items() if key != ARROW_SCHEMA}
         scan = pl.scan_parquet(file)
         names = scan.collect_schema().names()
         rows = int(scan.select(pl.len()).collect().item())
     except UNREADABLE as error:
         raise UserError(f"{file}: not a readable Parquet file; was it cut off? ({first_line(error)})") from error
-    return TableFile(file, names, rows, None)
+    return TableFile(file, names, rows, None, scan, metadata)
