@@ -52,7 +52,7 @@ class InstanceTable:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = open_table(path)
+        self._file = open_table(path, in_parts=True)
         self.where, self.columns = str(path), self._file.columns
         self.is_text = self._file.texts is not None
         self.start = Place(self.where, 2 if self.is_text else 1)

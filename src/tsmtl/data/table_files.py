@@ -31,9 +31,9 @@ class TableFile:
         columns: Names of its columns.
         rows: Number of rows where the file says it, else None.
         texts: Its rows, of a text file; None of a Parquet file.
-        scan: Its columns, of a Parquet file; None of a text file. It knows where they lie: another scan would read that
-            anew of all columns, which is most of the time and of the memory where a file of many is read part by part.
-        metadata: What programs wrote beside the columns of a Parquet file.
+        scan: Its columns, of a Parquet file that is read part by part; else None. It knows where they lie: another scan
+            would read that anew of all columns, most of the time and of the memory where there are many.
+        metadata: Of such a file, what programs wrote beside its columns.
     """
 
     path: Path
@@ -91,13 +91,13 @@ class TableFile:
 
     def _parquet_frames(self, wanted: list[str]) -> Iterator[tuple[int, pl.DataFrame]]:
         assert self.rows is not None
-        assert self.scan is not None
         if not self.rows:
             raise UserError(f"{self.path}: has no rows")
         size = max(1, min(ROWS, VALUES // max(1, len(wanted))))
         for start in range(0, self.rows, size):
             try:
-                frame = self.scan.select(wanted).slice(start, size).collect()
+                scan = pl.scan_parquet(self.path) if self.scan is None else self.scan
+                frame = scan.select(wanted).slice(start, size).collect()
                 yield start + 1, frame.with_columns(pl.col(pl.String).replace("", None))  # as in a text file
             except UNREADABLE as error:
                 raise UserError(f"{self.path}: damaged behind row {start} ({first_line(error)})") from error
@@ -162,7 +162,13 @@ def _known(file: Path) -> bool:
     return file.name.lower().endswith((*TEXTS, *PARQUET)) and not file.name.startswith(".")
 
 
-def open_table(file: Path, separator: str = ",", columns: list[str] | None = None, hint: str = COMMAS) -> TableFile:
+def open_table(
+    file: Path,
+    separator: str = ",",
+    columns: list[str] | None = None,
+    hint: str = COMMAS,
+    in_parts: bool = False,
+) -> TableFile:
     """Open a file whose ending is known to be that of a table.
 
     Args:
@@ -170,6 +176,8 @@ def open_table(file: Path, separator: str = ",", columns: list[str] | None = Non
         separator: Between cells of a text file.
         columns: Names of the columns of a text file without a header.
         hint: See :class:`CsvRows`.
+        in_parts: Whether a few columns at a time are read, so that what the file says of all is worth keeping; of the
+            many files of a folder it is not.
 
     Raises:
         UserError: If it cannot be read.
@@ -179,10 +187,11 @@ def open_table(file: Path, separator: str = ",", columns: list[str] | None = Non
         return TableFile(file, texts.columns, None, texts, None, {})
     try:
         # The scan takes the room that this leaves; the other way round both would be kept.
-        metadata = {key: said for key, said in pl.read_parquet_metadata(file).items() if key != ARROW_SCHEMA}
+        said = pl.read_parquet_metadata(file) if in_parts else {}
         scan = pl.scan_parquet(file)
         names = scan.collect_schema().names()
         rows = int(scan.select(pl.len()).collect().item())
     except UNREADABLE as error:
         raise UserError(f"{file}: not a readable Parquet file; was it cut off? ({first_line(error)})") from error
-    return TableFile(file, names, rows, None, scan, metadata)
+    said.pop(ARROW_SCHEMA, None)
+    return TableFile(file, names, rows, None, scan if in_parts else None, said)
