@@ -30,14 +30,20 @@ def test_two_classifications_d_numbers_and_missing_labels(tsmtl_train, tmp_path)
     assert "num_classes_2: 3 contradicts the data, where 'other' has 2 classes" in refused.err
 
 
-@pytest.mark.parametrize("model", ["lstm", "gru", "cnn1d", "lstm_fcn"])
-def test_unequal_lengths_train_where_the_readout_can_and_are_refused_where_not(tsmtl_train, tmp_path, model):
+def write_padded(path):
+    """Write series of 12 to 20 steps, with NaN behind them; give them and their lengths."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(12, 21, size=60)
     x = rng.normal(size=(60, 2, 20)).astype(np.float32)
     for series, length in zip(x, lengths, strict=True):
         series[:, length:] = np.nan
-    np.savez(tmp_path / "d.npz", X=x, y_cls=np.arange(60) % 2, y_reg=rng.normal(size=60))
+    np.savez(path, X=x, y_cls=np.arange(60) % 2, y_reg=rng.normal(size=60))
+    return x, lengths
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru", "cnn1d", "lstm_fcn"])
+def test_unequal_lengths_train_where_the_readout_can_and_are_refused_where_not(tsmtl_train, tmp_path, model):
+    write_padded(tmp_path / "d.npz")
     run = ["data=npz", "data.path=d.npz", f"model={model}", *TINY_MODEL[model], "num_epochs=1", "device=cpu"]
     answer = tsmtl_train(*run, "readout=max", "hydra.run.dir=a")
     assert answer.code == 0, answer.err
@@ -49,12 +55,7 @@ def test_unequal_lengths_train_where_the_readout_can_and_are_refused_where_not(t
 
 
 def test_nan_padding_is_read_the_same_way_in_training_and_prediction(tsmtl_train, tmp_path):
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(12, 21, size=60)
-    x = rng.normal(size=(60, 2, 20)).astype(np.float32)
-    for series, length in zip(x, lengths, strict=True):
-        series[:, length:] = np.nan
-    np.savez(tmp_path / "d.npz", X=x, y_cls=np.arange(60) % 2, y_reg=rng.normal(size=60))
+    x, lengths = write_padded(tmp_path / "d.npz")
     run = ["data=npz", "data.path=d.npz", "model=lstm", "hidden_size=4", "num_epochs=2", "lr=1e-2", "device=cpu"]
     assert tsmtl_train(*run, "hydra.run.dir=a").code == 0
     rows = rows_of(tmp_path / "a" / "predictions_test.csv")

@@ -53,7 +53,7 @@ class FusedAdam(Adam):
                 torch._foreach_add_(steps, 1)
                 gradients = [weight.grad for weight in weights]
                 tensors: tuple[Any, ...] = (weights, gradients, means, squares, [], steps)
-                rates = {key: group[key] for key in ("lr", "weight_decay", "eps")}
+                rates = {name: group[name] for name in ("lr", "weight_decay", "eps")}
                 update(*tensors, **rates, beta1=beta1, beta2=beta2, amsgrad=False, maximize=False)
 
     def _look_up(self, group: dict[str, Any]) -> list[Moments]:
