@@ -69,12 +69,22 @@ class TsmtlLauncher(Launcher):
         """
         from tsmtl.sweep.composition import Composer
 
-        jobs = Composer(self.hydra_context, self.config).jobs(job_overrides)
-        gc.enable()  # off since the start
-        from tsmtl.sweep.launch import launch  # numpy and more, not for a refusal
+        with self.runner_maker as make_runner:
+            jobs = Composer(self.hydra_context, self.config).jobs(
+                job_overrides, on_first=lambda job: self._expect(job, len(job_overrides))
+            )
+            gc.enable()  # off since the start
+            from tsmtl.sweep.launch import launch  # numpy and more, not for a refusal
 
-        launch(jobs, self.checked, self.folder, self.runner_maker)
+            launch(jobs, self.checked, self.folder, make_runner)
         return []
+
+    def _expect(self, first: "Job", most: int) -> None:
+        """Let what runs the jobs get ready, unless the sweep was here before and may have few left, or none."""
+        from tsmtl.sweep.job import Needs
+
+        if not self.checked.dry_run and not self.folder.exists():
+            self.runner_maker.expect(most, Needs.of([first]))
 
 
 class TsmtlSlurmLauncher(TsmtlLauncher):

@@ -1,8 +1,8 @@
-"""A process that runs jobs of a sweep, one after another: ``python -m tsmtl.sweep_worker SLOT CORES SHARING``.
+"""A process that runs jobs of a sweep, one after another: ``python -m tsmtl.sweep_worker SHARING``.
 
-CORES are the numbers of those that it may run on, with commas; empty: all. SHARING is the number of processes that
-share its GPU. The sweep starts it, sends it a job a line on standard input, and reads a line for each thing that
-happens to the job from its standard output, all JSON.
+SHARING is the number of processes that share its GPU. The sweep starts it, sends it its place and then a job a line on
+standard input, and reads a line for each thing that happens to the job from its standard output, all JSON. The place
+is its number among the others, and the numbers of the cores that it may run on; null: all.
 """
 
 import atexit
@@ -35,23 +35,30 @@ def main() -> None:
     signal.signal(signal.SIGTERM, raise_interrupted)
     faulthandler.enable()
     tell = _line_of_our_own()
-    _stay_on(sys.argv[2])
-    _use_gpu(int(sys.argv[1]), int(sys.argv[3]))
     inbox = _Inbox()
     gc.freeze()  # the search behind each job passes over PyTorch
-    tell({"event": "ready"})
-    with suppress(Interrupted):  # between two jobs: nothing is lost
-        while (message := inbox.next()) is not None:
-            torch.set_num_threads(min(message["threads"], torch.get_num_threads()))
-            outcome = _run(Job.from_message(message["job"]), tell, message["shared"])
+    with suppress(Interrupted):  # before a job, or between two: nothing is lost
+        if (place := inbox.next()) is not None:
+            _stay_on(place["cores"])
+            _use_gpu(place["slot"], int(sys.argv[1]))
             inbox.busy = False
-            gc.collect()
-            # What failed on a GPU may have left it unusable for this process.
-            leaves = outcome.status == "cut" or (outcome.status == "failed" and torch.cuda.is_initialized())
-            tell({"event": "ended", "status": outcome.status, "reason": outcome.reason, "leaves": leaves})
-            if leaves:
-                break
+            tell({"event": "ready"})
+            _work(inbox, tell)
     _leave()
+
+
+def _work(inbox: "_Inbox", tell: Callable[[dict[str, Any]], None]) -> None:
+    """Run job after job."""
+    while (message := inbox.next()) is not None:
+        torch.set_num_threads(min(message["threads"], torch.get_num_threads()))
+        outcome = _run(Job.from_message(message["job"]), tell, message["shared"])
+        inbox.busy = False
+        gc.collect()
+        # What failed on a GPU may have left it unusable for this process.
+        leaves = outcome.status == "cut" or (outcome.status == "failed" and torch.cuda.is_initialized())
+        tell({"event": "ended", "status": outcome.status, "reason": outcome.reason, "leaves": leaves})
+        if leaves:
+            return
 
 
 def _leave() -> None:
@@ -65,11 +72,11 @@ def _leave() -> None:
     os._exit(0)
 
 
-def _stay_on(cores: str) -> None:
+def _stay_on(cores: list[int] | None) -> None:
     """Keep this process, and those that it starts, on some cores: what it has in their caches stays there."""
     if cores and sys.platform == "linux":
         with suppress(OSError):  # a container that has just been given other cores
-            os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+            os.sched_setaffinity(0, cores)
 
 
 def _use_gpu(slot: int, sharing: int) -> None:
@@ -126,10 +133,10 @@ def _printing_to(job: Job) -> Iterator[None]:
 
 
 class _Inbox:
-    """Jobs from the sweep, read by a thread of its own, which also sees a sweep that has died.
+    """The place and the jobs from the sweep, read by a thread of its own, which also sees a sweep that has died.
 
     Attributes:
-        busy: Whether a job is being done.
+        busy: Whether something of it is being done.
     """
 
     def __init__(self) -> None:
@@ -138,7 +145,7 @@ class _Inbox:
         threading.Thread(target=self._read, daemon=True).start()
 
     def next(self) -> Any:
-        """Wait for a job; None when there are no more."""
+        """Wait for the next message; None when there are no more."""
         line = self._lines.get()
         return None if line is None else json.loads(line)
 

@@ -45,7 +45,7 @@ def test_the_cores_are_divided_by_what_the_sweep_has_and_not_by_what_is_left(n_j
     pool = Pool(n_jobs, most, left, needs=Needs())
     pool.cores = 8
     pool.slots = n_jobs or 8
-    assert (pool._processes(), pool._threads()) == (processes, threads)
+    assert (pool.processes, pool._threads()) == (processes, threads)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,13 @@ def test_jobs_of_several_devices_are_fewer_at_a_time(monkeypatch, devices, gpus,
 def started(tmp_path, monkeypatch):
     """Let a script be Python, in which PyTorch finds two GPUs; give what the processes of a sweep were started with.
 
-    A line each: what CUDA_VISIBLE_DEVICES says, the slot, and how many share the GPU.
+    A line each: what CUDA_VISIBLE_DEVICES says, the slot that it was told, and how many share the GPU.
     """
     python = tmp_path / "python"
     python.write_text(
         '#!/bin/sh\ncase "$*" in *device_count*) echo 2; exit;; esac\n'
-        'echo "${CUDA_VISIBLE_DEVICES-all} $4 $6" >> "$0.log"\necho \'{"event": "ready"}\'\n'
+        "read -r place; slot=${place#*: }\n"
+        'echo "${CUDA_VISIBLE_DEVICES-all} ${slot%%,*} $4" >> "$0.log"\necho \'{"event": "ready"}\'\n'
         'while read -r line; do echo \'{"event": "ended", "status": "done", "reason": "", "leaves": false}\'; done\n'
     )
     python.chmod(0o755)

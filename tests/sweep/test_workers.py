@@ -123,12 +123,12 @@ def pool_of(monkeypatch, usable, n_jobs, needs=None, quota=None, **more):
 )
 def test_each_process_has_its_share_of_the_cores_of_the_sweep(monkeypatch, n_jobs, needs, expected):
     pool = pool_of(monkeypatch, [1, 3, 5, 7], n_jobs, needs)
-    assert pool._processes() == len(expected)
+    assert pool.processes == len(expected)
     assert [pool._cores_of(slot) for slot in range(len(expected))] == expected
 
 
 def test_nobody_is_kept_on_cores_that_others_share(monkeypatch):
-    assert pool_of(monkeypatch, [0, 1, 2, 3], None, quota=2)._processes() == 2
+    assert pool_of(monkeypatch, [0, 1, 2, 3], None, quota=2).processes == 2
     assert pool_of(monkeypatch, [0, 1, 2, 3], None, quota=2)._cores_of(0) is None
     assert pool_of(monkeypatch, [0, 1, 2, 3], 1, cores=2)._cores_of(0) is None, "a job of a cluster's"
 

@@ -1,6 +1,6 @@
 """From the overrides of a sweep to its jobs, all checked before the first one runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -50,8 +50,14 @@ class Composer:
         check(flat, typed, choices)
         return Job(swept, flat, typed, choices, str(config.hydra.sweep.subdir))
 
-    def jobs(self, job_overrides: Sequence[Sequence[str]]) -> list[Job]:
+    def jobs(
+        self, job_overrides: Sequence[Sequence[str]], on_first: Callable[[Job], None] = lambda job: None
+    ) -> list[Job]:
         """Compose and check all jobs of a grid, in order.
+
+        Args:
+            job_overrides: The arguments of each, as Hydra takes them.
+            on_first: Is told of the first one while the others are still to come.
 
         Raises:
             UserError: With a line for every problem of every job.
@@ -63,6 +69,8 @@ class Composer:
             values = {key: value for key, value in _values(overrides).items() if key in swept}
             try:
                 jobs.append(self.job(number, overrides, values))
+                if number == 0:
+                    on_first(jobs[0])
             except UserError as error:
                 name = " ".join(f"{key}={value}" for key, value in values.items())
                 problems += [f"job {number}{f' ({name})' if name else ''}: {line}" for line in error.lines]

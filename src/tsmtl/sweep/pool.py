@@ -45,6 +45,7 @@ class Pool:
         cores: To be divided; None: all that this process may use, and then each process stays on its share of them.
         folder: Where jobs share what one of them has read; None: nowhere.
         jobs_per_gpu: Jobs that share a GPU.
+        early: Processes without a place; it takes them out before it starts others, and ends those that are too many.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Pool:
         cores: int | None = None,
         folder: Path | None = None,
         jobs_per_gpu: int = 1,
+        early: list[WorkerProcess] | None = None,
     ) -> None:
         usable = usable_cores()
         self.cores = cores or min(len(usable), core_quota() or len(usable))
@@ -67,6 +69,7 @@ class Pool:
         self._events: queue.Queue[tuple[WorkerProcess, Event | None]] = queue.Queue()
         self._workers: dict[int, WorkerProcess] = {}
         self._failed_starts = 0
+        self._early = [] if early is None else early
         self._folder = folder
         self._shared: Path | None = None
 
@@ -95,8 +98,9 @@ class Pool:
 
     def _run(self, jobs: Iterator[Job], follower: Follower) -> None:
         more = self.left != 0
-        for slot in range(self._processes() if more else 0):
+        for slot in range(self.processes if more else 0):
             self._start(slot)
+        end_all(self._early)
         while more or any(worker.job for worker in self._workers.values()):
             worker, event = self._next_event()
             if event is None:
@@ -126,7 +130,9 @@ class Pool:
             return len(self.gpus) * jobs_per_gpu if self.needs.devices == 1 else 1
         return max(1, self.cores // self.needs.cores)
 
-    def _processes(self) -> int:
+    @property
+    def processes(self) -> int:
+        """Processes that it starts at once."""
         return min(self.slots, *(n for n in (self.most, self.left) if n is not None), sys.maxsize)
 
     def _threads(self) -> int:
@@ -143,11 +149,14 @@ class Pool:
         """Give the cores of a process: its share, or None where there are not enough for all, or for a job."""
         share = self._threads()
         own = self._own[slot * share : (slot + 1) * share]
-        enough = self._processes() * share <= len(self._own) and self.needs.cores <= share
+        enough = self.processes * share <= len(self._own) and self.needs.cores <= share
         return own if enough else None
 
     def _start(self, slot: int) -> None:
-        self._workers[slot] = WorkerProcess(slot, self._events, self._cores_of(slot), self._gpu_of(slot))
+        gpu = self._gpu_of(slot)
+        worker = self._early.pop() if self._early and gpu is None else WorkerProcess(gpu)
+        worker.join(slot, self._events, self._cores_of(slot))
+        self._workers[slot] = worker
 
     def _dead(self, worker: WorkerProcess, follower: Follower, go_on: bool) -> None:
         """Take note of a process that has died, and put another one in its place."""
@@ -161,6 +170,15 @@ class Pool:
             follower.ended(worker.finished(), worker.slot, Outcome("killed", reason))
         if go_on:
             self._start(worker.slot)
+
+
+def end_all(waiting: list[WorkerProcess]) -> None:
+    """Take processes without a place out of a list, and end them."""
+    ended = [waiting.pop() for _ in range(len(waiting))]
+    for worker in ended:
+        worker.stop()
+    for worker in ended:
+        worker.wait()
 
 
 def _may_have(gpu: bool) -> bool:

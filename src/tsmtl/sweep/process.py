@@ -44,36 +44,27 @@ class Gpu(NamedTuple):
 
 
 class WorkerProcess:
-    """A process that runs ``tsmtl.sweep_worker``.
+    """A process that runs ``tsmtl.sweep_worker``; it imports PyTorch, and waits for its place in a sweep.
 
     Args:
-        slot: Its place in the sweep.
-        events: Where what it says goes, with itself; None when it has died.
-        cores: Numbers of those that it may run on; None: on all.
         gpu: The one GPU that it sees; None: all that there are.
 
     Attributes:
+        slot: Its place in the sweep.
         job: What it is doing, or None.
         ready: Whether it has started.
         leaves: Whether it has said that it takes no more jobs.
     """
 
-    def __init__(
-        self,
-        slot: int,
-        events: "queue.Queue[tuple[WorkerProcess, Event | None]]",
-        cores: list[int] | None = None,
-        gpu: Gpu | None = None,
-    ) -> None:
-        self.slot, self.ready, self.leaves = slot, False, False
+    def __init__(self, gpu: Gpu | None = None) -> None:
+        self.slot, self.ready, self.leaves = 0, False, False
         self.job: Job | None = None
         self._printed = 0  # bytes that earlier processes printed in the job's folder
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         environment = python_environment() | ({} if gpu is None else {VISIBLE: gpu.name})
         wait_briefly(environment)
-        own, sharing = ",".join(map(str, cores or [])), "1" if gpu is None else str(gpu.jobs)
         self._process = subprocess.Popen(
-            [*python(), "-m", "tsmtl.sweep_worker", str(slot), own, sharing],
+            [*python(), "-m", "tsmtl.sweep_worker", "1" if gpu is None else str(gpu.jobs)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -82,6 +73,20 @@ class WorkerProcess:
             text=True,
             encoding="utf-8",
         )
+        self._reader: threading.Thread | None = None
+
+    def join(
+        self, slot: int, events: "queue.Queue[tuple[WorkerProcess, Event | None]]", cores: list[int] | None
+    ) -> None:
+        """Give it its place in a sweep.
+
+        Args:
+            slot: The place's number.
+            events: Where what it says goes, with itself; None when it has died.
+            cores: Numbers of those that it may run on; None: on all.
+        """
+        self.slot = slot
+        self._send({"slot": slot, "cores": cores})
         self._reader = threading.Thread(target=self._read, args=(events,), daemon=True)
         self._reader.start()
 
@@ -125,7 +130,10 @@ class WorkerProcess:
     def close(self) -> None:
         """Wait for its end, which comes by itself when there is nothing more to do."""
         self.let_go()
-        self._reader.join()
+        if self._reader is not None:
+            self._reader.join()
+        elif self._process.stdout is not None:
+            self._process.stdout.close()
         self._errors.close()
 
     def stop(self) -> None:

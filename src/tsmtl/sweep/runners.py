@@ -1,14 +1,17 @@
 """Where the jobs of a sweep run: processes of this machine, or a cluster."""
 
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from tsmtl.config.errors import UserError
 from tsmtl.config.launcher_settings import LauncherSettings, LocalSettings, RaySettings, SlurmSettings
-from tsmtl.sweep.cluster import ClusterRunner
+from tsmtl.sweep.cluster import Cluster, ClusterRunner
 from tsmtl.sweep.job import Job, Needs
-from tsmtl.sweep.pool import Follower, Pool
+from tsmtl.sweep.pool import Follower, Pool, end_all
+from tsmtl.sweep.process import WorkerProcess
 
 
 class Runner(Protocol):
@@ -18,7 +21,52 @@ class Runner(Protocol):
         """Run all jobs, asking for the next one when there is room, and tell the follower."""
 
 
-RunnerMaker = Callable[[int | None, int | None, Needs], Runner]
+class RunnerMaker(AbstractContextManager["RunnerMaker"]):
+    """Makes runners; what waits for jobs that never came is ended with its ``with`` block."""
+
+    @abstractmethod
+    def __call__(self, most: int | None, left: int | None, needs: Needs) -> Runner:
+        """Make a runner.
+
+        Args:
+            most: Jobs that the sweep has; None: unknown.
+            left: Jobs that are to run; None: unknown.
+            needs: What each takes.
+        """
+
+    def expect(self, most: int, needs: Needs) -> None:
+        """Get ready for a runner of so many jobs, which will be made soon."""
+
+    def __exit__(self, *error: object) -> None:
+        """End what waits."""
+
+
+class _OnCluster(RunnerMaker):
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def __call__(self, most: int | None, left: int | None, needs: Needs) -> ClusterRunner:
+        return ClusterRunner(self._cluster)
+
+
+class _OnThisMachine(RunnerMaker):
+    def __init__(self, settings: LocalSettings, folder: Path) -> None:
+        self._settings, self._folder = settings, folder
+        self._early: list[WorkerProcess] = []
+
+    def __call__(self, most: int | None, left: int | None, needs: Needs) -> Pool:
+        n_jobs, per_gpu = self._settings.n_jobs, self._settings.jobs_per_gpu
+        return Pool(n_jobs, most, left, needs, folder=self._folder, jobs_per_gpu=per_gpu, early=self._early)
+
+    def expect(self, most: int, needs: Needs) -> None:
+        """Start processes, which import PyTorch meanwhile; not where each will be told a GPU of its own."""
+        pool = self(most, None, needs)
+        if not pool.gpus:
+            self._early += [WorkerProcess() for _ in range(pool.processes)]
+
+    def __exit__(self, *error: object) -> None:
+        """End the processes that have no place."""
+        end_all(self._early)
 
 
 def runner_maker(settings: LauncherSettings, folder: Path) -> RunnerMaker:
@@ -29,8 +77,7 @@ def runner_maker(settings: LauncherSettings, folder: Path) -> RunnerMaker:
         folder: The sweep's folder.
 
     Returns:
-        What makes a runner from the number of jobs that the sweep has (None: unknown), the number that is left, and
-        what each takes.
+        What makes runners.
 
     Raises:
         UserError: If an extra is missing, or there is no such cluster here.
@@ -39,16 +86,13 @@ def runner_maker(settings: LauncherSettings, folder: Path) -> RunnerMaker:
         if isinstance(settings, SlurmSettings):
             from tsmtl.sweep.slurm import Slurm
 
-            slurm = Slurm(settings, folder.absolute())
-            return lambda most, left, needs: ClusterRunner(slurm)
+            return _OnCluster(Slurm(settings, folder.absolute()))
         if isinstance(settings, RaySettings):
             from tsmtl.sweep.ray_cluster import Ray
 
-            ray = Ray(settings)
-            return lambda most, left, needs: ClusterRunner(ray)
+            return _OnCluster(Ray(settings))
     except ModuleNotFoundError as error:
         extra = "slurm" if isinstance(settings, SlurmSettings) else "ray"
         raise UserError(f"{error.name} is missing: pip install 'tsmtl[{extra}]' brings it") from error
     assert isinstance(settings, LocalSettings), "all others run on clusters"
-    jobs_per_gpu = settings.jobs_per_gpu
-    return lambda most, left, needs: Pool(settings.n_jobs, most, left, needs, folder=folder, jobs_per_gpu=jobs_per_gpu)
+    return _OnThisMachine(settings, folder)
