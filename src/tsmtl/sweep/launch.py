@@ -16,13 +16,14 @@ from tsmtl.config.logs import set_up_logs
 from tsmtl.report.sweep_table import lines_of, terminal_width
 from tsmtl.storage.alone import alone_in
 from tsmtl.sweep.job import Job, Needs, Outcome
+from tsmtl.sweep.job_order import LongestFirst
 from tsmtl.sweep.plan import Planned, plan
 from tsmtl.sweep.pool import Follower
 from tsmtl.sweep.progress import Progress
 from tsmtl.sweep.record import read_record, record_of
 from tsmtl.sweep.results import results_of
 from tsmtl.sweep.runners import Runner, RunnerMaker
-from tsmtl.sweep.summary import conclude
+from tsmtl.sweep.summary import conclude, get_ready
 from tsmtl.sweep.tables import JOBS
 
 log = logging.getLogger(__name__)
@@ -57,13 +58,27 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, make_r
         to_run = [one.job for one in planned if is_left(one, settings.retry_failed)]
         _say_what_is_left(planned, len(to_run), folder)
         runner = make_runner(len(jobs), len(to_run), Needs.of(jobs))
+        order = LongestFirst(to_run)
+
+        def on_end(job: Job, outcome: Outcome) -> None:
+            order.ended(job, _seconds(job))
+            if order.one_is_left:
+                get_ready()
+
         try:
-            outcomes = run_jobs(runner, iter(to_run), len(to_run), folder)
+            outcomes = run_jobs(runner, order, len(to_run), folder, on_end)
         finally:
             conclude(folder, results_of(folder))
         before = {one.job.key: Outcome(one.status, one.reason) for one in planned}
         bad = [(one.job.name, outcomes.get(one.job.key, before[one.job.key])) for one in planned]
         fail_for([(name, outcome) for name, outcome in bad if outcome.status != "done"], len(planned))
+
+
+def _seconds(job: Job) -> float | None:
+    """Give how long a job took; None where it was not done."""
+    record = None if job.folder is None else read_record(job.folder)
+    summary = None if record is None else record.summary()
+    return None if summary is None else float(summary["seconds"]["all"])
 
 
 def fail_for(bad: Sequence[tuple[str, Outcome]], total: int, noun: str = "jobs") -> None:

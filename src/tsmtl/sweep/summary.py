@@ -19,6 +19,11 @@ from tsmtl.sweep.tables import JOBS, OVER_SEEDS, write_tables
 PICTURE = "sweep.png"
 
 
+def get_ready() -> None:
+    """Import what :func:`conclude` will draw with, which takes a while; the sweep has time for it before its end."""
+    import tsmtl.report.sweep_picture  # noqa: F401  # matplotlib is slow to import
+
+
 def conclude(folder: Path, results: Results) -> None:
     """Write the tables, the picture and the link into the sweep's folder, and show the table.
 
