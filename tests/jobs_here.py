@@ -20,6 +20,8 @@ from tsmtl.sweep.pool import Follower, Pool
 class JobsHere(Pool):
     """Runs one job after another, each given and told of in the messages that a process would have."""
 
+    processes = 0  # none starts early either
+
     def run(self, jobs: Iterator[Job], follower: Follower) -> None:
         """Run all jobs, and tell the follower."""
         with ExitStack() as held:
