@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.conftest import needs_compiler
+from tests.processor import needs_bf16
 from tests.test_resume import assert_same_run
 from tests.test_train import SMALL, TINY_MODEL, rows_of, summary_of
 from tests.trained import data_sets
@@ -38,7 +39,7 @@ def passes(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bf16", marks=needs_bf16)])
 @pytest.mark.parametrize("model", ["cnn1d", "lstm_fcn"])
 def test_the_losses_of_a_run_are_those_of_torch(tsmtl_train, tmp_path, passes, model, precision):
     settings = words(model, *NO_DROPOUT[model], f"trainer.precision={precision}", "lr=1e-3")

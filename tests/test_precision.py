@@ -1,8 +1,10 @@
 """``trainer.precision`` in whole runs: what is said and stored."""
 
+import pytest
 import torch
 from torch import nn
 
+from tests.processor import needs_bf16
 from tests.test_train import SMALL, TINY_MODEL, summary_of
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.checkpoint.last import read_last
@@ -12,6 +14,7 @@ BF16 = "trainer.precision=bf16"
 FCN = ["model=lstm_fcn", *TINY_MODEL["lstm_fcn_multi"], *SMALL]
 
 
+@needs_bf16
 def test_log_checkpoint_and_summary_say_the_precision_and_weights_and_moments_are_float32(tsmtl_train, tmp_path):
     answer = tsmtl_train(*FCN, BF16, "hydra.run.dir=run")
     assert answer.code == 0, answer.err
@@ -37,6 +40,7 @@ def test_what_stays_float32_is_said_with_the_reason(tsmtl_train, tmp_path):
     assert "trainer.precision: the backbone is frozen, so that everything stays float32" in answer.err
 
 
+@needs_bf16
 def test_a_processor_without_units_for_it_is_warned_of(tsmtl_train, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text("flags : fpu avx2\n")
     monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "cpuinfo")
@@ -45,6 +49,21 @@ def test_a_processor_without_units_for_it_is_warned_of(tsmtl_train, tmp_path, mo
     assert "takes about twice as long in it" in answer.err
 
 
+@pytest.mark.parametrize("model", ["lstm", "lstm_fcn", "cnn1d"])
+def test_where_pytorch_takes_no_bfloat16_all_stays_float32_with_a_warning(tsmtl_train, tmp_path, monkeypatch, model):
+    monkeypatch.setattr("torch.ops.mkldnn._is_mkldnn_bf16_supported", lambda: False)
+    words = [f"model={model}", *TINY_MODEL[model], *SMALL]
+    for name in ("bf16", "float32"):
+        answer = tsmtl_train(*words, f"trainer.precision={name}", f"hydra.run.dir={name}")
+        assert answer.code == 0, answer.err
+        assert answer.err.count("AVX-512 alone, so that everything stays float32") == (name == "bf16")
+        assert "trains in bfloat16" not in answer.err
+        assert summary_of(tmp_path / name)["precision"] == "float32"
+    figures = [(tmp_path / name / "predictions_test.csv").read_bytes() for name in ("bf16", "float32")]
+    assert figures[0] == figures[1]
+
+
+@needs_bf16
 def test_plain_convolutions_of_few_channels_are_named(tsmtl_train, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text("flags : fpu avx2 avx512_bf16 amx_bf16\n")
     monkeypatch.setattr("tsmtl.config.processor.CPUINFO", tmp_path / "cpuinfo")

@@ -15,6 +15,7 @@ import torch
 
 import tsmtl
 from tests.conftest import ROOT
+from tests.processor import needs_bf16
 from tsmtl.checkpoint.archive import write_archive
 from tsmtl.checkpoint.last import read_last
 from tsmtl.representation.registry import TRAINED
@@ -327,6 +328,7 @@ def test_a_failure_before_the_first_step_leaves_no_state(series, tsmtl_represent
     assert not (tmp_path / "v.last.pt").exists()
 
 
+@needs_bf16
 @pytest.mark.parametrize("method", ALL)
 def test_bfloat16_is_for_the_training_alone(series, tsmtl_represent, method):
     found = {}

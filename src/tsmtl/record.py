@@ -19,7 +19,7 @@ from tsmtl.data.preparation import InputPreparation
 from tsmtl.data.sharing import leak_lines
 from tsmtl.models.convolution import FEW, unprotected
 from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.models.precision import cost_of_bf16, has_tf32
+from tsmtl.models.precision import NO_BF16, cost_of_bf16, has_tf32, takes_bf16
 from tsmtl.tasks.calibration import LEVEL
 from tsmtl.tasks.metrics import confusion_matrix, label_metrics_per_label, regression_metrics_per_output
 from tsmtl.tasks.task import ClassPrediction, LabelPrediction, Prediction, Task
@@ -68,7 +68,7 @@ def precision_of(settings: Settings, model: MultiTaskModel, device: torch.device
     """Say what training steps do compute in."""
     if settings.trainer.precision == "tf32" and has_tf32(device):
         return "tf32"
-    return "bf16" if model.bf16 else "float32"
+    return "bf16" if model.bf16 and takes_bf16(device) else "float32"
 
 
 def _say_tf32(device: torch.device) -> None:
@@ -83,8 +83,9 @@ def _say_tf32(device: torch.device) -> None:
 
 
 def _say_bf16(settings: Settings, model: MultiTaskModel, device: torch.device) -> None:
-    if not model.bf16:
-        why = "the backbone is frozen" if settings.run.freeze else f"{settings.model.model} is slower in bfloat16"
+    slower = f"{settings.model.model} is slower in bfloat16"
+    why = NO_BF16 if model.bf16 else "the backbone is frozen" if settings.run.freeze else slower
+    if not (model.bf16 and takes_bf16(device)):
         log.warning("trainer.precision: %s, so that everything stays float32", why)
         return
     log.info("precision: the backbone trains in bfloat16; heads, losses and all that is measured are float32")

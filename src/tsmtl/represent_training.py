@@ -17,7 +17,7 @@ from tsmtl.config.represent_settings import RepresentSettings
 from tsmtl.config.representation_settings import AnyRepresentation
 from tsmtl.config.schema import Settings
 from tsmtl.interruption import Interruption
-from tsmtl.models.precision import cost_of_bf16, float32_products
+from tsmtl.models.precision import NO_BF16, cost_of_bf16, float32_products, takes_bf16
 from tsmtl.report.files import HistoryFile
 from tsmtl.representation.method import TrainSeries
 from tsmtl.representation.self_supervised import Pretext, Recipe, WeighedParts
@@ -206,7 +206,9 @@ class RepresentationTraining:
 
     def _say_what_starts(self, pretext: Pretext, recipe: Recipe, num_epochs: int, steps: int) -> None:
         warn_of_fallback(self.settings.run.device, self.device)
-        if recipe.precision == "bf16" and (cost := cost_of_bf16(self.device)) is not None:
+        if recipe.precision == "bf16" and not takes_bf16(self.device):
+            log.warning("representation.precision: %s, so that everything stays float32", NO_BF16)
+        elif recipe.precision == "bf16" and (cost := cost_of_bf16(self.device)) is not None:
             log.warning("representation.precision: %s", cost)
         parameters = sum(p.numel() for p in pretext.parameters())
         log.info(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.processor import needs_bf16
 from tsmtl.models import precision
 from tsmtl.models.convolution import Convolution
 from tsmtl.models.multitask import MultiTaskModel
@@ -62,6 +63,7 @@ def gradients_of(model: MultiTaskModel) -> torch.Tensor:
     return torch.cat([p.grad.reshape(-1) for p in model.parameters()])
 
 
+@needs_bf16
 @pytest.mark.parametrize("case", CASES)
 def test_loss_and_gradients_are_those_of_float32_within_the_tolerance_of_the_model(case):
     name, arguments, unequal = CASES[case]
@@ -107,6 +109,7 @@ def test_convolutions_of_every_shape_are_near_float32(channels, kernel_size):
         assert (near - exact).norm() < 0.01 * exact.norm()
 
 
+@needs_bf16
 def test_a_frozen_backbone_stays_float32_until_it_learns():
     plain, lowered = (made("cnn1d", CASES["cnn1d"][1], bf16) for bf16 in (False, True))
     x, _ = batch_of("cnn1d", False)

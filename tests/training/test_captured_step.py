@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.processor import needs_bf16
 from tests.training.tape import Again, Tape
 from tsmtl.data.windows import Windows
 from tsmtl.models.backbone import Backbone
@@ -168,6 +169,7 @@ def test_a_step_that_asks_for_a_value_is_found_out(train, caplog, make_model):
     assert "cannot be recorded (asks for the value of a tensor)" in caplog.text
 
 
+@needs_bf16
 def test_recorded_steps_in_bfloat16_are_those_that_come(train, make_model):
     def model() -> MultiTaskModel:
         found = make_model(dropout=0.4)

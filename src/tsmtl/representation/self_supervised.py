@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tsmtl.data.instances import FloatArray
-from tsmtl.models.precision import float32_products
+from tsmtl.models.precision import float32_products, takes_bf16
 from tsmtl.representation.method import Representation, TrainSeries
 
 STEPS_AT_ONCE = 2**15  # of all series of a pass without gradients: what they become stays in bounded memory
@@ -81,7 +81,8 @@ class Pretext(nn.Module):
         if not (self.bf16 and self.training):
             return network(*inputs)
         assert inputs[0] is not None
-        with torch.autocast(inputs[0].device.type, torch.bfloat16):
+        device = inputs[0].device
+        with torch.autocast(device.type, torch.bfloat16, enabled=takes_bf16(device)):
             return network(*inputs).float()
 
 
