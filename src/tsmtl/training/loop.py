@@ -24,6 +24,7 @@ from tsmtl.training.sampling import Sampler
 from tsmtl.training.schedule import Schedule
 from tsmtl.training.step import Step
 from tsmtl.training.step_environment import step_environment
+from tsmtl.training.step_losses import StepLosses
 from tsmtl.training.weight_average import WeightAverage
 
 log = logging.getLogger(__name__)
@@ -53,15 +54,16 @@ class Fit:
     best_state: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
     order: Tensor | None = None
-    losses: list[Tensor] = field(default_factory=list)
+    losses: StepLosses = field(default_factory=StepLosses)
     epoch_began: float | None = None
 
     def state(self) -> dict[str, Any]:
         """Give tensors and plain values that :meth:`from_state` goes on from."""
         spent = 0.0 if self.epoch_began is None else time.perf_counter() - self.epoch_began
         plain = {"best": self.best.state(), "history": self.history, "seconds": self.seconds, "spent": spent}
-        losses = torch.stack(self.losses).cpu() if self.losses else None
-        return {**plain, "best_state": self.best_state, "order": self.order, "losses": losses}
+        losses = self.losses.whole()
+        on_cpu = None if losses is None else losses.cpu()
+        return {**plain, "best_state": self.best_state, "order": self.order, "losses": on_cpu}
 
     @classmethod
     def from_state(cls, best: BestEpoch, state: dict[str, Any], device: torch.device) -> "Fit":
@@ -73,7 +75,7 @@ class Fit:
             device: Where the training is.
         """
         best.load_state(state["best"])
-        losses = [] if state["losses"] is None else list(state["losses"].to(device))
+        losses = StepLosses(None if state["losses"] is None else state["losses"].to(device))
         same = {name: state[name] for name in ("history", "best_state", "seconds", "order")}
         return cls(best, losses=losses, epoch_began=time.perf_counter() - state["spent"], **same)
 
@@ -174,7 +176,7 @@ def fit(
             row |= validate()
             row["seconds"] = time.perf_counter() - result.epoch_began
             result.history.append(row)
-            result.order, result.losses, result.epoch_began = None, [], None
+            result.order, result.losses, result.epoch_began = None, StepLosses(), None
             better = best.update(epoch, row[monitor])
             result.seconds = time.perf_counter() - began
             if better:
@@ -233,11 +235,13 @@ def train_epoch(
     with train.ahead(batches):
         for rows in batches:
             schedule.before_step()
-            losses += step(*train.batch(rows)) if captured is None else captured.take(step, train, rows)
+            losses.add(step(*train.batch(rows)) if captured is None else captured.take(step, train, rows))
             if average is not None:
                 average.update(step.model)
             after_step()
-    return torch.stack(losses).view(-1, width).cpu()
+    found = losses.whole()
+    assert found is not None, "an epoch has a step"
+    return found.view(-1, width).cpu()
 
 
 def _stop_if_not_finite(losses: Tensor, epoch: int) -> None:
