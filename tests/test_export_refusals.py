@@ -101,7 +101,13 @@ def test_without_the_extra_one_line_names_it(tsmtl_export, tmp_path, monkeypatch
     ("arguments", "lines"),
     [
         (["checkpoint=best_model.pt", "output=a.onnx"], ["checkpoint: there is no file best_model.pt"]),
-        ([], ["checkpoint: must be text (got null)", "output: must be text (got null)"]),
+        (
+            [],
+            [
+                "checkpoint: missing; give checkpoint=... (the trained model that tsmtl-train stored)",
+                "output: missing; give output=... (the ONNX file, its name ending in .onnx; its folder must be there)",
+            ],
+        ),
         (["checkpoint=here.pt", "output=a.pt"], ["output: must end in .onnx (got a.pt)"]),
         (["checkpoint=here.pt", "output=folder.onnx"], ["output: folder.onnx is a folder; name a file"]),
         (["checkpoint=here.pt", "output=no/a.onnx"], ["output: there is no folder no"]),

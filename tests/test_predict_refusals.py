@@ -180,7 +180,7 @@ def test_a_file_that_cannot_be_used_is_one_line_and_leaves_no_output(
         (["output=none/out.csv"], "output: there is no folder "),
         (["output=folder.csv"], "output: folder.csv is a folder; name a file in it"),
         (["checkpoint=none.pt"], "none.pt: there is no such checkpoint"),
-        (["checkpoint=null"], "checkpoint: must be text (got null)"),
+        (["checkpoint=null"], "checkpoint: missing; give checkpoint=... (the trained model, a best_model.pt)"),
         (["batch_size=0"], "batch_size: must be a whole number, at least 1 (got 0)"),
         (["data.instance_key=name"], "data.instance_key: is for .csv, .parquet, .pq files; new.npz is none"),
         (["data.input_key=Y"], "new.npz: no array 'Y' (data.input_key); it has X"),
@@ -250,3 +250,27 @@ def test_an_error_that_nobody_foresaw_is_one_line(trained, tsmtl_predict, tmp_pa
     monkeypatch.setenv("TSMTL_TRACEBACK", "1")
     with pytest.raises(IndexError):
         tsmtl_predict(*arguments)
+
+
+CHECKPOINT = "checkpoint: missing; give checkpoint=... (the trained model, a best_model.pt)"
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        (
+            "tsmtl-predict",
+            [
+                CHECKPOINT,
+                "output: missing; give output=... (file of predictions: .csv, .npz or .parquet)",
+                "data.path: missing; give data.path=... (new instances: a .npz, .ts, .csv or .parquet file, a folder of"
+                " .npy files, or files of tables as in training)",
+            ],
+        ),
+        ("tsmtl-evaluate", [CHECKPOINT]),
+    ],
+)
+def test_who_types_nothing_is_told_what_to_give(command, name, lines):
+    answer = command(name)
+    assert answer.code == 2
+    assert answer.lines == [f"{name}: {line}" for line in lines]

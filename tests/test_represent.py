@@ -234,7 +234,7 @@ REFUSED = {
     "fitted=v.transform.pt data.path=series.npz output=w.npz resume=true": "resume: with fitted= nothing is trained",
     "fitted=v.transform.pt data.path=series.npz output=series.npz": "output: series.npz is the file to read",
     "fitted=v.transform.pt data.path=series.pdf output=w.npz": "data.path: must be a file that ends in .npz",
-    "": "output: must be text (got null)",
+    "": "output: missing; give output=... (the .npz or .parquet file of the vectors; its folder must exist)\n",
 }
 
 

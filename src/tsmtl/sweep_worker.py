@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tsmtl.config.errors import Interrupted, raise_interrupted, reason_of
-from tsmtl.config.garbage import importing
+from tsmtl.config.garbage import PLUGINS, importing, skip_last_search
 
 with importing():
     import torch
@@ -36,6 +36,7 @@ def main() -> None:
     faulthandler.enable()
     tell = _line_of_our_own()
     inbox = _Inbox()
+    skip_last_search()
     gc.freeze()  # the search behind each job passes over PyTorch
     with suppress(Interrupted):  # before a job, or between two: nothing is lost
         if (place := inbox.next()) is not None:
@@ -62,9 +63,9 @@ def _work(inbox: "_Inbox", tell: Callable[[dict[str, Any]], None]) -> None:
 
 
 def _leave() -> None:
-    """End without taking PyTorch's modules apart, which takes over half a second, unless threads of a plugin go on."""
+    """End without taking PyTorch's modules apart, which takes over half a second, unless there is a plugin's left."""
     others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
-    if not all(thread.daemon for thread in others):
+    if PLUGINS or not all(thread.daemon for thread in others):
         return
     atexit._run_exitfuncs()
     sys.stdout.flush()

@@ -1,5 +1,7 @@
 import gc
 import importlib
+import subprocess
+import sys
 
 import pytest
 
@@ -19,3 +21,37 @@ def test_after_an_import_python_searches_for_garbage_as_before_also_where_it_fai
         assert gc.isenabled() == searching
     finally:
         (gc.enable if before else gc.disable)()
+
+
+LEAKY = """
+import os
+from tsmtl.models import Backbone, register_backbone
+
+log = open(f"log_{os.getpid()}", "w")
+log.write("a line")
+ring = [open(f"ring_{os.getpid()}", "w")]
+ring[0].write("a line")
+ring.append(ring)
+
+
+@register_backbone("leaky")
+class Leaky(Backbone):
+    def note(self):
+        log.write("more")
+"""
+
+
+@pytest.mark.parametrize("how", ["train", "predict", "sweep"])
+def test_what_a_plugin_has_not_flushed_is_written_at_the_end(tmp_path, trained, how):
+    (tmp_path / "leaky.py").write_text(LEAKY)
+    small = ["model=cnn1d", "output_channels=4", "data.n_instances=60", "num_epochs=1", "hydra.run.dir=run"]
+    words = {
+        "train": ["tsmtl.train", *small],
+        "predict": ["tsmtl.predict", trained("gru").checkpoint, f"data.path={trained('gru').data}", "output=out.csv"],
+        "sweep": ["tsmtl.train", "-m", *small, "hydra.sweep.dir=sweep"],
+    }[how]
+    command = [sys.executable, "-m", *words, "device=cpu", "plugins=[leaky]"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [path.read_text() for path in tmp_path.glob("log_*")] == ["a line"]
+    assert [path.read_text() for path in tmp_path.glob("ring_*")] == ["a line"]

@@ -144,7 +144,7 @@ def test_all_problems_are_reported_at_once(compose):
         ),
         (["model=gru", "task=reg", "trainer.class_weights=balanced"], "trainer.class_weights: task=reg has no classes"),
         (["trainer.warmup_epochs=150"], "trainer.warmup_epochs: must be less than num_epochs (got 150 and 150)"),
-        (["data=npz"], "data.path: must be text (got null)"),
+        (["data=npz"], "data.path: missing; give data.path=... (the file; data=npz: or a folder of .npy files; "),
         (["data=npz", "data.path=a", "data.class_target=null"], "data.class_target: task=multi needs a class"),
         (
             ["data=npz", "data.path=a", "data.regression_target=null"],

@@ -181,4 +181,5 @@ def test_without_the_library_the_install_line_is_said(name, tmp_path, tsmtl_repr
 
 def test_the_folder_must_be_named(tsmtl_represent):
     answer = tsmtl_represent("representation=moment", "output=v.npz")
-    assert answer.lines == ["tsmtl-represent: representation.path: must be text (got null)"]
+    said = "missing; give representation.path=... (the folder of the weights: config.json, *.safetensors)"
+    assert answer.lines == [f"tsmtl-represent: representation.path: {said}"]

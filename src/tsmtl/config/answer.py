@@ -3,8 +3,6 @@
 Exit codes: 0 done; 1 a run failed; 2 a setting or the data is wrong; 130 Ctrl-C; 143 SIGTERM.
 """
 
-import atexit
-import gc
 import os
 import signal
 import sys
@@ -12,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from tsmtl.config.errors import FailedError, Interrupted, UserError, first_line, raise_interrupted
+from tsmtl.config.garbage import skip_last_search
 from tsmtl.config.torchrun import is_another
 
 TRACEBACK = "TSMTL_TRACEBACK"  # in the environment: unexpected errors show theirs
@@ -27,7 +26,7 @@ def answer(name: str, help_text: Callable[[str], str], work: Callable[[], None])
         work: What to do.
     """
     signal.signal(signal.SIGTERM, raise_interrupted)
-    atexit.register(gc.freeze)  # at its end Python looks for garbage in all of PyTorch: a fifth of a short training
+    skip_last_search()
     try:
         if any(argument in ("--help", "-h") for argument in sys.argv[1:]):
             sys.stdout.write(help_text(name))

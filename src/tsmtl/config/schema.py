@@ -217,6 +217,8 @@ def check_section(
                 line = f"{name}: {(unknown or _unknown)(name, key, section, owner)}"
             elif kind == "missing":
                 line = f"{name}: missing; {owner} needs it ({expectation(section.model_fields[key])})"
+            elif value[key] is None and expectation(section.model_fields[key]) == "text":  # has no default
+                line = f"{name}: missing; give {name}=... ({section.model_fields[key].description})"
             else:
                 line = f"{name}: {_refused(value[key], expectation(section.model_fields[key]))}"
             if line not in problems:  # a union reports each of its members

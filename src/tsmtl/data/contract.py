@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tsmtl.config.errors import UserError
+from tsmtl.data.given_arrays import numbers_of
 from tsmtl.data.instances import FloatArray, IntArray
 from tsmtl.data.padding import lengths_of_nan_padding, pad, without_common_padding
 
@@ -52,7 +53,8 @@ class InputContract:
         """Give new data as the model's preparation takes them.
 
         Args:
-            x: Raw series (N, C, T), vectors (N, E), or a list of (C, T_i) series of different lengths.
+            x: Raw series (N, C, T), vectors (N, E), or a list of (C, T_i) series of different lengths; what a masked
+                array hides is missing.
             lengths: (N,) valid steps of padded series, or None.
             where: Where they come from, for messages.
             names: What each instance is called in messages; its row without them.
@@ -68,17 +70,13 @@ class InputContract:
             return f"{where}: instance {row if names is None else names[row]}"
 
         if hasattr(x, "__array__"):  # tensors and tables too
-            x = np.asarray(x)
-            if x.dtype.kind not in "buif":
-                raise UserError(f"{where}: must hold numbers (got type {x.dtype})")
+            array = _single(numbers_of(x, where))
         elif not isinstance(x, Sequence) or isinstance(x, str):
             raise UserError(f"{where}: must be an array, or a list of series (got {type(x).__name__})")
-        if not isinstance(x, np.ndarray):
-            if lengths is not None:
-                raise UserError("lengths: a list holds the length of each series itself; give lengths with (N, C, T)")
-            x, lengths = self._padded(x, where, place)
-        with np.errstate(over="ignore"):  # what overflows is infinite, and refused with its place
-            array = np.asarray(x, dtype=np.float32)
+        elif lengths is not None:
+            raise UserError("lengths: a list holds the length of each series itself; give lengths with (N, C, T)")
+        else:
+            array, lengths = self._padded(x, where, place)
         if lengths is not None and array.ndim == 3:
             lengths = checked_lengths(lengths, len(array), array.shape[2], "lengths")
             array, lengths = without_common_padding(array, lengths)
@@ -160,12 +158,11 @@ class InputContract:
     ) -> tuple[FloatArray, IntArray | None]:
         if self.kind != "series":
             raise UserError(f"{where}: the model reads vectors (N, E), not a list of series")
-        if not len(x) or any(np.ndim(series) != 2 for series in x):
+        series = [_single(numbers_of(s, place(row))) for row, s in enumerate(x)]
+        if not series or any(s.ndim != 2 for s in series):
             raise UserError(f"{where}: a list must hold series of shape (C, T), one at least")
-        if len({len(series) for series in x}) > 1:
+        if len({len(s) for s in series}) > 1:
             raise UserError(f"{where}: the series of a list must have the same number of channels")
-        with np.errstate(over="ignore"):
-            series = [np.asarray(s, dtype=np.float32) for s in x]
         if self.nan_padding:  # each by itself: what is predicted for one does not hang on those beside it
             whole = [s.shape[1] for s in series]
             found = [lengths_of_nan_padding(s[None]) for s in series]
@@ -180,6 +177,13 @@ class InputContract:
         return pad(series)
 
 
+def _single(array: npt.NDArray[Any]) -> FloatArray:
+    if array.dtype == np.float32:
+        return array
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused with its place
+        return np.asarray(array, dtype=np.float32)
+
+
 def checked_lengths(lengths: npt.NDArray[Any], n: int, t: int, said: str) -> IntArray:
     """Check the lengths of ``n`` series padded to ``t`` steps.
 
@@ -192,9 +196,9 @@ def checked_lengths(lengths: npt.NDArray[Any], n: int, t: int, said: str) -> Int
     Raises:
         UserError: If they are no whole numbers in [1, t].
     """
-    steps = np.asarray(lengths)
+    steps = numbers_of(lengths, said)
     if steps.shape != (n,) or steps.dtype.kind not in "iu":
         raise UserError(f"{said}: must be whole numbers of shape ({n},) (got {steps.dtype} of shape {steps.shape})")
-    if steps.min() < 1 or steps.max() > t:
+    if n and (steps.min() < 1 or steps.max() > t):
         raise UserError(f"{said}: must lie in [1, {t}] (got {steps.min()} to {steps.max()})")
     return steps.astype(np.int64)

@@ -11,6 +11,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from tsmtl.config.errors import UserError, first_line
+from tsmtl.config.garbage import PLUGINS
 from tsmtl.models.backbone import Backbone
 from tsmtl.models.cnn1d import CNN1D
 from tsmtl.models.fc import FC
@@ -57,6 +58,7 @@ def import_plugins(modules: list[str]) -> None:
     Raises:
         UserError: If a module is not there, or fails while it is imported.
     """
+    PLUGINS.update(modules)
     here = str(Path.cwd())
     for module in modules:
         sys.path.insert(0, here)
