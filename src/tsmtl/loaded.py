@@ -40,5 +40,4 @@ def load(settings: Settings, typed: frozenset[str] = frozenset()) -> Loaded:
 
     if settings.shared is None:
         return read()
-    asked = (settings.data.model_dump(mode="json"), settings.tasks, sorted(typed))
-    return shared(settings.shared, sha256_of_values(*asked)[:16], read)
+    return shared(settings.shared, sha256_of_values(settings.data_name, sorted(typed))[:16], read)
