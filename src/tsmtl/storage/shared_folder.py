@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 
 from filelock import FileLock, Timeout
 
-PREFIX, OWNER = ".shared-", "owner.lock"
+PREFIX, BEGUN, OWNER = ".shared-", ".begun-", "owner.lock"
 
 
 @contextmanager
@@ -21,9 +21,10 @@ def folder_to_share(place: Path) -> Iterator[Path]:
     for left in place.glob(PREFIX + "*"):
         with suppress(Timeout, OSError), FileLock(left / OWNER).acquire(timeout=0):  # held as long as its process lives
             rmtree(left, ignore_errors=True)
-    folder = Path(mkdtemp(prefix=PREFIX, dir=place))
+    folder = Path(mkdtemp(prefix=BEGUN, dir=place))
     try:
         with FileLock(folder / OWNER):
+            folder = folder.rename(place / folder.name.replace(BEGUN, PREFIX))  # now that it is seen to be held
             yield folder
     finally:
         rmtree(folder, ignore_errors=True)
