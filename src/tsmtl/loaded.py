@@ -40,4 +40,4 @@ def load(settings: Settings, typed: frozenset[str] = frozenset()) -> Loaded:
 
     if settings.shared is None:
         return read()
-    return shared(settings.shared, sha256_of_values(settings.data_name, sorted(typed))[:16], read)
+    return shared(settings.shared / settings.data_name, sha256_of_values(sorted(typed))[:16], read)

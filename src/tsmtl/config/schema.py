@@ -36,7 +36,8 @@ class Settings:
         choices: Chosen file of each config group.
         pretraining: Settings of the pretraining in the same job, where there is one.
         sweep: Folder of the sweep that the run is a job of, absolute; None for a run of its own.
-        shared: Folder of what jobs on this machine share; None where they share nothing.
+        shared: Folder of what jobs on this machine share, with one for each of their data sets, by its name; None where
+            they share nothing.
     """
 
     run: RunSettings
