@@ -46,9 +46,9 @@ def shared(folder: Path, name: str, make: Callable[[], T]) -> T:
         make: Makes it.
     """
     path, made = folder / name, list[T]()
-    if not path.exists() and _shares(folder):
+    if not path.exists() and shares(folder):
         with _locked(folder / f"{name}.lock"):
-            if not path.exists() and _shares(folder):
+            if not path.exists() and shares(folder):
                 made.append(make())
                 if not _write(path, made[0]):
                     with suppress(OSError):
@@ -58,7 +58,8 @@ def shared(folder: Path, name: str, make: Callable[[], T]) -> T:
     return made[0] if made else make()
 
 
-def _shares(folder: Path) -> bool:
+def shares(folder: Path) -> bool:
+    """Say whether anything is left there for others."""
     return folder.is_dir() and not (folder / OWN).exists()
 
 
