@@ -15,6 +15,7 @@ from tsmtl.run_job import run_job
 from tsmtl.storage.shared_folder import folder_to_share
 from tsmtl.sweep.job import Job, Outcome
 from tsmtl.sweep.pool import Follower, Pool
+from tsmtl.sweep.shared_data import SharedData
 
 
 class JobsHere(Pool):
@@ -25,15 +26,19 @@ class JobsHere(Pool):
     def run(self, jobs: Iterator[Job], follower: Follower) -> None:
         """Run all jobs, and tell the follower."""
         with ExitStack() as held:
-            shared = None if self._folder is None else held.enter_context(folder_to_share(self._folder.absolute()))
+            if self._folder is not None:
+                self._shared = SharedData(held.enter_context(folder_to_share(self._folder.absolute())), self._jobs)
             for job in jobs:
+                self._shared.begins(job)
                 follower.started(job, 0)
 
                 def tell(event: dict[str, object], job: Job = job) -> None:
                     follower.event(job, 0, json.loads(json.dumps(event)))
 
                 with the_sweeps_log_put_aside(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-                    outcome: Outcome = run_job(Job.from_message(json.loads(json.dumps(job.message()))), tell, shared)
+                    there = Job.from_message(json.loads(json.dumps(job.message())))
+                    outcome: Outcome = run_job(there, tell, self._shared.place)
+                self._shared.ended(job)
                 follower.ended(job, 0, outcome)
 
 

@@ -337,15 +337,17 @@ def test_every_task_has_its_picture(tmp_path):
 
 
 @pytest.mark.usefixtures("jobs_here")
-def test_a_sweep_over_lists_of_tasks_says_how_they_differ(tsmtl_train, tmp_path):
+def test_a_sweep_over_lists_of_tasks_says_how_they_differ_and_reads_the_targets_of_each(tsmtl_train, tmp_path):
     one, two = "[{name: a, kind: reg, target: wear}]", "[{name: a, kind: reg, target: severity}]"
-    answer = tsmtl_train(
-        *("-m", *SMALL, "num_epochs=1", "data.n_instances=40", "task=custom", f"tasks={one},{two}"),
-        *("hydra.sweep.dir=sweep", "trainer.monitor=val/a/rmse"),
-    )
+    words = ["-m", *SMALL, "num_epochs=1", "data.n_instances=40", "task=custom", f"tasks={one},{two}", "seed=0,1"]
+    words += ["hydra.sweep.dir=sweep", "trainer.monitor=val/a/rmse"]
+    answer = tsmtl_train(*words)
     assert answer.code == 0, answer.err
     rows = rows_of(tmp_path / "sweep/results.csv")
     assert {json.loads(row["tasks"])[0]["target"] for row in rows} == {"wear", "severity"}
+    summaries = [json.loads(path.read_text()) for path in tmp_path.glob("sweep/*/summary.json")]
+    assert len({summary["data"]["sha256"] for summary in summaries}) == 2
+    assert "4 done of 4 jobs; 0 to run" in tsmtl_train(*words).err
 
 
 def test_losses_of_other_tasks_do_not_compare_jobs(compose):

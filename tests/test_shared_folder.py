@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import signal
 
+from filelock import FileLock
+
 from tsmtl.storage.shared_folder import folder_to_share
 
 
@@ -33,4 +35,23 @@ def test_that_of_another_process_that_lives_stays(tmp_path):
             assert (first / "data").exists()
             assert second != first
         assert (first / "data").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_that_another_process_is_making_stays(tmp_path, monkeypatch):
+    made = []
+
+    class Interrupted(FileLock):
+        """Lets another process come before each lock of this one is taken."""
+
+        def acquire(self, *given, **named):
+            monkeypatch.setattr("tsmtl.storage.shared_folder.FileLock", FileLock)
+            with folder_to_share(tmp_path) as other:
+                made.append(other)
+            return super().acquire(*given, **named)
+
+    monkeypatch.setattr("tsmtl.storage.shared_folder.FileLock", Interrupted)
+    with folder_to_share(tmp_path) as folder:
+        assert made
+        assert folder.stat().st_mode & 0o077 == 0, "of this user alone"
     assert not list(tmp_path.iterdir())

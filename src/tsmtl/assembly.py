@@ -17,11 +17,12 @@ from tsmtl.config.task_kinds import task_losses
 from tsmtl.data.features import Features
 from tsmtl.data.instances import Bundle, ClassTarget, LabelTarget, NumberTarget
 from tsmtl.data.preparation import InputPreparation
+from tsmtl.loaded import sharing
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.registry import BACKBONES, build_backbone
 from tsmtl.pretrained import Pretrained
 from tsmtl.report.predictions import check_columns
-from tsmtl.splits import make_splits, with_features
+from tsmtl.splits import make_splits, prepared, with_features
 from tsmtl.tasks.losses import (
     Criterion,
     Loss,
@@ -50,7 +51,7 @@ class Parts:
     """The parts of a run.
 
     Attributes:
-        bundle: The data, with derived channels where any are asked for; its input is prepared in place.
+        bundle: The data, with derived channels where any are asked for; its input is prepared, where it is in memory.
         features: How these are made.
         load_report: What was loaded into the model, new, and left over; None of a model that starts anew.
     """
@@ -86,7 +87,9 @@ def assemble(settings: Settings, bundle: Bundle, pretrained: Pretrained | None, 
     tasks = make_tasks(settings, bundle)
     check_columns(tasks)
     preparation = fit_preparation(settings, bundle) if pretrained is None else pretrained.preparation
-    splits = make_splits(settings.data, bundle, preparation, tasks, device)
+    states = (preparation.state(), None if features is None else features.state())
+    bundle, left = prepared(bundle, preparation, sharing(settings, "prepared", *states))
+    splits = make_splits(settings.data, bundle, left, tasks, device)
     criterion = make_criterion(settings, bundle, tasks, splits)
     return Parts(bundle, model, tasks, features, preparation, splits, criterion, load_report)
 

@@ -1,13 +1,17 @@
 """The data of a run; jobs of a sweep on one machine share what the first of them has read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from tsmtl.config.identity import sha256_of_values
 from tsmtl.config.schema import Settings
 from tsmtl.data.checks import data_hash
 from tsmtl.data.instances import Bundle
 from tsmtl.data.loading import load_bundle
-from tsmtl.data.shared import shared
+from tsmtl.data.shared import shared, shares
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,5 +44,17 @@ def load(settings: Settings, typed: frozenset[str] = frozenset()) -> Loaded:
 
     if settings.shared is None:
         return read()
-    asked = (settings.data.model_dump(mode="json"), settings.tasks, sorted(typed))
-    return shared(settings.shared, sha256_of_values(*asked)[:16], read)
+    return shared(settings.shared / settings.data_name, sha256_of_values(sorted(typed))[:16], read)
+
+
+def sharing(settings: Settings, *what: Any) -> Callable[[Callable[[], T]], T] | None:
+    """Give what shares with other jobs something made of the data; None where they share none.
+
+    Args:
+        settings: Of the run.
+        what: Plain values that tell it from all else that is made of this data.
+    """
+    folder = None if settings.shared is None else settings.shared / settings.data_name
+    if folder is None or not shares(folder):
+        return None
+    return lambda make: shared(folder, sha256_of_values(*what)[:16], make)

@@ -13,7 +13,7 @@ from tsmtl.config.table_settings import CmapssSettings, TableSettings
 from tsmtl.data.features import Features
 from tsmtl.data.instances import Bundle, IntArray
 from tsmtl.predictor import Predictor
-from tsmtl.splits import splits_of_rows, with_features
+from tsmtl.splits import prepared, splits_of_rows, with_features
 from tsmtl.tasks.task import Prediction
 from tsmtl.training.evaluation import EVALUATION_BATCH
 
@@ -106,5 +106,6 @@ def predict_bundle(
     where = bundle.instances.where
     predictor.contract.check_shape(bundle.instances.x.shape, where)
     predictor.contract.check_channels(bundle.instances.channels, where)
-    found = splits_of_rows(bundle, {"test": np.asarray(rows)}, predictor.preparation, {}, predictor.device)
+    bundle, left = prepared(bundle, predictor.preparation)
+    found = splits_of_rows(bundle, {"test": np.asarray(rows)}, left, {}, predictor.device)
     return predictor.predict_split(found["test"], batch_size, level)

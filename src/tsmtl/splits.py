@@ -1,5 +1,6 @@
 """From a bundle to splits on the device: inputs prepared, numbers scaled."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -47,17 +48,60 @@ def with_features(bundle: Bundle, known: Features | None = None) -> tuple[Bundle
     return replace(bundle, instances=replace(instances, x=x, channels=features.names)), features
 
 
+def prepared(
+    bundle: Bundle,
+    preparation: InputPreparation,
+    share: Callable[[Callable[[], FloatArray]], FloatArray] | None = None,
+) -> tuple[Bundle, InputPreparation | None]:
+    """Prepare an array, or a recording whose windows need nothing of their own, as a whole.
+
+    Args:
+        bundle: The data.
+        preparation: Fills and scales.
+        share: Gives what a function makes, or what it has made in another process; None: the input is prepared in its
+            place, and cannot be read raw again.
+
+    Returns:
+        The data, and what is left to be done to each batch: all, where the input stays in files.
+    """
+    x, lengths = bundle.instances.x, bundle.instances.lengths
+    if isinstance(x, np.ndarray):
+        raw = x
+    elif isinstance(x, Windows) and not on_disk(x.values) and preparation.by_channel and not _any_missing(x.values):
+        raw = x.values
+    else:
+        return bundle, preparation
+
+    def prepare(values: FloatArray) -> FloatArray:
+        if isinstance(x, Windows):
+            preparation.scale_in_place(values)
+        else:
+            preparation.apply_in_place(values, lengths)
+        return values
+
+    if share is None:
+        prepare(raw)
+        return bundle, None
+    values = share(lambda: prepare(raw.copy()))
+    whole = x.over(values) if isinstance(x, Windows) else values
+    return replace(bundle, instances=replace(bundle.instances, x=whole)), None
+
+
 def make_splits(
     settings: DataSettings,
     bundle: Bundle,
-    preparation: InputPreparation,
+    preparation: InputPreparation | None,
     tasks: dict[str, Task],
     device: torch.device,
 ) -> dict[str, Split]:
-    """Put every split on the device; an array, or recording, is prepared in place, and cannot be read raw again.
+    """Put every split on the device, or what is too large for it in memory.
 
-    What is too large for the device stays in memory, prepared. An input that is no array stays where it is; that of a
-    batch is read and prepared when it is its turn.
+    Args:
+        settings: The section ``data``.
+        bundle: The data, see :func:`prepared`.
+        preparation: What is left to be done to each batch when it is its turn, then read from where the input is.
+        tasks: By name.
+        device: Where batches come out.
     """
     block = settings.shuffle_block if isinstance(settings, NpzSettings | TableSettings) else None
     return splits_of_rows(bundle, {name: bundle.splits[name] for name in SPLITS}, preparation, tasks, device, block)
@@ -66,24 +110,24 @@ def make_splits(
 def splits_of_rows(
     bundle: Bundle,
     rows: dict[str, IntArray],
-    preparation: InputPreparation,
+    preparation: InputPreparation | None,
     tasks: dict[str, Task],
     device: torch.device,
     shuffle_block: int | None = None,
 ) -> dict[str, Split]:
     """Put some instances on the device; see :func:`make_splits`."""
     x = bundle.instances.x
-    if isinstance(x, np.ndarray):
-        return _of_array(bundle, x, rows, preparation, tasks, device)
     if isinstance(x, Windows) and not on_disk(x.values):
         shuffle_block = None  # memory knows no neighbours
-    if not isinstance(x, Windows) or on_disk(x.values) or not preparation.by_channel or _any_missing(x.values):
+    if preparation is not None:
         return {name: _split(bundle, r, preparation, tasks, device, shuffle_block) for name, r in rows.items()}
-    scaled = {name: task.scaling_on(device) for name, task in tasks.items() if task.kind == "reg"}
-    preparation.scale_in_place(x.values)
+    if isinstance(x, np.ndarray):
+        return _of_array(bundle, x, rows, tasks, device)
+    assert isinstance(x, Windows), "nothing else is prepared as a whole"
     if not fits(x.values.nbytes, device):
         x.values.flags.writeable = False  # scaled twice would be wrong
         return {name: _split(bundle, r, None, tasks, device, None) for name, r in rows.items()}
+    scaled = {name: task.scaling_on(device) for name, task in tasks.items() if task.kind == "reg"}
     targets = {name: _of_all(bundle.instances.targets[name]).to(device) for name in tasks}
     values = torch.from_numpy(x.values).to(device)
     x.values.flags.writeable = False
@@ -94,12 +138,10 @@ def _of_array(
     bundle: Bundle,
     x: FloatArray,
     rows: dict[str, IntArray],
-    preparation: InputPreparation,
     tasks: dict[str, Task],
     device: torch.device,
 ) -> dict[str, Split]:
     lengths = bundle.instances.lengths
-    preparation.apply_in_place(x, lengths)
     if not fits(x.nbytes, device):
         x.flags.writeable = False  # prepared twice would be wrong
         return {name: _split(bundle, own, None, tasks, device, None) for name, own in rows.items()}

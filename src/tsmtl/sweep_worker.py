@@ -21,6 +21,7 @@ from typing import Any
 
 from tsmtl.config.errors import Interrupted, raise_interrupted, reason_of
 from tsmtl.config.garbage import PLUGINS, importing, skip_last_search
+from tsmtl.storage.shared_folder import remove_if_left
 
 with importing():
     import torch
@@ -29,13 +30,15 @@ with importing():
 from tsmtl.sweep.job import Job, Outcome
 from tsmtl.sweep.process import OUTPUT
 
+FAREWELL = 10.0  # seconds, for a sweep that is dying, and for other processes of it that tidy up
+
 
 def main() -> None:
     """Run jobs until the sweep closes the line, or a signal comes; a sweep that dies takes its workers along."""
     signal.signal(signal.SIGTERM, raise_interrupted)
     faulthandler.enable()
-    tell = _line_of_our_own()
     inbox = _Inbox()
+    tell = _line_of_our_own(inbox.die)
     skip_last_search()
     gc.freeze()  # the search behind each job passes over PyTorch
     with suppress(Interrupted):  # before a job, or between two: nothing is lost
@@ -52,7 +55,8 @@ def _work(inbox: "_Inbox", tell: Callable[[dict[str, Any]], None]) -> None:
     """Run job after job."""
     while (message := inbox.next()) is not None:
         torch.set_num_threads(min(message["threads"], torch.get_num_threads()))
-        outcome = _run(Job.from_message(message["job"]), tell, message["shared"])
+        inbox.shared = None if message["shared"] is None else Path(message["shared"])
+        outcome = _run(Job.from_message(message["job"]), tell, inbox.shared)
         inbox.busy = False
         gc.collect()
         # What failed on a GPU may have left it unusable for this process.
@@ -88,15 +92,15 @@ def _use_gpu(slot: int, sharing: int) -> None:
             torch.cuda.set_per_process_memory_fraction(1 / sharing)
 
 
-def _run(job: Job, tell: Callable[[dict[str, Any]], None], shared: str | None) -> Outcome:
+def _run(job: Job, tell: Callable[[dict[str, Any]], None], shared: Path | None) -> Outcome:
     try:
         with _printing_to(job):
-            return run_job(job, tell, None if shared is None else Path(shared))
+            return run_job(job, tell, shared)
     except OSError as error:  # its folder cannot be made
         return Outcome("failed", reason_of(error))
 
 
-def _line_of_our_own() -> Callable[[dict[str, Any]], None]:
+def _line_of_our_own(die: Callable[[], None]) -> Callable[[dict[str, Any]], None]:
     """Keep standard output for messages; what a plugin prints goes to standard error."""
     line = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -107,7 +111,7 @@ def _line_of_our_own() -> Callable[[dict[str, Any]], None]:
             line.write(json.dumps(message) + "\n")
             line.flush()
         except BrokenPipeError:  # the sweep has died: no reason for the job to fail
-            os._exit(1)
+            die()
 
     return tell
 
@@ -138,10 +142,12 @@ class _Inbox:
 
     Attributes:
         busy: Whether something of it is being done.
+        shared: The folder of what jobs share.
     """
 
     def __init__(self) -> None:
         self.busy = False
+        self.shared: Path | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -154,9 +160,15 @@ class _Inbox:
         for line in sys.stdin:
             self.busy = True
             self._lines.put(line)
-        if self.busy:  # the sweep has died: end as it did, with files whole and the last state on disk
-            os._exit(1)
+        if self.busy:
+            self.die()
         self._lines.put(None)
+
+    def die(self) -> None:
+        """End as the sweep has, with files whole and the last state on disk; but what it shared is of no more use."""
+        if self.shared is not None:
+            remove_if_left(self.shared, FAREWELL)
+        os._exit(1)
 
 
 if __name__ == "__main__":

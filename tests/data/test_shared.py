@@ -2,8 +2,11 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import sys
+from shutil import rmtree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -113,3 +116,47 @@ def test_a_process_that_is_killed_while_it_makes_it_leaves_it_to_the_next(tmp_pa
     process.join()
     assert process.exitcode == -signal.SIGKILL
     assert shared(tmp_path, "0f", Made(3)) == 3
+
+
+def test_without_a_folder_each_makes_its_own(tmp_path):
+    make = Made([1, 2])
+    assert [shared(tmp_path / "none", "0f", make) for _ in range(2)] == [[1, 2], [1, 2]]
+    assert make.times == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("free", "times"), [(3 * 800, 1), (3 * 800 - 1, 2)])
+def test_it_leaves_the_disk_twice_the_room_that_it_takes(tmp_path, monkeypatch, free, times):
+    monkeypatch.setattr("tsmtl.data.shared.disk_usage", lambda path: SimpleNamespace(free=free))
+    make = Made(np.ones(100))
+    for _ in range(2):
+        assert shared(tmp_path, "0f", make).sum() == 100
+    assert make.times == times
+    assert (tmp_path / "0f.arrays").exists() == (times == 1)
+
+
+def test_half_of_it_does_not_stay(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        assert shared(tmp_path, "0f", Made(np.ones(10_000))).sum() == 10_000
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "0f").exists()
+    assert not (tmp_path / "0f.arrays").exists()
+
+
+def test_a_disk_without_room_for_a_lock_stops_nobody(tmp_path, monkeypatch):
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tsmtl.data.shared.FileLock", full)
+    assert shared(tmp_path, "0f", Made(3)) == 3
+
+
+def test_nor_does_a_folder_that_is_removed_meanwhile(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    make = Made(3)
+    assert shared(folder, "0f", lambda: rmtree(folder) or make()) == 3
+    assert make.times == 1

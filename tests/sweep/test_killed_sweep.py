@@ -104,6 +104,19 @@ def check_epochs(lines: list[list[str]], num_epochs: int) -> int:
     return again
 
 
+def test_what_the_jobs_of_a_killed_sweep_share_goes_with_its_processes(own_model, tmp_path):
+    sweep = Sweep(tmp_path, [*own_model, "seed=0,1,2", "num_epochs=100000", "hydra.launcher.n_jobs=2"])
+    process = sweep.start("killed")
+    wait_until(lambda: len({folder for folder, _, _ in sweep.begun()}) == 2, process)
+    workers = workers_of(process.pid)
+    (shared,) = (tmp_path / "killed").glob(".shared-*")
+    assert list(shared.rglob("*.arrays"))
+    process.kill()
+    process.communicate(timeout=WAIT)
+    wait_until(lambda: not any(map(is_alive, workers)))
+    assert not shared.exists()
+
+
 @pytest.mark.parametrize(
     ("grid", "jobs", "kills"),
     [

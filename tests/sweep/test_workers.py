@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+import tsmtl.data.shared
 from tests.sweep.conftest import write_series
 from tsmtl.sweep.job import Job, Needs
 from tsmtl.sweep.pool import Pool
@@ -89,6 +90,14 @@ def test_other_data_is_read_too_and_a_file_that_changes_between_two_sweeps_again
     assert Counter(what for what, _, _ in notes())["read"] == 3
     hashes |= {json.loads(path.read_text())["data"]["sha256"] for path in (tmp_path / "s").glob("*/summary.json")}
     assert len(hashes) == 3
+
+
+@pytest.mark.parametrize(("words", "written"), [(["data.seed=1,2,3"], 0), (["data.seed=1,2", "seed=0,1"], 2)])
+def test_data_that_one_job_alone_needs_is_not_written(sweep_here, monkeypatch, words, written):
+    done, write = [], tsmtl.data.shared._write
+    monkeypatch.setattr("tsmtl.data.shared._write", lambda path, value: done.append(path.parent) or write(path, value))
+    assert sweep_here(*words).code == 0
+    assert len(set(done)) == written
 
 
 @linux

@@ -185,7 +185,7 @@ class Stages:
         outcomes: dict[str, Outcome] = {}
         if new:
             log.info("%d of %d runs of this stage are to be done", len(new), len(planned))
-            runner = self.make_runner(None, len(new), Needs.of(new))
+            runner = self.make_runner(None, new, Needs.of(new))
             outcomes = run_jobs(runner, iter(new), len(new), self.folder, place="compare.folder")
         lost: dict[str, str] = {}
         for run, job in asked:

@@ -1,7 +1,7 @@
 """The checked settings of a run: flat as the user types them, in sections as the code reads them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from tsmtl.config.data_settings import DataSettings
 from tsmtl.config.errors import UserError
+from tsmtl.config.identity import sha256_of_values
 from tsmtl.config.model_settings import FAMILIES, ModelSettings, PluginSettings
 from tsmtl.config.pretraining import DROPOUTS, own_keys, pretraining_keys, pretraining_settings
 from tsmtl.config.rules import RULES
@@ -35,7 +36,8 @@ class Settings:
         choices: Chosen file of each config group.
         pretraining: Settings of the pretraining in the same job, where there is one.
         sweep: Folder of the sweep that the run is a job of, absolute; None for a run of its own.
-        shared: Folder of what jobs on this machine share; None where they share nothing.
+        shared: Folder of what jobs on this machine share, with one for each of their data sets, by its name; None where
+            they share nothing.
     """
 
     run: RunSettings
@@ -56,6 +58,12 @@ class Settings:
     def tasks(self) -> dict[str, str]:
         """Kind (``cls``, ``reg`` or ``multilabel``) by task name, task 1 first."""
         return task_kinds(self.task, self.data)
+
+    @property
+    def data_name(self) -> str:
+        """Hash of what says which data is read: where it is the same, so is the data."""
+        places = {task: asdict(place) for task, place in self.data.named.items()}
+        return sha256_of_values(self.data.model_dump(mode="json"), self.tasks, places)[:16]
 
     @property
     def task_said(self) -> str:

@@ -6,10 +6,11 @@ is written stays with the process that wrote it.
 
 import mmap
 import pickle
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from shutil import disk_usage
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from filelock import FileLock
@@ -18,10 +19,12 @@ from tsmtl.storage.whole import whole_file
 
 T = TypeVar("T")
 LINE = 64  # bytes: arrays begin where a vector of the processor does
+RESERVE = 2  # times its own size that what is shared leaves free on the disk, for the jobs' files
+OWN = "own"  # in a folder: each makes its own
 
 
 class _NotToShareError(Exception):
-    """It lies in a file already, or is nothing that another process could take."""
+    """It lies in a file already, is nothing that another process could take, or the disk has little room."""
 
 
 class _Pickler(pickle.Pickler):
@@ -34,24 +37,39 @@ class _Pickler(pickle.Pickler):
 def shared(folder: Path, name: str, make: Callable[[], T]) -> T:
     """Give what ``make`` gives: from the folder, or made here and left there for others, who wait for it meanwhile.
 
-    A process that dies while it is at it lets the next one do it. What cannot be shared each makes for itself, and so
-    does each where the folder is full.
+    A process that dies while it is at it lets the next one do it. Each makes its own where there is no such folder, and
+    from when on anything could not be written: it cannot be shared, or the disk has too little room.
 
     Args:
-        folder: Of :mod:`tsmtl.storage.shared_folder`, this user's alone: what lies there is unpickled.
+        folder: In one of :mod:`tsmtl.storage.shared_folder`, this user's alone: what lies there is unpickled.
         name: Same name, same thing.
         make: Makes it.
     """
-    path, own = folder / name, folder / f"{name}.own"
-    if not path.exists() and not own.exists():
-        with FileLock(folder / f"{name}.lock"):
-            if not path.exists() and not own.exists():
-                made = make()
-                if not _write(path, made):
+    path, made = folder / name, list[T]()
+    if not path.exists() and shares(folder):
+        with _locked(folder / f"{name}.lock"):
+            if not path.exists() and shares(folder):
+                made.append(make())
+                if not _write(path, made[0]):
                     with suppress(OSError):
-                        own.touch()
-                return made
-    return make() if own.exists() else _read(path)
+                        (folder / OWN).touch()
+    with suppress(OSError):  # it is not there
+        return cast(T, _read(path))
+    return made[0] if made else make()
+
+
+def shares(folder: Path) -> bool:
+    """Say whether anything is left there for others."""
+    return folder.is_dir() and not (folder / OWN).exists()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Take a lock where the disk has room for one."""
+    with ExitStack() as held:
+        with suppress(OSError):
+            held.enter_context(FileLock(path))
+        yield
 
 
 def _write(path: Path, value: Any) -> bool:
@@ -61,6 +79,8 @@ def _write(path: Path, value: Any) -> bool:
         with whole_file(path) as file, path.with_suffix(".arrays").open("wb") as raw:
             places = [raw.write(bytes(LINE))]  # a map needs something to map
             _Pickler(file, protocol=5, buffer_callback=arrays.append).dump(value)
+            if disk_usage(path.parent).free < (1 + RESERVE) * sum(array.raw().nbytes for array in arrays):
+                raise _NotToShareError
             for array in arrays:
                 raw.write(array.raw())
                 places.append(raw.seek(-(-raw.tell() // LINE) * LINE))

@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 
 from filelock import FileLock, Timeout
 
-PREFIX, OWNER = ".shared-", "owner.lock"
+PREFIX, BEGUN, OWNER = ".shared-", ".begun-", "owner.lock"
 
 
 @contextmanager
@@ -19,11 +19,23 @@ def folder_to_share(place: Path) -> Iterator[Path]:
         place: Where others, which may be on other machines, may have such folders too.
     """
     for left in place.glob(PREFIX + "*"):
-        with suppress(Timeout, OSError), FileLock(left / OWNER).acquire(timeout=0):  # held as long as its process lives
-            rmtree(left, ignore_errors=True)
-    folder = Path(mkdtemp(prefix=PREFIX, dir=place))
+        remove_if_left(left)
+    folder = Path(mkdtemp(prefix=BEGUN, dir=place))
     try:
         with FileLock(folder / OWNER):
+            folder = folder.rename(place / folder.name.replace(BEGUN, PREFIX))  # now that it is seen to be held
             yield folder
     finally:
         rmtree(folder, ignore_errors=True)
+
+
+def remove_if_left(folder: Path, patience: float = 0.0) -> None:
+    """Remove such a folder if its process has died.
+
+    Args:
+        folder: The folder.
+        patience: Seconds for a process that is dying, or for others that remove it.
+    """
+    if folder.is_dir():  # a lock would make it again
+        with suppress(Timeout, OSError), FileLock(folder / OWNER).acquire(timeout=patience):  # held while it lives
+            rmtree(folder, ignore_errors=True)

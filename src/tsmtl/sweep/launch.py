@@ -57,7 +57,7 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, make_r
         settle(planned)
         to_run = [one.job for one in planned if is_left(one, settings.retry_failed)]
         _say_what_is_left(planned, len(to_run), folder)
-        runner = make_runner(len(jobs), len(to_run), Needs.of(jobs))
+        runner = make_runner(len(jobs), to_run, Needs.of(jobs))
         order = LongestFirst(to_run)
 
         def on_end(job: Job, outcome: Outcome) -> None:

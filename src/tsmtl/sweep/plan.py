@@ -1,6 +1,5 @@
 """Which jobs of a sweep are left to do: what the sweep's folder says of those that were there before."""
 
-import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -92,7 +91,7 @@ class Plan:
     def data_hash(self, job: Job) -> str | None:
         """Hash the data as it is now; None where it cannot be read, which the run will say."""
         settings = job.settings()
-        asked = json.dumps([job.flat["data"], settings.tasks], sort_keys=True)
+        asked = settings.data_name
         if asked not in self._hashes:
             from tsmtl.data.checks import data_hash
             from tsmtl.data.loading import load_bundle

@@ -2,7 +2,7 @@
 
 import queue
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from tsmtl.storage.shared_folder import folder_to_share
 from tsmtl.sweep.gpus import visible_gpus
 from tsmtl.sweep.job import Job, Needs, Outcome
 from tsmtl.sweep.process import Event, Gpu, WorkerProcess
+from tsmtl.sweep.shared_data import SharedData
 
 MOST_STARTS = 3  # of one process, in a row, that fail before it is up
 GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # without any of them, Linux has no GPU that PyTorch could use
@@ -46,6 +47,7 @@ class Pool:
         folder: Where jobs share what one of them has read; None: nowhere.
         jobs_per_gpu: Jobs that share a GPU.
         early: Processes without a place; it takes them out before it starts others, and ends those that are too many.
+        jobs: Those that are to run, to know which of them read the same; None: unknown.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Pool:
         folder: Path | None = None,
         jobs_per_gpu: int = 1,
         early: list[WorkerProcess] | None = None,
+        jobs: Sequence[Job] | None = None,
     ) -> None:
         usable = usable_cores()
         self.cores = cores or min(len(usable), core_quota() or len(usable))
@@ -70,8 +73,8 @@ class Pool:
         self._workers: dict[int, WorkerProcess] = {}
         self._failed_starts = 0
         self._early = [] if early is None else early
-        self._folder = folder
-        self._shared: Path | None = None
+        self._folder, self._jobs = folder, jobs
+        self._shared = SharedData(None)
 
     def run(self, jobs: Iterator[Job], follower: Follower) -> None:
         """Run all jobs, asking for the next one when a process is free.
@@ -82,7 +85,7 @@ class Pool:
         """
         with ExitStack() as held:
             if self._folder is not None:
-                self._shared = held.enter_context(folder_to_share(self._folder.absolute()))
+                self._shared = SharedData(held.enter_context(folder_to_share(self._folder.absolute())), self._jobs)
             try:
                 self._run(jobs, follower)
             except BaseException:
@@ -110,14 +113,15 @@ class Pool:
                 self._failed_starts = 0
             elif event["event"] == "ended":
                 worker.leaves = event["leaves"]
-                follower.ended(worker.finished(), worker.slot, Outcome(event["status"], event["reason"]))
+                self._ended(worker, follower, Outcome(event["status"], event["reason"]))
             elif worker.job is not None:
                 follower.event(worker.job, worker.slot, event)
             if worker.job is None and more and not worker.leaves:
                 job = next(jobs, None)
                 more = job is not None
                 if job is not None:
-                    worker.give(job, self._threads(), self._shared)
+                    self._shared.begins(job)
+                    worker.give(job, self._threads(), self._shared.place)
                     follower.started(job, worker.slot)
 
     def _next_event(self) -> tuple[WorkerProcess, Event | None]:
@@ -167,9 +171,14 @@ class Pool:
             if self._failed_starts == MOST_STARTS:
                 raise FailedError(f"a process of the sweep could not start: {reason}")
         if worker.job is not None:
-            follower.ended(worker.finished(), worker.slot, Outcome("killed", reason))
+            self._ended(worker, follower, Outcome("killed", reason))
         if go_on:
             self._start(worker.slot)
+
+    def _ended(self, worker: WorkerProcess, follower: Follower, outcome: Outcome) -> None:
+        job = worker.finished()
+        self._shared.ended(job)
+        follower.ended(job, worker.slot, outcome)
 
 
 def end_all(waiting: list[WorkerProcess]) -> None:

@@ -1,7 +1,7 @@
 """Where the jobs of a sweep run: processes of this machine, or a cluster."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +25,7 @@ class RunnerMaker(AbstractContextManager["RunnerMaker"]):
     """Makes runners; what waits for jobs that never came is ended with its ``with`` block."""
 
     @abstractmethod
-    def __call__(self, most: int | None, left: int | None, needs: Needs) -> Runner:
+    def __call__(self, most: int | None, left: Sequence[Job] | None, needs: Needs) -> Runner:
         """Make a runner.
 
         Args:
@@ -45,7 +45,7 @@ class _OnCluster(RunnerMaker):
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    def __call__(self, most: int | None, left: int | None, needs: Needs) -> ClusterRunner:
+    def __call__(self, most: int | None, left: Sequence[Job] | None, needs: Needs) -> ClusterRunner:
         return ClusterRunner(self._cluster)
 
 
@@ -54,9 +54,10 @@ class _OnThisMachine(RunnerMaker):
         self._settings, self._folder = settings, folder
         self._early: list[WorkerProcess] = []
 
-    def __call__(self, most: int | None, left: int | None, needs: Needs) -> Pool:
+    def __call__(self, most: int | None, left: Sequence[Job] | None, needs: Needs) -> Pool:
         n_jobs, per_gpu = self._settings.n_jobs, self._settings.jobs_per_gpu
-        return Pool(n_jobs, most, left, needs, folder=self._folder, jobs_per_gpu=per_gpu, early=self._early)
+        count, folder = None if left is None else len(left), self._folder
+        return Pool(n_jobs, most, count, needs, folder=folder, jobs_per_gpu=per_gpu, early=self._early, jobs=left)
 
     def expect(self, most: int, needs: Needs) -> None:
         """Start processes, which import PyTorch meanwhile; not where each will be told a GPU of its own."""
