@@ -110,3 +110,20 @@ def test_products_of_all_sizes_are_said_as_one(monkeypatch):
     seconds_of = in_torch._multiplication(in_torch.SIDE // 4, torch.float32)
     # The clock goes on by 1 whenever it is read: one product, between two readings, of a sixty-fourth of the work.
     assert seconds_of(1.0) == 64 * 2.0
+
+
+def test_the_fastest_product_is_taken_and_long_ones_are_not_tried(monkeypatch):
+    rates = {512: 2.0, 1024: 1.0, 2048: 3.0}  # seconds, each said for SIDE rows
+    tried = []
+
+    def multiplication(side, dtype):
+        tried.append(side)
+        return lambda least: rates[side] * scale
+
+    monkeypatch.setattr(in_torch, "_multiplication", multiplication)
+    scale = 0.01
+    assert in_torch._fastest.__wrapped__(torch.float32)(0.1) == 0.01
+    assert tried == [512, 1024, 2048]
+    scale = 1.0  # the next would take 2 seconds
+    assert in_torch._fastest.__wrapped__(torch.bfloat16)(0.1) == 2.0
+    assert tried[3:] == [512]
