@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 import yaml
 
 from benchmarks.stock_models import CLASSES
 from tsmtl.config.location import config_dir
+from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.models.registry import build_backbone
+from tsmtl.training.batches import TensorSplit
 
 SERIES, VECTOR = (9, 128), (128,)  # (C, T) and (E,)
 BATCH_SIZES = (16, 64, 256)
@@ -38,12 +42,19 @@ class Case:
     @property
     def settings(self) -> dict[str, Any]:
         """The model's own settings: what is shipped, and what is changed."""
-        shipped = yaml.safe_load((config_dir() / "model" / f"{self.model}.yaml").read_text())
-        return {key: value for key, value in shipped.items() if key not in OF_TRAINING} | self.changed
+        return {key: value for key, value in self._shipped().items() if key not in OF_TRAINING} | self.changed
+
+    @property
+    def batch_size(self) -> int:
+        """The shipped batch size, where a benchmark has none of its own."""
+        return int(self._shipped()["batch_size"])
 
     def count(self, batch_size: int) -> int:
         """Give the instances of a round: whole batches."""
         return batch_size * max(1, round(self.instances / batch_size))
+
+    def _shipped(self) -> dict[str, Any]:
+        return dict(yaml.safe_load((config_dir() / "model" / f"{self.model}.yaml").read_text()))
 
 
 TSAI_SIZES = {
@@ -63,6 +74,8 @@ CASES = [
     Case("lstm_fcn", "lstm_fcn", 192),
     Case("lstm_fcn, tsai's sizes", "lstm_fcn", 256, changed=TSAI_SIZES),
 ]
+BY_NAME = {case.name: case for case in CASES}
+MODELS = [case.name for case in CASES if not case.changed]  # as shipped
 
 
 def write_data(case: Case, count: int, path: Path) -> None:
@@ -73,3 +86,16 @@ def write_data(case: Case, count: int, path: Path) -> None:
     split = np.array(["train"] * count + ["val"] * HELD_OUT + ["test"] * HELD_OUT)
     state = np.arange(n) % CLASSES  # every class in every split
     np.savez(path, X=x, state=state, wear=rng.standard_normal(n).astype(np.float32), split=split)
+
+
+def model_of(case: Case, bf16: bool = False) -> MultiTaskModel:
+    """Build tsmtl's model of a class and a number, with fresh weights."""
+    steps = case.shape[1] if len(case.shape) == 2 else None
+    backbone = build_backbone(case.model, case.settings, case.shape[0], steps)
+    return MultiTaskModel(backbone, {"cls": CLASSES, "reg": 1}, bf16=bf16)
+
+
+def split_of(case: Case, count: int) -> TensorSplit:
+    """Make random instances in memory, each with a class and a number."""
+    targets = {"cls": torch.randint(CLASSES, (count,)), "reg": torch.randn(count, 1)}
+    return TensorSplit(torch.randn(count, *case.shape), targets)

@@ -15,11 +15,9 @@ import time
 
 import torch
 
-from benchmarks.step_loop import ALPHA, CASES, CLASSES, tsmtl_loop
-from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.models.registry import build_backbone
+from benchmarks.cases import BY_NAME, MODELS, model_of, split_of
+from benchmarks.step_loop import ALPHA, tsmtl_loop
 from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
-from tsmtl.training.batches import TensorSplit
 from tsmtl.training.conflict import Conflict
 
 WEIGHTS = {"cls": ALPHA, "reg": 1 - ALPHA}
@@ -30,20 +28,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--steps", type=int, nargs="+", default=[10, 60])
-    parser.add_argument("--models", nargs="+", choices=CASES, default=["cnn1d", "lstm", "lstm_fcn"])
+    parser.add_argument("--models", nargs="+", choices=MODELS[1:], default=["cnn1d", "lstm", "lstm_fcn"])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
     print(f"{'model':<9} {'steps':>5} {'probe':>5} {'every':>5} {'epoch ms':>9} {'look ms':>8}   cost  (min - max)")
     losses = {"cls": cross_entropy(None, 0.0, masked=False), "reg": regression_loss("mse", 1.0, masked=False)}
     for name in arguments.models:
-        backbone, shape, batch_size = CASES[name]
+        case = BY_NAME[name]
+        batch_size = case.batch_size
         for steps in arguments.steps:
             torch.manual_seed(0)
-            n = steps * batch_size
-            targets = {"cls": torch.randint(CLASSES, (n,)), "reg": torch.randn(n, 1)}
-            split = TensorSplit(torch.randn(n, *shape), targets)
-            model = MultiTaskModel(build_backbone(name, dict(backbone), shape[0], shape[1]), {"cls": CLASSES, "reg": 1})
+            split, model = split_of(case, steps * batch_size), model_of(case)
             epoch = tsmtl_loop(copy.deepcopy(model), split, batch_size)
             conflict = Conflict(model, Criterion(losses, WEIGHTS), split, batch_size, steps, range(1, 10**4), seed=0)
             every, epochs, looks = conflict.plan.time_of_one, [], []

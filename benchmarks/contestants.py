@@ -53,6 +53,10 @@ class Contestant:
         self.peaks = []
         return self.gone or str(self._answer(json.dumps(case)).get("skip", "")) or self.gone
 
+    def versions(self) -> dict[str, str]:
+        """Give the versions of what it trains with; of who is gone, none."""
+        return {} if self.gone else {name: str(number) for name, number in self._answer("versions").items()}
+
     def round(self) -> float:
         """Train an epoch; give its seconds.
 

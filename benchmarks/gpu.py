@@ -17,13 +17,11 @@ from collections.abc import Callable, Sequence
 import torch
 
 from benchmarks import machine
-from benchmarks.cases import CASES, Case
+from benchmarks.cases import CASES, Case, model_of
 from benchmarks.step_loop import trainer_settings
 from benchmarks.stock_models import CLASSES, stock_model, two_task_loss
 from benchmarks.table import markdown, number, ratios, spread
-from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.models.precision import float32_products, has_tf32
-from tsmtl.models.registry import build_backbone
 from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
 from tsmtl.training.batches import TensorSplit
 from tsmtl.training.best_epoch import BestEpoch
@@ -74,9 +72,7 @@ def plain_loop(case: Case, split: TensorSplit, batch_size: int) -> Loop:
 
 def our_loop(case: Case, split: TensorSplit, batch_size: int, bf16: bool, recorder: Recorder | None) -> Loop:
     """Make the loop that ``tsmtl-train`` runs, with steps recorded or not."""
-    steps = case.shape[1] if len(case.shape) == 2 else None
-    backbone = build_backbone(case.model, case.settings, case.shape[0], steps)
-    model = MultiTaskModel(backbone, {"cls": CLASSES, "reg": 1}, bf16=bf16).to(split.device)
+    model = model_of(case, bf16).to(split.device)
     settings = trainer_settings()
     optimizer = build_optimizer(model.parameters(), 1e-4, settings)
     sampler = Sampler(len(split), batch_size, split.device)
@@ -176,7 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     device = torch.device("cuda", torch.cuda.current_device())
     torch.backends.cudnn.deterministic = True  # as in a run, for the plain loop too
-    print(f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}; {machine.said(machine.facts(1))}\n")
+    told = machine.said(machine.facts(), machine.of_threads(1))
+    print(f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}; {told}\n")
     body = []
     for batch_size in given.batches:
         for case in (case for case in CASES if case.name in given.models):

@@ -12,16 +12,14 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks.cases import CASES, Case
+from benchmarks.cases import CASES, Case, model_of, split_of
 from benchmarks.contestants import in_turn
 from benchmarks.step_loop import tsmtl_loop
-from benchmarks.stock_models import CLASSES, stock_model
+from benchmarks.stock_models import stock_model
 from benchmarks.table import markdown, ratios, spread
 from benchmarks.workers.in_torch import LR, plain_epoch
 from benchmarks.workers.rounds import clock_of
 from tsmtl.models.kernels import train_natively
-from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.models.registry import build_backbone
 from tsmtl.training.batches import TensorSplit
 
 SECONDS = 0.3  # of a round, about
@@ -31,12 +29,10 @@ WITH_CONVOLUTIONS = [case.name for case in CASES if case.model in ("cnn1d", "lst
 
 def loops_of(case: Case, batch_size: int, steps: int) -> dict[str, Callable[[], None]]:
     """Give the loops by name, each an epoch of some steps."""
-    n = steps * batch_size
-    split = TensorSplit(torch.randn(n, *case.shape), {"cls": torch.randint(CLASSES, (n,)), "reg": torch.randn(n, 1)})
+    split = split_of(case, steps * batch_size)
     loops: dict[str, Callable[[], None]] = {"plain": plain_loop(case, split, batch_size)}
     for name, (bf16, native) in WAYS.items():
-        backbone = build_backbone(case.model, case.settings, case.shape[0], case.shape[1])
-        model = MultiTaskModel(backbone, {"cls": CLASSES, "reg": 1}, bf16=bf16)
+        model = model_of(case, bf16)
         if native:
             train_natively(model)
         loops[name] = tsmtl_loop(model, split, batch_size)

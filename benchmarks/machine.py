@@ -2,18 +2,18 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.workers.rounds import versions
+
 SETS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "avx512_fp16")  # those that a training notices
-PACKAGES = ("torch", "numpy", "onnxruntime", "polars")
 
 
-def facts(threads: int) -> dict[str, Any]:
-    """Give processor, cores, instruction sets, memory and versions."""
+def facts(*packages: str) -> dict[str, Any]:
+    """Give processor, cores, instruction sets, memory, and the versions of torch, numpy and other packages."""
     told, memory = _first_values(Path("/proc/cpuinfo")), _first_values(Path("/proc/meminfo")).get("MemTotal", "")
     flags = set(told.get("flags", told.get("Features", "")).split())
     return {
@@ -23,20 +23,23 @@ def facts(threads: int) -> dict[str, Any]:
         "memory": round(int(memory.split()[0]) / 2**20) if memory else None,  # GiB, of kB
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(),
-        "versions": {name: found for name in PACKAGES if (found := _version(name))},
-        "threads": threads,
+        "versions": versions("torch", "numpy", *packages),
     }
 
 
-def said(found: dict[str, Any]) -> str:
-    """Write the facts as a sentence or two."""
-    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+def said(found: dict[str, Any], threads: str) -> str:
+    """Write the facts as a sentence, and what there is to say of threads."""
+    numbers = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     memory = "" if found["memory"] is None else f"{found['memory']} GiB, "
-    count = "1 thread" if found["threads"] == 1 else f"{found['threads']} threads"
     return (
         f"{found['processor']}, {found['cores']} cores ({', '.join(found['sets'])}), {memory}"
-        f"{found['system']}; Python {found['python']}, {versions}; {count} per process."
+        f"{found['system']}; Python {found['python']}, {numbers}; {threads}."
     )
+
+
+def of_threads(count: int) -> str:
+    """Say how many threads each process has."""
+    return f"{count} thread{'' if count == 1 else 's'} per process"
 
 
 def load() -> float:
@@ -52,10 +55,3 @@ def _first_values(path: Path) -> dict[str, str]:
             name, _, value = line.partition(":")
             found.setdefault(name.strip(), value.strip())
     return found
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""

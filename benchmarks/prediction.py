@@ -1,21 +1,21 @@
 """Throughput of prediction against the bare model: ``Predictor``, the loop of ``tsmtl-predict``, and ONNX Runtime.
 
-    python -m benchmarks.prediction [--instances 4096] [--repeats 9] [--models fc cnn1d gru lstm lstm_fcn]
+    python -m benchmarks.prediction [--instances 4096] [--repeats 9] [--threads 1] [--models fc cnn1d gru lstm lstm_fcn]
 
-Models of the default sizes at batch 256, one thread. *Bare* is the network alone on prepared tensors: eval mode, no
-gradients. *Predictor* takes a raw array, checks and scales it, and gives class probabilities and numbers in their own
-units. *Command* is what ``tsmtl-predict`` does between its start and its end: a ``.npz`` file in, a table out. *ONNX*
-is the exported model, its scaling inside, where the extra ``export`` is installed. All take turns; a ratio is the
-median over the rounds (min - max), above 1 faster than the bare model. Times are those of the processor, which other
-work on the machine disturbs less.
+Models as shipped. *Bare* is the network alone on prepared tensors: eval mode, no gradients. *Predictor* takes a raw
+array, checks and scales it, and gives class probabilities and numbers in their own units. *Command* is what
+``tsmtl-predict`` does with its defaults from the loaded model to its end: a ``.npz`` file in, a table out, with the
+intervals of numbers that a calibrated model has. *ONNX* is the exported model, its scaling inside, where the extra
+``export`` is installed. All take the batches of ``tsmtl-predict``, in turn; a ratio is that of a round, median and
+quartiles, above 1 faster than the bare model. With one thread times are those of the processor, which other work on the
+machine disturbs less.
 """
 
 import argparse
 import logging
-import os
-import statistics
-import time
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,64 +25,81 @@ import numpy as np
 import torch
 
 import tsmtl
+from benchmarks import machine
+from benchmarks.cases import BY_NAME, MODELS, Case, write_data
+from benchmarks.contestants import in_turn
+from benchmarks.table import markdown, ratios, spread
+from benchmarks.workers.in_tsmtl import words_of
+from benchmarks.workers.rounds import clock_of
+from tsmtl.config.predict_settings import PredictDataSettings, PredictSettings
+from tsmtl.config.section import Section
+from tsmtl.config.sister_command import checked_sections
 from tsmtl.data.stream import Request
 from tsmtl.data.streaming import open_stream
-from tsmtl.predict_file import predicted
+from tsmtl.predict_file import level_for, predicted
 from tsmtl.predictor import load_model
 from tsmtl.report.predictions import predictions_file
 
-BATCH, THREADS = 256, 1
-MODELS = {"fc": (128,), "cnn1d": (9, 128), "gru": (9, 128), "lstm": (9, 128), "lstm_fcn": (9, 128)}
+TRAINED_ON = 192  # instances; what is held out suffices for the ends of intervals
+BARE = "bare"
 
 
-def trained(model: str, folder: Path) -> Path:
-    """Train the default model for an epoch, on few instances; gives its checkpoint."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(64, *MODELS[model])).astype(np.float32)
-    np.savez(folder / "small.npz", X=x, state=rng.choice(["a", "b", "c", "d"], 64), wear=rng.random(64))
-    words = ["data=npz", f"data.path={folder}/small.npz", "data.class_target=state", "data.regression_target=wear"]
-    words += [f"model={model}", "num_epochs=1", "device=cpu", "trainer.calibrate=false"]
-    return tsmtl.train([*words, f"hydra.run.dir={folder}/{model}"]).best_model_path
+def trained(case: Case, folder: Path) -> Path:
+    """Train the model for an epoch, on few instances; gives its checkpoint."""
+    write_data(case, TRAINED_ON, folder / "data.npz")
+    told = {"model": case.model, "settings": case.settings, "batch_size": 16, "data": str(folder / "data.npz")}
+    return tsmtl.train([*words_of(told, ["num_epochs=1"]), f"hydra.run.dir={folder}/run"]).best_model_path
 
 
-def command(checkpoint: Path, data: Path, output: Path) -> Callable[[], None]:
+def settings_of(checkpoint: Path, output: Path) -> PredictSettings:
+    """Give what ``tsmtl-predict`` has where nothing else is typed."""
+    words = [f"checkpoint={checkpoint}", f"output={output}", "device=cpu", "data.path=new.npz"]
+    sections: dict[str, type[Section]] = {"": PredictSettings, "data": PredictDataSettings}
+    found = checked_sections("tsmtl-predict", "predict", sections, words)[0][""]
+    assert isinstance(found, PredictSettings)
+    return found
+
+
+def command(settings: PredictSettings, data: Path) -> Callable[[], None]:
     """Give what the command does once the model is loaded."""
-    predictor = load_model(checkpoint)
+    predictor, size = load_model(settings.checkpoint), settings.batch_size
+    level = level_for(predictor, settings, frozenset())
 
     def run() -> None:
-        request = Request(data, predictor.contract, BATCH, None, None, {}, "instance", False)
-        stream = open_stream(request)
-        with predictions_file(output, predictor.tasks) as add:
-            for block, predictions in predicted(predictor, stream, BATCH):
+        request = Request(data, predictor.contract, size, None, None, {}, "instance", False)
+        with predictions_file(Path(settings.output), predictor.tasks) as add:
+            for block, predictions in predicted(predictor, open_stream(request), size, level):
                 add({"instance": list(block.names)}, predictions)
 
     return run
 
 
-def ways(model: str, folder: Path, x: np.ndarray[Any, Any]) -> dict[str, Callable[[], object]]:
+def ways(case: Case, folder: Path, x: np.ndarray[Any, Any], threads: int) -> dict[str, Callable[[], object]]:
     """Give the ways to predict, by name."""
-    checkpoint = trained(model, folder)
+    checkpoint = trained(case, folder)
     predictor = load_model(checkpoint)
     prepared = torch.from_numpy(predictor.preparation.apply(x, None))
+    as_csv, as_arrays = (settings_of(checkpoint, folder / f"out.{ending}") for ending in ("csv", "npz"))
+    size = as_csv.batch_size
 
     @torch.inference_mode()
     def bare() -> None:
-        for rows in prepared.split(BATCH):
+        for rows in prepared.split(size):
             predictor.model(rows)
 
-    np.savez(folder / f"{model}.npz", X=x)
+    np.savez(folder / "new.npz", X=x)
     found: dict[str, Callable[[], object]] = {
-        "bare": bare,
+        BARE: bare,
         "Predictor": lambda: predictor.predict(x),
-        "command, .csv": command(checkpoint, folder / f"{model}.npz", folder / "out.csv"),
-        "command, .npz": command(checkpoint, folder / f"{model}.npz", folder / "out.npz"),
+        "command, .csv": command(as_csv, folder / "new.npz"),
+        "command, .npz": command(as_arrays, folder / "new.npz"),
     }
     if find_spec("onnxruntime") is not None:
-        found["ONNX"] = onnx(checkpoint, folder / "model.onnx", x)
+        found["ONNX"] = onnx(checkpoint, folder / "model.onnx", x, size, threads)
     return found
 
 
-def onnx(checkpoint: Path, path: Path, x: np.ndarray[Any, Any]) -> Callable[[], None]:
+def onnx(checkpoint: Path, path: Path, x: np.ndarray[Any, Any], size: int, threads: int) -> Callable[[], None]:
     """Export the model; give what predicts with it."""
     import onnxruntime
 
@@ -90,45 +107,47 @@ def onnx(checkpoint: Path, path: Path, x: np.ndarray[Any, Any]) -> Callable[[], 
 
     export(str(checkpoint), str(path), 1e-3, [])
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = THREADS
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run() -> None:
-        for at in range(0, len(x), BATCH):
-            session.run(None, {"x": x[at : at + BATCH]})
+        for at in range(0, len(x), size):
+            session.run(None, {"x": x[at : at + size]})
 
     return run
 
 
 def main() -> None:
-    """Print a row per model."""
+    """Print a row per model and way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--instances", type=int, default=4096)
     parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     arguments = parser.parse_args()
-    torch.set_num_threads(THREADS)
+    clock = clock_of(arguments.threads)
     logging.disable(logging.INFO)
-    print(f"torch {torch.__version__}, {THREADS} thread, {torch.backends.cpu.get_cpu_capability()}")
-    print(f"load {os.getloadavg()[0]:.1f}\n")
-    print("| model | way | series/s | against the bare model (min - max) |")
-    print("|---|---|---|---|")
+    print(machine.said(machine.facts("onnxruntime"), machine.of_threads(arguments.threads)) + "\n")
+    body = []
     for model in arguments.models:
+        print(model, file=sys.stderr, flush=True)
+        case = BY_NAME[model]
         with TemporaryDirectory() as name:
-            x = np.random.default_rng(1).normal(size=(arguments.instances, *MODELS[model])).astype(np.float32)
-            found = ways(model, Path(name), x)
+            x = np.random.default_rng(1).standard_normal((arguments.instances, *case.shape), dtype=np.float32)
+            with redirect_stdout(sys.stderr):  # what training and export say is no part of the table
+                found = ways(case, Path(name), x, arguments.threads)
+            torch.set_num_threads(arguments.threads)
             seconds: dict[str, list[float]] = {way: [] for way in found}
             for repeat in range(arguments.repeats + 1):
-                for way in list(found)[:: 1 if repeat % 2 else -1]:
-                    began = time.process_time()
+                for way in in_turn(found, repeat):
+                    began = clock()
                     found[way]()
                     if repeat:
-                        seconds[way].append(time.process_time() - began)
-        rates = {way: arguments.instances / statistics.median(took) for way, took in seconds.items()}
+                        seconds[way].append(clock() - began)
         for way, took in seconds.items():
-            ratios = sorted(bare / one for bare, one in zip(seconds["bare"], took, strict=True))
-            spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} - {ratios[-1]:.2f})"
-            print(f"| {model} | {way} | {rates[way]:,.0f} | {spread} |", flush=True)
+            rate = f"{arguments.instances / spread(took).median:,.0f}"
+            body.append([model, way, rate, spread(ratios(seconds[BARE], took)).said()])
+    print(markdown(["model", "way", "series/s", "against the bare model"], body))
 
 
 if __name__ == "__main__":

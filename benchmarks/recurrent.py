@@ -1,25 +1,27 @@
 """What a training step of tsmtl's GRU takes beside one of ``nn.GRU``; fills the tables of docs/recurrent.md.
 
-    OMP_NUM_THREADS=1 python benchmarks/recurrent.py [--repeats 11] [--cases 128x64x16 512x128x64]
+    OMP_NUM_THREADS=1 python -m benchmarks.recurrent [--repeats 11] [--cases 128x64x16 512x128x64]
 
 All layers run in one process, in turn, with the same weights and batch, each with its own fused Adam; the ratio is
-taken pair by pair. Where there is a compiler, the third is tsmtl's with ``trainer.kernels=native``. Denormal numbers
-count as 0 and freed memory is kept, as in a training of tsmtl (benchmarks/step_environment.py). Times are the
-processor's, so that what other processes take of it does not count; with more than one thread, those of all. A case
-is T x H x batch; two layers, both directions, nine channels, dropout 0.1, as the defaults of ``model=gru`` have it.
+taken pair by pair, its median and quartiles. Where there is a compiler, the third is tsmtl's with
+``trainer.kernels=native``. Denormal numbers count as 0 and freed memory is kept, as in a training of tsmtl
+(benchmarks/step_environment.py). Times are the processor's, so that what other processes take of it does not count;
+with more than one thread, those of all. A case is T x H x batch; two layers, both directions, nine channels, dropout
+0.1, as the defaults of ``model=gru`` have it.
 """
 
 import argparse
-import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from benchmarks import machine
+from benchmarks.table import markdown, ratios, spread
 from tsmtl.models.gru_layers import GRULayers
 from tsmtl.models.kernels import train_natively
 from tsmtl.native import NativeError
@@ -71,26 +73,13 @@ def native(*arguments: int, **more: Any) -> nn.GRU:
     return layer
 
 
-def processor() -> str:
-    """Its name, where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 def main() -> None:
     """Print one row per case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--cases", nargs="+", default=CASES)
     arguments = parser.parse_args()
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, "
-        f"{torch.backends.cpu.get_cpu_capability()}, {processor()}\n"
-    )
+    print(machine.said(machine.facts(), machine.of_threads(torch.get_num_threads())) + "\n")
     ways = {"nn.GRU": nn.GRU, "tsmtl": GRULayers, "native": native}
     try:
         native(CHANNELS, 1, 1)
@@ -99,7 +88,7 @@ def main() -> None:
         del ways["native"]
     others = [name for name in ways if name != "nn.GRU"]
     head = ["T", "H", "batch", "what", *(f"{name} ms" for name in ways), *(f"{name}, times as fast" for name in others)]
-    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    body = []
     for case in arguments.cases:
         t, hidden, batch = map(int, case.split("x"))
         torch.manual_seed(0)
@@ -112,11 +101,11 @@ def main() -> None:
         for what in (training, forward):
             with step_environment():
                 times = timed([what(layer, x, target) for layer in layers], arguments.repeats)
-            cells = [f"{statistics.median(each):.1f}" for each in times]
-            for each in times[1:]:
-                ratios = sorted(a / b for a, b in zip(times[0], each, strict=True))
-                cells.append(f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} - {ratios[-1]:.2f})")
-            print(f"| {' | '.join([*map(str, (t, hidden, batch)), what.__name__, *cells])} |", flush=True)
+            medians = [f"{statistics.median(each):.1f}" for each in times]
+            gains = [spread(ratios(times[0], each)).said() for each in times[1:]]
+            body.append([*map(str, (t, hidden, batch)), what.__name__, *medians, *gains])
+            print(f"{case}: {body[-1]}", file=sys.stderr, flush=True)
+    print(markdown(head, body))
 
 
 if __name__ == "__main__":

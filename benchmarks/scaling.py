@@ -1,19 +1,17 @@
 """Time of an epoch and peak memory over the number of instances: both should grow in proportion.
 
-    python benchmarks/scaling.py [--sizes 1000 10000 100000 1000000] [--channels 3] [--steps 32]
+    python -m benchmarks.scaling [--sizes 1000 10000 100000 1000000] [--channels 3] [--steps 32]
 
 Each size is a process of its own: a ``.npz`` file of series with a class and a number, cnn1d with 8 channels in one
 thread, batch 256, four epochs with the default split. The seconds of an epoch are the processor's, which other work on
 the machine disturbs less: the median of the epochs behind the first, training and validation. The line is fitted to the
 relative distances, so that every size counts as much as any other; *off the line* is each size's distance from it.
-Peak memory is that of the process (ru_maxrss), beyond that of the smallest size, against the float32 size of the input.
+Peak memory is that of the process, where the system says it, and beyond that of the smallest size, against the float32
+size of the input.
 """
 
 import argparse
 import json
-import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,8 +19,14 @@ import time
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
+
+from benchmarks import machine
+from benchmarks.contestants import ROOT
+from benchmarks.table import markdown
+from benchmarks.workers.rounds import peak
 
 
 def write(path: Path, n: int, channels: int, steps: int) -> None:
@@ -51,13 +55,13 @@ def trained(path: str) -> None:
     with TemporaryDirectory() as folder:
         tsmtl.train([*words, f"hydra.run.dir={folder}/run"])
     epochs = [b - a for a, b in pairwise(ends)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"epoch": statistics.median(epochs), "peak": peak}))
+    print(json.dumps({"epoch": statistics.median(epochs), "peak": peak()}))
 
 
-def measured(path: Path) -> dict[str, float]:
-    """Measure in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, "--train", str(path)], capture_output=True, text=True, check=False)
+def measured(path: Path) -> dict[str, Any]:
+    """Measure in a process of its own, which begins with no peak of this one."""
+    command = [sys.executable, "-m", "benchmarks.scaling", "--train", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -74,7 +78,7 @@ def main() -> None:
     if arguments.train:
         trained(arguments.train)
         return
-    found: dict[int, dict[str, float]] = {}
+    found: dict[int, dict[str, Any]] = {}
     for n in arguments.sizes:
         with TemporaryDirectory() as folder:
             write(Path(folder) / "series.npz", n, arguments.channels, arguments.steps)
@@ -82,17 +86,19 @@ def main() -> None:
     seconds = np.array([one["epoch"] for one in found.values()])
     lines = np.stack([np.ones(len(found)), np.array(list(found))], axis=1) / seconds[:, None]
     constant, rate = np.linalg.lstsq(lines, np.ones(len(found)), rcond=None)[0]
-    smallest = min(found)
-    print(f"Python {platform.python_version()}, one thread, load {os.getloadavg()[0]:.1f}")
+    least = found[min(found)]["peak"]
+    print(machine.said(machine.facts(), machine.of_threads(1)))
     said = f"{1e3 * constant:.1f} ms and {1e6 * rate:.2f} microseconds per instance"
     print(f"{arguments.channels} x {arguments.steps}: an epoch takes {said}\n")
-    print("| instances | epoch, s | off the line | input, MiB | peak, MiB | beyond the smallest / input |")
-    print("|---|---|---|---|---|---|")
+    body = []
     for n, one in found.items():
         size = n * arguments.channels * arguments.steps * 4
-        beyond = "" if n == smallest else f"{(one['peak'] - found[smallest]['peak']) / size:.2f}"
-        off = f"{100 * (one['epoch'] / (constant + rate * n) - 1):+.0f} %"
-        print(f"| {n:,} | {one['epoch']:.3f} | {off} | {size / 2**20:.0f} | {one['peak'] / 2**20:.0f} | {beyond} |")
+        cells = [f"{n:,}", f"{one['epoch']:.3f}", f"{100 * (one['epoch'] / (constant + rate * n) - 1):+.0f} %"]
+        known = one["peak"] is not None
+        memory = [f"{one['peak'] / 2**20:.0f}", f"{(one['peak'] - least) / size:.2f}"] if known else ["-", "-"]
+        body.append([*cells, f"{size / 2**20:.0f}", memory[0], "-" if n == min(found) else memory[1]])
+    header = ["instances", "epoch, s", "off the line", "input, MiB", "peak, MiB", "beyond the smallest / input"]
+    print(markdown(header, body))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
 """From typing a command to its answer: --help, a refusal, the first training step, the first prediction.
 
-    python benchmarks/startup.py [--repeats 5]
+    python -m benchmarks.startup [--repeats 5]
 
-Each is a process of its own, on small data and a warm disk; the kinds take turns. Prints medians of wall time (min -
-max) and of the time of the processor, which other work on the machine disturbs less. Two are stopped where what they
+Each is a process of its own, on small data and a warm disk; the kinds take turns. Prints wall time, median and
+quartiles, and the time of the processor, which other work on the machine disturbs less. Two are stopped where what they
 are for is there: after the first step of the optimiser, and after the predictions for the first block of a file.
 """
 
 import argparse
-import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -19,6 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+
+from benchmarks import machine
+from benchmarks.table import markdown, spread
 
 TYPED = "import sys; sys.argv[0] = 'tsmtl-{0}'; from tsmtl.{0} import cli; cli()"
 # The module is imported as the command would do it, only a little earlier; the settings are composed all the same.
@@ -80,13 +81,12 @@ def main() -> None:
                 (Path(folder) / "again" / "last.pt").unlink(missing_ok=True)  # a run that was stopped does not go on
                 if repeat:  # the first warms the disk
                     found[kind].append(measured)
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-    print("| command | wall, s (min - max) | processor, s |")
-    print("|---|---|---|")
-    for kind, measured_times in found.items():
-        walls, processor = zip(*measured_times, strict=True)
-        spread = f"{statistics.median(walls):.2f} ({min(walls):.2f} - {max(walls):.2f})"
-        print(f"| `{kind}` | {spread} | {statistics.median(processor):.2f} |")
+    print(machine.said(machine.facts(), "as many threads as the commands choose") + "\n")
+    body = []
+    for kind, times in found.items():
+        walls, processor = zip(*times, strict=True)
+        body.append([f"`{kind}`", spread(walls).said(), f"{statistics.median(processor):.2f}"])
+    print(markdown(["command", "wall, s", "processor, s"], body))
 
 
 if __name__ == "__main__":

@@ -15,13 +15,12 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 
-from benchmarks.step_loop import CASES, CLASSES, tsmtl_loop
-from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.models.registry import build_backbone
-from tsmtl.training.batches import TensorSplit
+from benchmarks.cases import BY_NAME, MODELS, SERIES, model_of, split_of
+from benchmarks.step_loop import tsmtl_loop
 from tsmtl.training.step_environment import step_environment
 
 STEPS = 2  # in a turn
@@ -31,13 +30,8 @@ LENGTHS, BATCHES = (128, 512), (16, 64)
 def measured(name: str, steps: int, batch_size: int, seconds: float) -> tuple[float, float]:
     """Give a step's milliseconds and page faults, in this process."""
     torch.manual_seed(0)
-    settings, (channels, *_), _ = CASES[name]
-    n = STEPS * batch_size
-    split = TensorSplit(
-        torch.randn(n, channels, steps), {"cls": torch.randint(CLASSES, (n,)), "reg": torch.randn(n, 1)}
-    )
-    backbone = build_backbone(name, dict(settings), channels, steps)
-    loop = tsmtl_loop(MultiTaskModel(backbone, {"cls": CLASSES, "reg": 1}), split, batch_size)
+    case = replace(BY_NAME[name], shape=(SERIES[0], steps))
+    loop = tsmtl_loop(model_of(case), split_of(case, STEPS * batch_size), batch_size)
     loop()
     faults, began, turns = resource.getrusage(resource.RUSAGE_SELF).ru_minflt, time.process_time(), 0
     while time.process_time() - began < seconds or not turns:
@@ -52,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.3, help="of a process, about")
-    parser.add_argument("--models", nargs="+", default=["cnn1d", "gru", "lstm", "lstm_fcn"])
+    parser.add_argument("--models", nargs="+", choices=MODELS[1:], default=MODELS[1:])
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:

@@ -1,16 +1,17 @@
 """A sweep of small jobs: against one process with one thread, against Hydra's launcher, and what its parts are worth.
 
-Usage: python benchmarks/sweep_throughput.py [--repeats 3] [--epochs 40] [--more 200] [--rows 300000]
+    python -m benchmarks.sweep_throughput [--repeats 3] [--epochs 40] [--more 200] [--rows 300000]
 
 Sixteen jobs, whole commands from start to table, each repeat in a folder of its own, the kinds in turn. *One process*
 is the same sweep with ``hydra.launcher.n_jobs=1 trainer.threads=1`` on one core: K cores that gave K times its
-throughput would be perfect. Jobs of 40 epochs take about a second, most of it their pictures; *longer jobs* of 200, a
-fifth of the default, some seconds. *A process per core, side by side* is what the machine gives: K such sweeps of
-sixteen jobs at the same time, each on a core of its own, which share memory and clock alone; shown are its seconds for
-sixteen jobs. *Not kept on cores* and *data read by each job* are the sweep without these two; the kinds on a table read
-a CSV file of so many rows, which takes a while. *Jobs alone* is from the first job's config on disk to the last one's
-summary: without Python's start, composition, PyTorch's import, the sweep's table and its picture, which weigh less the
-more jobs there are. Prints seconds, medians, and Markdown rows.
+throughput would be perfect. Jobs of 40 epochs take about a second, most of it their pictures, which *no pictures*
+leaves out by ``trainer.pictures=false``; *longer jobs* of 200, a fifth of the default, take some seconds. Each of these
+has a process of its own to be compared with. *A process per core, side by side* is what the machine gives: K such
+sweeps of sixteen jobs at the same time, each on a core of its own, which share memory and clock alone; shown are its
+seconds for sixteen jobs. *Not kept on cores* and *data read by each job* are the sweep without these two; the kinds on
+a table read a CSV file of so many rows, which takes a while. *Jobs alone* is from the first job's config on disk to the
+last one's summary: without Python's start, composition, PyTorch's import, the sweep's table and its picture, which
+weigh less the more jobs there are. Prints seconds and ratios, medians and quartiles.
 """
 
 import argparse
@@ -28,6 +29,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from benchmarks import machine
+from benchmarks.table import markdown, spread
+
 CLI = "from tsmtl.train import cli; cli()"
 FREE = f"from tsmtl.sweep.pool import Pool; Pool._cores_of = lambda pool, slot: None; {CLI}"
 UNSHARED = f"""
@@ -41,7 +45,7 @@ JOBS = ["lr=1e-3,2e-3,5e-3,1e-2", "output_channels=4,8,16,32"]
 RUN = ["model=cnn1d", "data.n_instances=400", "device=cpu"]
 ONE_PROCESS = ["hydra.launcher.n_jobs=1", "trainer.threads=1"]
 ONE_BY_ONE = ["hydra/launcher=basic", "hydra/sweeper=basic"]
-ALONE, LONGER, TABLE = "one process, one thread", "longer jobs", "table"
+ALONE, LONGER, PLAIN, TABLE = "one process, one thread", "longer jobs", "no pictures", "table"
 SIDE_BY_SIDE = "a process per core, side by side"
 COMPOSED = ["lr=" + ",".join(f"{i / 1e4}" for i in range(1, 201)), "hydra.launcher.dry_run=true"]
 
@@ -86,6 +90,30 @@ def table(path: Path, rows: int) -> list[str]:
     return [*words, "num_epochs=1", "trainer.epoch_fraction=0.1", "batch_size=64"]
 
 
+def kinds_of(jobs: list[str], longer: list[str], on_table: list[str]) -> dict[str, tuple[str, list[str]]]:
+    """Give the program and the words of each kind, by name: a group, if it is of one, and what it does."""
+    plain = [*jobs, "trainer.pictures=false"]
+    return {
+        ALONE: (ON_CORE, [*jobs, *ONE_PROCESS]),
+        "sweep": (CLI, jobs),
+        "sweep, not kept on cores": (FREE, jobs),
+        f"{PLAIN}, {ALONE}": (ON_CORE, [*plain, *ONE_PROCESS]),
+        f"{PLAIN}, sweep": (CLI, plain),
+        f"{LONGER}, {ALONE}": (ON_CORE, [*longer, *ONE_PROCESS]),
+        f"{LONGER}, sweep": (CLI, longer),
+        "Hydra's launcher": (CLI, [*jobs, *ONE_BY_ONE]),
+        f"{TABLE}, {ALONE}": (ON_CORE, [*on_table, *ONE_PROCESS]),
+        f"{TABLE}, sweep": (CLI, on_table),
+        f"{TABLE}, sweep, data read by each job": (UNSHARED, on_table),
+        "200 jobs composed": (CLI, COMPOSED),
+    }
+
+
+def compared_with(kind: str) -> str:
+    """Name the one process that a kind is compared with: that of its group."""
+    return next((f"{group}, " for group in (LONGER, PLAIN, TABLE) if kind.startswith(f"{group}, ")), "") + ALONE
+
+
 def main() -> None:
     """Run all and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -98,41 +126,27 @@ def main() -> None:
     cores = len(usable)
     with TemporaryDirectory() as folder:
         jobs, longer = ([*RUN, *JOBS, f"num_epochs={epochs}"] for epochs in (arguments.epochs, arguments.more))
-        on_table = [*table(Path(folder) / "table.csv", arguments.rows), *JOBS]
-        kinds = {
-            ALONE: (ON_CORE, [*jobs, *ONE_PROCESS]),
-            "sweep": (CLI, jobs),
-            "sweep, not kept on cores": (FREE, jobs),
-            "sweep, trainer.pictures=false": (CLI, [*jobs, "trainer.pictures=false"]),
-            f"{LONGER}, {ALONE}": (ON_CORE, [*longer, *ONE_PROCESS]),
-            f"{LONGER}, sweep": (CLI, longer),
-            "Hydra's launcher": (CLI, [*jobs, *ONE_BY_ONE]),
-            f"{TABLE}, {ALONE}": (ON_CORE, [*on_table, *ONE_PROCESS]),
-            f"{TABLE}, sweep": (CLI, on_table),
-            f"{TABLE}, sweep, data read by each job": (UNSHARED, on_table),
-            "200 jobs composed": (CLI, COMPOSED),
-        }
+        kinds = kinds_of(jobs, longer, [*table(Path(folder) / "table.csv", arguments.rows), *JOBS])
         measures = {kind: partial(seconds_of, *given, usable[0]) for kind, given in kinds.items()}
         measures = {**measures, SIDE_BY_SIDE: partial(seconds_side_by_side, [*jobs, *ONE_PROCESS], usable)}
         seconds: dict[str, list[Took]] = {kind: [] for kind in measures}
         for repeat in range(arguments.repeats):
             for kind, measure in measures.items():
                 seconds[kind].append(measure())
-                load = os.getloadavg()[0]
-                print(f"repeat {repeat + 1}: {kind} {seconds[kind][-1].whole:.1f} s (load {load:.1f})", flush=True)
-    print(f"\n{cores} cores; {arguments.epochs} epochs, longer jobs {arguments.more}", end="")
-    print("; ratios to one process with one thread, per core\n")
-    print("| 16 jobs | s (min - max) | jobs alone, s | ratio | ratio of jobs alone |\n|---|---|---|---|---|")
+                said = f"repeat {repeat + 1}: {kind} {seconds[kind][-1].whole:.1f} s (load {machine.load():.1f})"
+                print(said, file=sys.stderr, flush=True)
+    print(machine.said(machine.facts("polars"), "each job in one thread"))
+    print(f"{arguments.epochs} epochs, longer jobs {arguments.more}; ratios to one process with one thread, per core\n")
+    body = []
     for kind, took in seconds.items():
-        group = next((f"{group}, " for group in (LONGER, TABLE) if kind.startswith(group)), "")
         whole, jobs_alone = zip(*took, strict=True)
-        spread = f"{statistics.median(whole):.1f} ({min(whole):.1f} - {max(whole):.1f})"
-        ratios = ["", "", ""]
+        cells = ["-", "-", "-"]
         if jobs_alone[0]:
-            pairs = [zip(*each, strict=True) for each in zip(seconds[group + ALONE], took, strict=True)]
+            pairs = [zip(*each, strict=True) for each in zip(seconds[compared_with(kind)], took, strict=True)]
             per_core = zip(*([one / many / cores for one, many in each] for each in pairs), strict=True)
-            ratios = [f"{statistics.median(jobs_alone):.1f}", *(f"{statistics.median(each):.2f}" for each in per_core)]
-        print(f"| {kind} | {spread} | {' | '.join(ratios)} |")
+            cells = [f"{statistics.median(jobs_alone):.1f}", *(spread(each).said() for each in per_core)]
+        body.append([kind, spread(whole).said(1), *cells])
+    print(markdown(["16 jobs", "s", "jobs alone, s", "ratio", "ratio of jobs alone"], body))
 
 
 if __name__ == "__main__":

@@ -81,6 +81,11 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def between(text: str, name: str) -> str:
+    """Give what stands between ``<!-- name -->`` and ``<!-- /name -->``; nothing where they do not stand there."""
+    return text.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
+
+
 def replace_between(text: str, name: str, content: str) -> str:
     """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``.
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks.step_loop import CASES, CLASSES, tsmtl_loop
+from benchmarks.cases import BY_NAME, MODELS, model_of, split_of
+from benchmarks.step_loop import tsmtl_loop
 from tsmtl.config.weighting_settings import WEIGHTINGS
 from tsmtl.models.multitask import MultiTaskModel
-from tsmtl.models.registry import build_backbone
 from tsmtl.training.balance import Balance
 from tsmtl.training.batches import TensorSplit
 from tsmtl.training.ranks import ALONE
@@ -43,19 +43,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--models", nargs="+", choices=CASES, default=["cnn1d", "lstm"])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=["cnn1d", "lstm"])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
     print(f"{'model':<10} {'weighting':<12} {'ms':>8} {'ratio':>6}  (min - max of the rounds)")
     for name in arguments.models:
-        backbone, shape, batch_size = CASES[name]
+        case = BY_NAME[name]
         torch.manual_seed(0)
-        n = arguments.steps * batch_size
-        split = TensorSplit(torch.randn(n, *shape), {"cls": torch.randint(CLASSES, (n,)), "reg": torch.randn(n, 1)})
-        seq_len = shape[1] if len(shape) == 2 else None
-        model = MultiTaskModel(build_backbone(name, dict(backbone), shape[0], seq_len), {"cls": CLASSES, "reg": 1})
-        epochs = {method: epoch_of(method, copy.deepcopy(model), split, batch_size) for method in WEIGHTINGS}
+        split, model = split_of(case, arguments.steps * case.batch_size), model_of(case)
+        epochs = {method: epoch_of(method, copy.deepcopy(model), split, case.batch_size) for method in WEIGHTINGS}
         times: dict[str, list[float]] = {method: [] for method in epochs}
         for repeat in range(arguments.repeats + 1):
             order = list(epochs) if repeat % 2 else list(reversed(epochs))  # none goes always first

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -77,7 +78,8 @@ def benchmark(tmp_path):
         for name in (".venv", ".venv-peers"):
             python = checkout / name / "bin" / "python"
             python.write_text(
-                f"#!/bin/sh\necho {name} $* >> asked.txt\n"
+                "#!/bin/sh\ncase $* in *--check* | -c*) exit;; esac\n"
+                f"echo {name} $* >> asked.txt\n"
                 f'case $* in *--dry-run*) echo \'"name": "torch" "name": "{would_install}"\';; esac\n'
             )
             python.chmod(0o755)
@@ -106,6 +108,23 @@ def test_benchmark_installs_its_peers_once_and_never_cuda(benchmark):
     assert not said
     asked, said = benchmark("numpy")  # they are there
     assert asked == ["setup archive export", ".venv -m benchmarks.performance reading"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(["--help"], 0), (["no_such_part"], 2), (["scaling", "--threads", "2"], 2)]
+)
+def test_benchmark_reads_its_words_before_it_installs(tmp_path, words, code):
+    for folder in ("scripts", "benchmarks"):
+        (tmp_path / folder).mkdir()
+    for name in ("scripts/benchmark.sh", "benchmarks/performance.py", "benchmarks/aims.py", "benchmarks/table.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "scripts" / "setup.sh").write_text("touch installed\n")
+    command = ["bash", str(tmp_path / "scripts" / "benchmark.sh"), *words]
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": ""}
+    done = subprocess.run(command, env=environment, timeout=60, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "usage:" in done.stdout + done.stderr
+    assert not (tmp_path / "installed").exists()
 
 
 def test_represent_finetune_goes_from_raw_series_to_predictions(commands_of, command, tmp_path):

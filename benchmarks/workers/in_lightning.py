@@ -64,4 +64,4 @@ def train(case: Case, rounds: Rounds) -> None:
 if __name__ == "__main__":
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")  # of workers for the DataLoader, of a missing logger
-    serve(train)
+    serve(train, "lightning")

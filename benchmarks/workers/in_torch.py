@@ -3,11 +3,13 @@
     python -m benchmarks.workers.in_torch KIND
 
 Kinds: ``plain``, index batches and fused Adam, as one writes it for speed; ``loader``, DataLoader, Adam and the loss
-read at every step, as most scripts have it; ``product_float32`` and ``product_bfloat16``, the machine's limit.
+read at every step, as most scripts have it; ``product_float32`` and ``product_bfloat16``, the processor's limit: the
+product of two square matrices, of the size that is fastest here.
 """
 
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 
 import numpy as np
 import torch
@@ -18,8 +20,10 @@ from benchmarks.stock_models import TwoHeads, stock_model, two_task_loss
 from benchmarks.workers.rounds import CLOCK, Case, Rounds, serve
 
 LR = 1e-4  # of all shipped models
-SIDE = 1024  # of the matrices: large enough for the peak, small enough for the cache
-PRODUCT_SECONDS = 0.03
+SIDE = 1024  # of the matrices whose product is said to take so long, at the rate of the fastest of SIDES
+SIDES = (512, 1024, 2048)
+LONG = 0.5  # seconds of a product
+WARM_SECONDS, PRODUCT_SECONDS = 0.1, 0.1  # at full load a processor takes a while until it is as fast as it gets
 
 
 def read(case: Case) -> TensorDataset:
@@ -73,20 +77,45 @@ def loader(case: Case, rounds: Rounds) -> None:
 
 
 def product(dtype: torch.dtype) -> Callable[[Case, Rounds], None]:
-    """Give what multiplies two matrices of :data:`SIDE` rows; its rounds end with the multiplications of a second."""
+    """Give what multiplies two matrices; its rounds end with the seconds that :data:`SIDE` rows would take."""
 
     def multiply(case: Case, rounds: Rounds) -> None:
-        a, b = (torch.randn(SIDE, SIDE).to(dtype) for _ in range(2))
-        out = torch.mm(a, b)
+        seconds_of = _fastest(dtype)
         while True:
             rounds.wait()
-            done, began = 0, CLOCK()
-            while not done or CLOCK() - began < PRODUCT_SECONDS:
-                torch.mm(a, b, out=out)
-                done += 1
-            rounds.say({"seconds": (CLOCK() - began) / done})
+            seconds_of(WARM_SECONDS)
+            rounds.say({"seconds": seconds_of(PRODUCT_SECONDS)})
 
     return multiply
+
+
+@cache
+def _fastest(dtype: torch.dtype) -> Callable[[float], float]:
+    """Give what multiplies matrices of the fastest size; larger ones are not tried where they would take long."""
+    found: dict[float, Callable[[float], float]] = {}
+    for side in SIDES:
+        seconds_of = _multiplication(side, dtype)
+        took = seconds_of(WARM_SECONDS)
+        found[took] = seconds_of
+        if took * (2 * side / SIDE) ** 3 > LONG:  # bfloat16 where the processor has no units for it
+            break
+    return found[min(found)]
+
+
+def _multiplication(side: int, dtype: torch.dtype) -> Callable[[float], float]:
+    """Give what multiplies matrices for so many seconds, and says how long one of :data:`SIDE` rows takes."""
+    a, b = (torch.randn(side, side).to(dtype) for _ in range(2))
+    out = torch.mm(a, b)
+
+    def seconds_of(least: float) -> float:
+        done, began = 0, CLOCK()
+        while not done or CLOCK() - began < least:
+            torch.mm(a, b, out=out)
+            done += 1
+        return (CLOCK() - began) / done * (SIDE / side) ** 3
+
+    seconds_of(WARM_SECONDS)
+    return seconds_of
 
 
 def _model(case: Case) -> TwoHeads:

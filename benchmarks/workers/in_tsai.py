@@ -96,4 +96,4 @@ def train(case: Case, rounds: Rounds) -> None:
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore")
-    serve(train)
+    serve(train, "tsai", "fastai")

@@ -1,8 +1,9 @@
 """What a worker says to who measures: a process that is kept alive and trains an epoch whenever it is told to.
 
 Standard library alone: every environment runs it. Lines come on stdin: a case as JSON, then ``round`` as often as
-wanted, then ``end``. Lines of JSON go back on what was stdout: ``{}`` where a case is ready, ``{"skip": reason}`` where
-it is not to be had, ``{"seconds": ..., "peak": ...}`` after a round, the peak in bytes.
+wanted, then ``end``; or ``versions``, told by name. Lines of JSON go back on what was stdout: ``{}`` where a case is
+ready, ``{"skip": reason}`` where it is not to be had, ``{"seconds": ..., "peak": ...}`` after a round, the peak in
+bytes.
 """
 
 import json
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 Case = dict[str, Any]
@@ -39,6 +41,15 @@ def peak() -> int | None:
     with suppress(OSError), open("/proc/self/status") as file:
         return next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM")), None)
     return None
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Give the version of each package that is installed."""
+    found = {}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 class SkipError(Exception):
@@ -77,12 +88,13 @@ class Rounds:
         self.say({"seconds": CLOCK() - began, "peak": peak()})
 
 
-def serve(train: Callable[[Case, Rounds], None]) -> None:
+def serve(train: Callable[[Case, Rounds], None], *packages: str) -> None:
     """Train each case that comes until its rounds end.
 
     Args:
         train: Prepares a case, and does each round within :meth:`Rounds.timed`, for ever; raises SkipError where it
             cannot.
+        packages: Those whose versions count, besides torch and numpy.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
@@ -92,6 +104,9 @@ def serve(train: Callable[[Case, Rounds], None]) -> None:
         answers.flush()
 
     for line in sys.stdin:
+        if line.strip() == "versions":
+            say(versions(*packages, "torch", "numpy"))
+            continue
         rounds = Rounds(say)
         try:
             train(json.loads(line), rounds)
