@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-MOST = 3000  # scalars kept as tensors of their own, which take half a kilobyte each
+MOST = 48  # scalars that are tensors of their own: between the large ones of later steps they split the memory up
 
 
 class StepLosses:
@@ -14,20 +14,30 @@ class StepLosses:
     """
 
     def __init__(self, earlier: Tensor | None = None) -> None:
-        self._kept = [] if earlier is None else [earlier]
+        self._room, self._filled = earlier, 0 if earlier is None else len(earlier)
         self._last: list[Tensor] = []
 
     def __len__(self) -> int:
-        return sum(map(len, self._kept)) + len(self._last)
+        return self._filled + len(self._last)
 
     def add(self, losses: list[Tensor]) -> None:
         """Keep the losses of a step, scalars."""
         self._last += losses
         if len(self._last) >= MOST:
-            self._kept.append(torch.stack(self._last))
-            self._last = []
+            self._put_away()
 
     def whole(self) -> Tensor | None:
         """Give all, (len,); None where there are none."""
-        parts = [*self._kept, torch.stack(self._last)] if self._last else self._kept
-        return torch.cat(parts) if parts else None
+        if self._last:
+            self._put_away()
+        return None if self._room is None else self._room[: self._filled].clone()
+
+    def _put_away(self) -> None:
+        filled, known = len(self), self._filled
+        if self._room is None or len(self._room) < filled:
+            room = self._last[0].new_empty(2 * filled)
+            if self._room is not None:
+                room[:known] = self._room[:known]
+            self._room = room
+        torch.stack(self._last, out=self._room[known:filled])
+        self._filled, self._last = filled, []
