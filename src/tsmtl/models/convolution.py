@@ -56,8 +56,9 @@ class Convolution(WithKernels, nn.Conv1d):
         learns = self._learns_on_the_cpu(x) and (x.requires_grad or self.weight.requires_grad)
         (taps,), (stride,), padding = self.kernel_size, self.stride, int(self.padding[0])
         covered = stride == 1 and padding < taps and self.weight.numel() <= SMALL
-        shaped = x.dim() == 3 and x.shape[1] == self.in_channels and len(x) > 0 and x.shape[2] + 2 * padding >= taps
-        return learns and covered and shaped and self.weight.dtype is torch.float32  # elsewhere torch complains
+        shaped = x.dim() == 3 and x.shape[1] == self.in_channels and x.numel() > 0 and x.shape[2] + 2 * padding >= taps
+        weighs = self.weight.device.type == "cpu" and self.weight.dtype is torch.float32
+        return learns and covered and shaped and weighs  # what else is wrong, torch says
 
     def _side_by_side(self, x: Tensor) -> Tensor:
         maps = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)  # (N, F, 1, T)
