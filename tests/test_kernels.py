@@ -1,5 +1,8 @@
 """``trainer.kernels`` in whole runs: what is said and stored, what a resumed run takes, and runs without a compiler."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,8 @@ from tests.test_train import SMALL, TINY_MODEL, rows_of, summary_of
 from tests.trained import data_sets
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.checkpoint.last import read_last
+from tsmtl.config.errors import UserError
+from tsmtl.kernels import take_kernels
 from tsmtl.models.gru_native import GRU_KERNELS
 
 NATIVE = "trainer.kernels=native"
@@ -112,6 +117,19 @@ def test_a_run_with_native_kernels_goes_on_with_them_alone(tsmtl_train, tmp_path
     )
     assert answer.lines[-1].startswith(f"{begins} alone, but there is no C++ compiler; install g++")
     assert read_last(tmp_path / "cut/last.pt")["kernels"] == "native"
+
+
+def test_on_a_gpu_a_run_trains_through_torch_unless_it_began_natively():
+    settings = SimpleNamespace(trainer=SimpleNamespace(kernels="native"), run=SimpleNamespace(freeze=False))
+
+    def why_torch(state):
+        return take_kernels(settings, None, torch.device("cuda"), state, Path("run"))
+
+    assert why_torch(None) == why_torch({"kernels": "torch"}) == "native kernels are for the CPU"
+    with pytest.raises(
+        UserError, match="the run in run began with native kernels and goes on with them alone, but nat"
+    ):
+        why_torch({"kernels": "native"})
 
 
 @needs_compiler

@@ -50,8 +50,8 @@ def test_a_run_goes_on_with_its_own_setting_of_threads(tsmtl_train, stopped_at, 
     assert answer.lines[-1].endswith("where it is null; a run goes on with its own settings")
 
 
-@pytest.mark.parametrize("value", ["0", "many", "1.5"])
-def test_a_number_of_threads_is_a_whole_one_from_one(tsmtl_train, tmp_path, value):
+@pytest.mark.parametrize("value", ["0", "many", "1.5", "1025"])
+def test_a_number_of_threads_is_a_whole_one_from_1_to_1024(tsmtl_train, tmp_path, value):
     answer = tsmtl_train(*CNN, f"trainer.threads={value}")
     assert answer.code == 2
     assert answer.lines[0].startswith("tsmtl-train: trainer.threads: must be ")

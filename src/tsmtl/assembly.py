@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tsmtl.compatibility import check_augment, check_input_kind, check_lengths
+from tsmtl.compatibility import check_augment, check_input_kind, check_lengths, check_lone_series
 from tsmtl.config.data_settings import DataSettings, RecordedSettings
 from tsmtl.config.errors import UserError
 from tsmtl.config.model_settings import FCSettings
@@ -178,6 +178,7 @@ def build_model(settings: Settings, bundle: Bundle, device: torch.device) -> Mul
         check_input_kind(settings, bundle, BACKBONES[name])
     backbone = build_backbone(name, settings.model.backbone_arguments(), x.shape[1], steps_of(bundle))
     check_lengths(bundle, backbone, name)
+    check_lone_series(settings, bundle, backbone)
     outputs = {task: target.size for task, target in bundle.instances.targets.items()}
     gains = backbone.gains_by_bf16 or device.type == "cuda"
     bf16 = settings.trainer.precision == "bf16" and gains and not settings.run.freeze

@@ -93,3 +93,23 @@ def check_lengths(bundle: Bundle, backbone: Backbone, model: str) -> None:
             f"{where}: the shortest series has {lengths.min()} time steps, the filters of model={model} need "
             f"{backbone.shortest}; take a smaller kernel_size or stride, or more padding"
         )
+
+
+def check_lone_series(settings: Settings, bundle: Bundle, backbone: Backbone) -> None:
+    """Check that a series which is a batch by itself leaves batch norm more than one value per channel.
+
+    Larger batches are never followed by one of a single series: see :func:`tsmtl.training.sampling.batch_sizes`.
+
+    Raises:
+        UserError: With the mend.
+    """
+    if settings.model.batch_size > 1 or settings.run.freeze:
+        return
+    steps, lengths = bundle.instances.x.shape[-1], bundle.instances.lengths
+    if lengths is not None:
+        steps = lengths[bundle.splits["train"]].min()
+    if steps < backbone.shortest_alone:
+        raise UserError(
+            f"batch_size: must be at least 2 (got 1) where series of T={steps} come down to one step behind the "
+            f"filters of model={settings.model.model}: batch norm knows no variance of one value"
+        )

@@ -38,14 +38,11 @@ def take_kernels(
     """
     if settings.trainer.kernels == "torch":
         return None
-    if device.type != "cpu":
-        return "native kernels are for the CPU"
-    if settings.run.freeze:
-        return "the backbone is frozen"
+    why_none = _why_no_step(settings, parts, device)
     if state is not None and state["kernels"] == "torch":
-        return "the run began without native kernels"
+        return why_none or "the run began without native kernels"
     try:
-        if (why_none := _why_no_step(settings, parts)) is not None:
+        if why_none is not None:
             raise NativeError(why_none)
         train_natively(parts.model)
     except NativeError as error:
@@ -57,8 +54,12 @@ def take_kernels(
     return None
 
 
-def _why_no_step(settings: Settings, parts: Parts) -> str | None:
+def _why_no_step(settings: Settings, parts: Parts, device: torch.device) -> str | None:
     """Say why no training step would take the kernels: those of batch norms need equal lengths and one process."""
+    if device.type != "cpu":
+        return "native kernels are for the CPU"
+    if settings.run.freeze:
+        return "the backbone is frozen"
     kinds = (BatchNorm, GRULayers)
     found = {kind for kind in kinds for module in parts.model.modules() if isinstance(module, kind)}
     if found != {BatchNorm}:

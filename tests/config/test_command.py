@@ -77,6 +77,10 @@ def test_an_answer_without_training_imports_no_heavy_module(tmp_path, arguments,
         ),
         (["model=cnn1d", "kernel_size=17", "device=cpu"], ["tsmtl-train: kernel_size: 17 does not fit into the 16 + "]),
         (
+            ["model=cnn1d", "kernel_size=11", "stride=2", "batch_size=1", "device=cpu"],
+            ["tsmtl-train: batch_size: must be at least 2 (got 1) where series of T=32 come down to one"],
+        ),
+        (
             ["data=table", "data.path=t.csv", "data.window=5", "data.regression_target=[a,b]"],
             ["tsmtl-train: data.regression_target: must be text or null (got "],
         ),

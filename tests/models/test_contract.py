@@ -184,3 +184,25 @@ def test_the_dropout_between_recurrent_layers_is_on_top_of_that_on_the_embedding
     torch.manual_seed(1)
     one, two = (build("gru", num_layers=n, dropout=0.5).rnn.dropout for n in (1, 2))
     assert (one, two) == (0.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        ("lstm_fcn", {}),
+        ("cnn1d", {"kernel_size": 3, "stride": 1, "padding": 0}),
+        ("cnn1d", {"kernel_size": 5, "stride": 2, "padding": 1}),
+        ("cnn1d", {"kernel_size": 4, "stride": 3, "padding": 2}),
+    ],
+)
+@pytest.mark.parametrize("lengths", [False, True])
+def test_a_series_alone_trains_from_shortest_alone_on(build, model, changes, lengths):
+    backbone = build(model, readout="mean", **changes).train()
+    x = batch(backbone, 1)
+
+    def embed(steps: int) -> Tensor:
+        return backbone(x, torch.tensor([steps])) if lengths else backbone(x[:, :, :steps])
+
+    assert embed(backbone.shortest_alone).isfinite().all()
+    with pytest.raises(ValueError, match="Expected more than 1 value per channel when training"):
+        embed(backbone.shortest_alone - 1)

@@ -131,10 +131,19 @@ def test_training_steps_of_small_convolutions_alone_take_the_kernel(monkeypatch)
     assert not by_kernel(ours, x)
 
 
-@pytest.mark.parametrize("x", [series(t=3), series(c=4)], ids=["short", "other channels"])
-def test_series_that_do_not_fit_are_refused_as_torch_refuses_them(x):
+@pytest.mark.parametrize(
+    ("x", "padding"),
+    [(series(t=3), 0), (series(c=4), 0), (series(t=0), 3)],
+    ids=["short", "other channels", "no steps"],
+)
+def test_series_that_do_not_fit_are_refused_as_torch_refuses_them(x, padding):
     with pytest.raises(RuntimeError):
-        natively(convolution())(x)
+        natively(convolution(padding=padding))(x)
+
+
+def test_a_weight_on_another_device_than_the_series_is_not_read(monkeypatch):
+    monkeypatch.setattr(convolution_native, "_call", lambda *given: pytest.fail("its address is none of this memory"))
+    assert not by_kernel(natively(convolution()).to("meta"), series())
 
 
 @pytest.mark.usefixtures("older")

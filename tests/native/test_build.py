@@ -4,12 +4,13 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import needs_compiler
 from tsmtl.native import NativeError
-from tsmtl.native.build import FLAGS, SOURCES, built, cache_folder, instruction_set, kept
+from tsmtl.native.build import FLAGS, SOURCES, _compile, built, cache_folder, instruction_set, kept
 
 
 def libraries(folder):
@@ -176,6 +177,53 @@ def test_a_cache_that_cannot_be_written_is_named(sources, cache):
     cache.parent.write_text("a file where a folder is to be")
     with pytest.raises(NativeError, match=rf"^{cache}, where compiled kernels are kept, cannot be used \(.*\); XDG_"):
         built("times")
+
+
+@needs_compiler
+def test_a_library_appears_under_its_name_whole(sources, cache, monkeypatch):
+    """It is the very file that was compiled elsewhere: one that is written under its name appears empty at first."""
+    made = []
+
+    def compiled(command):
+        _compile(command)
+        path = Path(command[command.index("-o") + 1])
+        made.append((path.parent, path.stat().st_ino))
+
+    monkeypatch.setattr("tsmtl.native.build._compile", compiled)
+    path = built("times")
+    ((folder, inode),) = made
+    assert folder != cache
+    assert inode == path.stat().st_ino
+
+
+@needs_compiler
+def test_what_killed_compilations_left_is_removed_and_not_what_is_under_way(sources, cache):
+    old, new = cache / ".compiling-old", cache / ".compiling-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "times.so").touch()
+    os.utime(old, (0, 0))
+    built("times")
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_a_full_disk_is_not_the_compilers_fault(sources, cache, monkeypatch, tmp_path):
+    said = "/usr/bin/ld: final link failed: No space left on device\ncollect2: error: ld returned 1 exit status"
+    compiler(tmp_path, monkeypatch, f"[ $1 = --version ] && exit 0\necho '{said}' >&2\nexit 1")
+    with pytest.raises(
+        NativeError, match=r"^the disk is full \(.*No space left on device\); XDG_CACHE_HOME and TMPDIR"
+    ):
+        built("times")
+
+
+def test_without_a_home_folder_none_is_made_where_the_process_stands(sources, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "~")  # as os.path.expanduser gives it where nothing says which
+    with pytest.raises(NativeError, match="there is no home folder"):
+        built("times")
+    assert not (tmp_path / "~").exists()
 
 
 @needs_compiler

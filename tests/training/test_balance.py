@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from tests.conftest import needs_compiler
 from tests.weighting.steps import made
 from tsmtl.models.backbone import Backbone
+from tsmtl.models.dropout import Dropout
+from tsmtl.models.kernels import train_natively
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
 from tsmtl.training.augmentation import Augmentation, channels_of
@@ -186,16 +189,20 @@ class Normed(Backbone):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5))
+        self.layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), Dropout(0.5))
         self.embed_dim = 8
 
     def forward(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         return self.layers(x)
 
 
-def test_the_second_look_sees_the_same_batch_and_leaves_no_trace(split):
+@pytest.mark.parametrize("kernels", ["torch", pytest.param("native", marks=needs_compiler)])
+def test_the_second_look_sees_the_same_batch_and_leaves_no_trace(split, kernels, monkeypatch):
+    monkeypatch.setattr("tsmtl.models.dropout.WORTH_A_CALL", 1)
     torch.manual_seed(0)
     model = MultiTaskModel(Normed(), {"cls": 3, "reg": 1})
+    if kernels == "native":
+        train_natively(model)
     augmentation = Augmentation([("jitter", 0.5), ("mixup", 0.4)], channels_of(split))
     balance = Balance(made("famo"), model, TASKS, ALONE)
 

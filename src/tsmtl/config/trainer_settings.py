@@ -88,5 +88,6 @@ class TrainerSettings(Section):
     pictures: bool = Field(description="draw what a run has found, as PNG files")
     logistic_probe: bool = Field(description="of vectors: a logistic regression of each class beside the run")
     vectors_picture: Literal["pca", "tsne"] = Field(description="of vectors: how test comes into two dimensions")
-    threads: Count | None = Field(description="threads of each process on the CPU")
+    # OpenMP ends a process that asks it for more threads than the system gives.
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(description="threads of each process on the CPU")
     tracker: list[Tracker] = Field(description="what the run is also logged to")

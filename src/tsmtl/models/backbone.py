@@ -15,6 +15,7 @@ class Backbone(nn.Module):
         reads: What ``forward`` takes: ``series`` or ``vectors``.
         takes_lengths: Whether ``forward`` honours lengths: padding then changes no embedding.
         shortest: Fewest time steps that ``forward`` can read.
+        shortest_alone: Fewest time steps of a series that is a training batch by itself; batch norm needs two.
         gains_by_bf16: Whether ``trainer.precision=bf16`` has it train in bfloat16 on a CPU; False where that is slower.
         capturable: Whether steps on it may be recorded as a CUDA graph (``trainer.cuda_graph``): ``forward`` does the
             same operations for every batch of a shape, asks for no value of a tensor, draws from torch's own random
@@ -25,6 +26,7 @@ class Backbone(nn.Module):
     reads: Literal["series", "vectors"] = "series"
     takes_lengths: bool = False
     shortest: int = 1
+    shortest_alone: int = 1
     gains_by_bf16: bool = True
     capturable: bool = False
 

@@ -49,6 +49,7 @@ class CNN1D(Backbone):
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         steps = int(self._steps_after(self._steps_after(seq_len)))
         self.shortest = self._steps_before(self._steps_before(1))  # shorter series leave nothing behind the blocks
+        self.shortest_alone = self._steps_before(self._steps_before(2))
         self.readout = Readout(readout, widths[1], steps)
         self.dropout = Dropout(dropout)
         self.embed_dim = self.readout.embed_dim

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from tsmtl.models.convolution_native import CONVOLUTION_KERNELS, SMALL, Convolve
 from tsmtl.models.kernels import WithKernels
 from tsmtl.models.precision import in_bf16_on_cpu
+from tsmtl.models.transformed import transformed
 
 FEW = 16  # input channels below which a convolution stays float32; see Convolution
 
@@ -47,17 +48,17 @@ class Convolution(WithKernels, nn.Conv1d):
             return self._side_by_side(x.float()).to(torch.bfloat16)
 
     def _learns_on_the_cpu(self, x: Tensor) -> bool:
-        return x.device.type == "cpu" and x.dtype is torch.float32 and self.training and torch.is_grad_enabled()
+        learns = self.training and torch.is_grad_enabled() and not transformed()
+        return learns and x.device.type == "cpu" and x.dtype is torch.float32
 
     def _fits(self, x: Tensor) -> bool:
         """Say whether the kernels cover this, and gain by it: a training step, few weights, stride 1."""
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined, no-untyped-call]
-            return False
         learns = self._learns_on_the_cpu(x) and (x.requires_grad or self.weight.requires_grad)
         (taps,), (stride,), padding = self.kernel_size, self.stride, int(self.padding[0])
         covered = stride == 1 and padding < taps and self.weight.numel() <= SMALL
-        shaped = x.dim() == 3 and x.shape[1] == self.in_channels and len(x) > 0 and x.shape[2] + 2 * padding >= taps
-        return learns and covered and shaped and self.weight.dtype is torch.float32  # elsewhere torch complains
+        shaped = x.dim() == 3 and x.shape[1] == self.in_channels and x.numel() > 0 and x.shape[2] + 2 * padding >= taps
+        weighs = self.weight.device.type == "cpu" and self.weight.dtype is torch.float32
+        return learns and covered and shaped and weighs  # what else is wrong, torch says
 
     def _side_by_side(self, x: Tensor) -> Tensor:
         maps = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)  # (N, F, 1, T)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tsmtl.models.kernels import WithKernels
+from tsmtl.models.transformed import transformed
 from tsmtl.native import Library
 
 LEVELS = 2**16  # of the kernel's random numbers
@@ -103,8 +104,7 @@ class Dropout(WithKernels, nn.Dropout):
         return found
 
     def _fits(self, x: Tensor) -> bool:
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined, no-untyped-call]
-            return False
-        learns = self.training and torch.is_grad_enabled() and x.requires_grad
+        # The kernel drops the same without gradients: a second look at a batch is to see the mask of the first.
+        learns = self.training and (self.native or (torch.is_grad_enabled() and x.requires_grad)) and not transformed()
         here = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
         return learns and here and 0 < self.p < 1 and x.numel() >= WORTH_A_CALL

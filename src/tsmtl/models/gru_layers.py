@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from tsmtl.models.gru_native import GRU_KERNELS, NativeGRUSteps
 from tsmtl.models.gru_steps import GRUSteps, Steps
 from tsmtl.models.kernels import WithKernels
+from tsmtl.models.transformed import transformed
 
 
 class GRULayers(WithKernels, nn.GRU):
@@ -18,8 +19,8 @@ class GRULayers(WithKernels, nn.GRU):
 
     Parameters, their names and start, and the random numbers of dropout are those of ``nn.GRU``; outputs and gradients
     differ by rounding. The way of ``nn.GRU`` itself is taken wherever no gradient is asked for, on other devices, while
-    a model is traced, compiled or exported, and for what no backbone here uses: a given first state, no biases, time
-    first, or an input without a batch; and for gradients of gradients.
+    a model is traced, compiled, exported or transformed (``torch.func``), and for what no backbone here uses: a given
+    first state, no biases, time first, or an input without a batch; and for gradients of gradients.
 
     Under autocast on a CPU it stays in the precision of its weights, in which it is faster.
 
@@ -52,7 +53,7 @@ class GRULayers(WithKernels, nn.GRU):
         return output.unflatten(0, (t, n)).transpose(0, 1), last
 
     def _learns_on_the_cpu(self, input: Tensor | PackedSequence, data: Tensor) -> bool:
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined, no-untyped-call]
+        if transformed():
             return False
         weight = self.all_weights[0][0]
         covered = self.bias and (isinstance(input, PackedSequence) or (self.batch_first and data.dim() == 3))

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tsmtl.models.transformed import transformed
+
 WIDE = 2**16  # values of the embeddings of a batch from which on it pays
 
 
@@ -53,6 +55,4 @@ def read_jointly(heads: nn.ModuleDict, x: Tensor) -> dict[str, Tensor]:
 def worth_joining(heads: nn.ModuleDict, x: Tensor) -> bool:
     """Say whether this is a training step on a CPU with more than one head and wide embeddings."""
     wide = x.dim() == 2 and x.numel() >= WIDE and len(heads) > 1 and x.device.type == "cpu"
-    if not (wide and heads.training and torch.is_grad_enabled()):
-        return False
-    return not (torch.jit.is_tracing() or torch.compiler.is_compiling())  # type: ignore[attr-defined, no-untyped-call]
+    return wide and heads.training and torch.is_grad_enabled() and not transformed()

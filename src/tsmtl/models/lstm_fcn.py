@@ -32,6 +32,7 @@ class LSTMFCN(Backbone):
     """
 
     capturable = True
+    shortest_alone = 2
 
     def __init__(
         self,

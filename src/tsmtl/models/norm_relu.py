@@ -8,6 +8,7 @@ from tsmtl.models.masking import BatchNorm
 from tsmtl.models.norm_relu_native import NORM_KERNELS, Form, NormReLU, Way
 from tsmtl.models.readout import Readout
 from tsmtl.models.squeeze_excite import SqueezeExcite
+from tsmtl.models.transformed import transformed
 
 FORMS = {"flatten": Form.FLAT, "mean": Form.MEAN}  # by readout; others read the maps
 
@@ -48,10 +49,8 @@ def norm_relu(
 
 def _fits(maps: Tensor, norm: BatchNorm) -> bool:
     """Say whether the kernel covers this: a training step on a CPU, by a batch norm of one process."""
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():  # type: ignore[attr-defined, no-untyped-call]
-        return False
-    if not (norm.affine and norm.track_running_stats and norm.momentum is not None):
-        return False  # a backbone of one's own may leave these out
+    if transformed() or not (norm.affine and norm.track_running_stats and norm.momentum is not None):
+        return False  # a backbone of one's own may leave the latter out
     learns = norm.training and torch.is_grad_enabled() and (maps.requires_grad or norm.weight.requires_grad)
     here = maps.device.type == norm.weight.device.type == "cpu" and norm.weight.dtype is torch.float32
     covered = maps.dtype in (torch.float32, torch.bfloat16) and type(norm) is BatchNorm

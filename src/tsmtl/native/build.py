@@ -13,8 +13,9 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tsmtl.config.processor import processor_flags
@@ -30,7 +31,8 @@ FLAGS = [
 ]
 AVX2 = ("avx2", "fma")
 AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")
-TIME_LIMIT = 300  # seconds; a kernel takes two
+TIME_LIMIT = 300  # seconds; a kernel takes half a one to four
+LEFT_BEHIND = 3600  # seconds after which nobody is compiling in a folder any more
 
 
 class NativeError(RuntimeError):
@@ -61,6 +63,7 @@ def built(name: str) -> Path:
         if (path := _in(folder, stem)) is not None:
             return path
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_left_behind(folder)
         with tempfile.TemporaryDirectory(prefix=".compiling-", dir=folder) as inside:
             made = Path(inside) / f"{name}.so"
             _compile([*command, "-o", str(made), str(SOURCES / f"{name}.cpp")])
@@ -83,10 +86,24 @@ def kept(name: str) -> bool:
 
 
 def cache_folder() -> Path:
-    """Give the folder that compiled kernels are kept in, which need not exist."""
+    """Give the folder that compiled kernels are kept in, which need not exist.
+
+    Raises:
+        NativeError: If the user has no home folder, and names no other.
+    """
     given = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(given) if os.path.isabs(given) else Path(os.path.expanduser("~")) / ".cache"
+    if not base.is_absolute():
+        raise NativeError("there is no home folder to keep compiled kernels in; XDG_CACHE_HOME names another folder")
     return base / "tsmtl"
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Remove what processes left that were killed while they compiled."""
+    for path in folder.glob(".compiling-*"):
+        with suppress(FileNotFoundError):  # another process ends, or removes it too
+            if time.time() - path.stat().st_mtime > LEFT_BEHIND:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _command(name: str) -> tuple[list[str], str]:
@@ -154,6 +171,8 @@ def _run(command: list[str]) -> str:
         raise NativeError(f"the compiler {command[0]} does not run ({error}); {MEND}") from error
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        if full := next((line for line in lines if "No space left" in line), None):
+            raise NativeError(f"the disk is full ({full}); XDG_CACHE_HOME and TMPDIR name other folders")
         said = next((line for line in lines if "error" in line.lower()), lines[0] if lines else "without a word")
         raise NativeError(f"the compiler {command[0]} failed ({said}); {MEND}")
     return done.stdout
