@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tsmtl.models.double_backward import double_backward
+from tsmtl.models.kernel_check import other_numbers
 from tsmtl.native import Library
 
 SMALL = 2**15  # weights up to which the kernel is the faster one
 PANEL = 32  # outputs that the kernel computes together at most
-TOLERANCE = 1e-4  # of the check, relative to the norm; rounding makes 1e-6
 WORTH_THREADS = 2**15  # values of the output from which on threads share them
 
 
@@ -38,7 +39,8 @@ class Convolve(torch.autograd.Function):
         x, rows, weight = ctx.saved_tensors
         _, needs_x, needs_weight, _ = ctx.needs_input_grad
         if torch.is_grad_enabled():
-            return None, *_differentiable(x, weight, ctx.padding, (needs_x, needs_weight), gradients[0]), None
+            maps = F.conv1d(x, weight, None, 1, ctx.padding)
+            return double_backward([maps], gradients, (None, x, weight, None), ctx.needs_input_grad)
         d_y, sizes = gradients[0].transpose(1, 2).contiguous(), _sizes(rows, weight, ctx.padding)
         _, _, c, f, taps, *_ = sizes
         d_x = d_weight = None
@@ -69,15 +71,6 @@ def _call(kernel: Any, sizes: tuple[int, ...], first: Tensor, second: Tensor, ou
     kernel(*sizes, first.data_ptr(), second.data_ptr(), out.data_ptr(), scratch.data_ptr())
 
 
-def _differentiable(
-    x: Tensor, weight: Tensor, padding: int, needed: tuple[bool, bool], d_y: Tensor
-) -> tuple[Tensor | None, ...]:
-    """Give gradients that have gradients themselves (``create_graph=True``)."""
-    asked = [tensor for tensor, needs in zip((x, weight), needed, strict=True) if needs]
-    found = iter(torch.autograd.grad(F.conv1d(x, weight, None, 1, padding), asked, d_y, create_graph=True))
-    return tuple(next(found) if needs else None for needs in needed)
-
-
 def _check(kernels: ctypes.CDLL) -> str | None:
     """Compare outputs and gradients with those of torch."""
     generator = torch.Generator().manual_seed(0)
@@ -85,20 +78,12 @@ def _check(kernels: ctypes.CDLL) -> str | None:
     *inputs, outer = (
         torch.randn(*shape, generator=generator) for shape in [(n, c, t), (f, c, taps), (n, f, t + 2 * padding - 3)]
     )
-    found = []
-    for native in (False, True):
-        x, weight = (tensor.clone().requires_grad_() for tensor in inputs)
-        with torch.enable_grad():
-            if native:
-                out: Tensor = Convolve.apply(kernels, x, weight, padding)  # type: ignore[no-untyped-call]
-            else:
-                out = F.conv1d(x, weight, None, 1, padding)
-        found.append([out, *torch.autograd.grad(out, [x, weight], outer)])
-    for torchs, ours in zip(*found, strict=True):
-        far = ((ours - torchs).norm() / torchs.norm()).item()
-        if not far <= TOLERANCE:
-            return f"one of shape {tuple(ours.shape)} is off by {far:.2g} of its norm"
-    return None
+    return other_numbers(
+        lambda x, weight: (F.conv1d(x, weight, None, 1, padding),),
+        lambda x, weight: (Convolve.apply(kernels, x, weight, padding),),  # type: ignore[no-untyped-call]
+        inputs,
+        [outer],
+    )
 
 
 _ARGUMENTS = [*[ctypes.c_int64] * 6, ctypes.c_int, *[ctypes.c_void_p] * 4]

@@ -6,8 +6,6 @@ small matrices whose sums stay in registers until the gates are made of them. Al
 """
 
 import ctypes
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,9 +14,9 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_sequence
 
 from tsmtl.models.gru_steps import Chunk, GRUSteps, Steps, differentiable
+from tsmtl.models.kernel_check import other_numbers
 from tsmtl.native import Library
 
-TOLERANCE = 1e-4  # of the check, relative to the norm; rounding makes 1e-6
 _NUMBER, _ARRAY = ctypes.c_int64, ctypes.c_void_p
 
 
@@ -156,18 +154,12 @@ def _check(kernels: ctypes.CDLL) -> str | None:
     shapes = [(3 * hidden, features), (3 * hidden, hidden), (3 * hidden,), (3 * hidden,)] * 2
     inputs = [packed.data, *(normal(*shape) / hidden**0.5 for shape in shapes)]
     outer = normal(sum(lengths), 2 * hidden), normal(2, len(lengths), hidden)
-    found = []
-    ways: list[Callable[..., tuple[Tensor, Tensor]]] = [GRUSteps.apply, partial(NativeGRUSteps.apply, kernels)]
-    for apply in ways:
-        x, *weights = (tensor.clone().requires_grad_() for tensor in inputs)
-        with torch.enable_grad():
-            outputs = apply(x, Steps(packed.batch_sizes), *weights)
-        found.append([*outputs, *torch.autograd.grad(outputs, [x, *weights], outer)])
-    for torchs, ours in zip(*found, strict=True):
-        far = ((ours - torchs).norm() / torchs.norm()).item()
-        if not far <= TOLERANCE:
-            return f"one of shape {tuple(ours.shape)} is off by {far:.2g} of its norm"
-    return None
+    return other_numbers(
+        lambda x, *weights: GRUSteps.apply(x, Steps(packed.batch_sizes), *weights),  # type: ignore[no-untyped-call]
+        lambda x, *weights: NativeGRUSteps.apply(kernels, x, Steps(packed.batch_sizes), *weights),  # type: ignore[no-untyped-call]
+        inputs,
+        outer,
+    )
 
 
 GRU_KERNELS = Library(

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tsmtl.models.double_backward import double_backward
+
 CHUNK_ROWS = 2048  # rows worked on at once: enough that calls cost little, few enough that buffers stay in the cache
 
 
@@ -172,16 +174,7 @@ def differentiable(
     directions, hidden = len(weights) // 4, weights[1].shape[1]
     first = x.new_zeros(directions, steps.n, hidden)
     outputs = torch.gru(x, steps.batch_sizes, first, weights, True, 1, 0.0, False, directions == 2)
-    given = [(output, d_output) for output, d_output in zip(outputs, d_outputs, strict=True) if d_output is not None]
-    inputs = [x, None, *weights]  # as of apply
-    found = torch.autograd.grad(
-        [output for output, _ in given],
-        [tensor for tensor, needs in zip(inputs, needed, strict=True) if tensor is not None and needs],
-        [d_output for _, d_output in given],
-        create_graph=True,
-    )
-    rest = iter(found)
-    return tuple(next(rest) if needs else None for needs in needed)
+    return double_backward(outputs, d_outputs, [x, None, *weights], needed)
 
 
 def _rows(x: Tensor, steps: Steps, chunk: Chunk, directions: int) -> Iterator[Tensor]:

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tsmtl.models.double_backward import double_backward
+from tsmtl.models.kernel_check import other_numbers
 from tsmtl.native import Library
 
-TOLERANCE = 1e-4  # of the check, relative to the norm; rounding makes 1e-6
 BLOCK = 64  # rows whose statistics the kernel takes together
 WORTH_THREADS = 2**16  # values of the maps from which on threads share them
 Remember = Callable[[Tensor, Tensor], None]
@@ -81,7 +82,8 @@ class NormReLU(torch.autograd.Function):
         maps, z, *tensors = ctx.saved_tensors
         weights, kept, way, d_out = Weights(*tensors[:4]), tensors[4:], ctx.way, gradients[0]
         if torch.is_grad_enabled():
-            return _differentiable(maps, weights, way, ctx.needs_input_grad, d_out)
+            out, inputs = by_torch(maps, way, weights), (None, maps, None, None, *weights)
+            return double_backward([out], gradients, inputs, ctx.needs_input_grad)
         d_out = (d_out.transpose(1, 2) if way.form is Form.MAPS else d_out).contiguous()
         d_z, d_norm = torch.empty_like(z), weights.bias.new_empty(2, z.shape[2])
         d_squeeze, d_excite = (None if w is None else torch.empty_like(w) for w in (weights.squeeze, weights.excite))
@@ -101,16 +103,6 @@ def by_torch(maps: Tensor, way: Way, weights: Weights) -> Tensor:
     if way.form is Form.MEAN:
         return y.mean(dim=2)
     return (y.flatten(1) if way.form is Form.FLAT else y).to(maps.dtype)
-
-
-def _differentiable(
-    maps: Tensor, weights: Weights, way: Way, needed: tuple[bool, ...], d_out: Tensor
-) -> tuple[Tensor | None, ...]:
-    """Give gradients that have gradients themselves (``create_graph=True``)."""
-    inputs = (None, maps, None, None, *weights)  # as of apply
-    asked = [tensor for tensor, needs in zip(inputs, needed, strict=True) if tensor is not None and needs]
-    found = iter(torch.autograd.grad(by_torch(maps, way, weights), asked, d_out, create_graph=True))
-    return tuple(next(found) if needs else None for needs in needed)
 
 
 def _address(array: Tensor | None) -> int | None:
@@ -134,21 +126,12 @@ def _check(kernels: ctypes.CDLL) -> str | None:
     n, f, t, narrow = 3, 37, 5, 2
     way, shapes = Way(1e-5, Form.MAPS), [(n, f, t), (f,), (f,), (narrow, f), (f, narrow)]
     *inputs, outer = (torch.randn(*shape, generator=generator) for shape in [*shapes, (n, f, t)])
-    found = []
-    for native in (False, True):
-        maps, *weights = (tensor.clone().requires_grad_() for tensor in inputs)
-        with torch.enable_grad():
-            if native:
-                given = (kernels, maps, way, lambda mean, variance: None, *weights)
-                out: Tensor = NormReLU.apply(*given)  # type: ignore[no-untyped-call]
-            else:
-                out = by_torch(maps, way, Weights(*weights))
-        found.append([out, *torch.autograd.grad(out, [maps, *weights], outer)])
-    for torchs, ours in zip(*found, strict=True):
-        far = ((ours - torchs).norm() / torchs.norm()).item()
-        if not far <= TOLERANCE:
-            return f"one of shape {tuple(ours.shape)} is off by {far:.2g} of its norm"
-    return None
+    return other_numbers(
+        lambda maps, *weights: (by_torch(maps, way, Weights(*weights)),),
+        lambda maps, *weights: (NormReLU.apply(kernels, maps, way, lambda mean, variance: None, *weights),),  # type: ignore[no-untyped-call]
+        inputs,
+        [outer],
+    )
 
 
 _SIZES = [*[_NUMBER] * 4, *[_CHOICE] * 3, ctypes.c_float]
