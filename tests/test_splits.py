@@ -81,7 +81,6 @@ def shared_by_two_jobs(settings, place, monkeypatch, prepares):
     alone, times = assemble(settings, load(settings).bundle, None, CPU), []
     prepare = getattr(InputPreparation, prepares)
     monkeypatch.setattr(InputPreparation, prepares, lambda *given: times.append(1) or prepare(*given))
-    (place / settings.data_name).mkdir()
     sharing = replace(settings, shared=place)
     jobs = [assemble(sharing, load(sharing).bundle, None, CPU) for _ in range(2)]
     assert len(times) == 1

@@ -44,7 +44,7 @@ def load(settings: Settings, typed: frozenset[str] = frozenset()) -> Loaded:
 
     if settings.shared is None:
         return read()
-    return shared(settings.shared / settings.data_name, sha256_of_values(sorted(typed))[:16], read)
+    return shared(settings.shared, sha256_of_values(settings.data_name, sorted(typed))[:16], read)
 
 
 def sharing(settings: Settings, *what: Any) -> Callable[[Callable[[], T]], T] | None:
@@ -54,7 +54,7 @@ def sharing(settings: Settings, *what: Any) -> Callable[[Callable[[], T]], T] | 
         settings: Of the run.
         what: Plain values that tell it from all else that is made of this data.
     """
-    folder = None if settings.shared is None else settings.shared / settings.data_name
+    folder = settings.shared
     if folder is None or not shares(folder):
         return None
-    return lambda make: shared(folder, sha256_of_values(*what)[:16], make)
+    return lambda make: shared(folder, sha256_of_values(settings.data_name, *what)[:16], make)

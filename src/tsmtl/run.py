@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -288,9 +288,9 @@ def _what_to_start_from(settings: Settings, folder: Path, device: torch.device, 
         return ranks.from_first(lambda: read_pretrained(path))
     if settings.pretraining is None:
         return None
-    # What is wrong with the fine-tuning is said before the wait.
+    # What is wrong with the fine-tuning is said before the wait; nobody trains on what this prepares.
     bundle = ranks.together(lambda: load(settings, settings.typed)).bundle
-    model = ranks.together(lambda: assemble(settings, bundle, None, device)).model
+    model = ranks.together(lambda: assemble(replace(settings, shared=None), bundle, None, device)).model
     ranks.from_first(lambda: best_model_path(settings, folder, None))
     kept = Path(settings.pretrain.folder).expanduser()
 

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from tsmtl.config.errors import Interrupted, Pruned, UserError, reason_of
 from tsmtl.config.logs import close_logs, set_up_logs
+from tsmtl.config.schema import Settings
 from tsmtl.devices import train_on_devices
 from tsmtl.storage.run_folder import LOCK
 from tsmtl.sweep.job import Job, Outcome
@@ -58,9 +59,9 @@ def run_job(
 def _outcome(job: Job, folder: Path, watch: "_JobWatch", shared: Path | None) -> Outcome:
     try:
         settings = job.settings()
-        first = None if settings.pretraining is None else replace(settings.pretraining, shared=shared)
+        first = None if settings.pretraining is None else _sharing(settings.pretraining, shared)
         run = settings.run.model_copy(update={"resume": True})
-        train_on_devices(replace(settings, run=run, pretraining=first, shared=shared), folder, watch)
+        train_on_devices(replace(_sharing(settings, shared), run=run, pretraining=first), folder, watch)
     except Interrupted as stop:
         return Outcome("cut", stop.word)
     except Pruned as reason:
@@ -71,6 +72,11 @@ def _outcome(job: Job, folder: Path, watch: "_JobWatch", shared: Path | None) ->
         log.error("the run failed: %s", reason_of(error), exc_info=error)
         return Outcome("failed", reason_of(error))
     return Outcome("done")
+
+
+def _sharing(settings: Settings, shared: Path | None) -> Settings:
+    """Give settings that know the folder of their data: by what was asked, as the sweep made it."""
+    return settings if shared is None else replace(settings, shared=shared / settings.data_name)
 
 
 def _wait_for_others(folder: Path, patience: float) -> None:

@@ -57,6 +57,12 @@ def test_a_pretraining_reads_its_data_too(tmp_path, job, folders):
     assert folders() == {settings.data_name, settings.pretraining.data_name}
 
 
+def test_the_same_tasks_in_another_order_are_other_data(job):
+    tasks = ["{name: a, target: fault, kind: cls}", "{name: b, target: severity, kind: reg}"]
+    both = [job("task=custom", f"tasks=[{','.join(order)}]") for order in (tasks, tasks[::-1])]
+    assert len(set(map(name_of, both))) == 2
+
+
 def test_without_a_place_nothing_is_shared(job):
     data = SharedData(None, [job(), job()])
     data.begins(job())

@@ -101,6 +101,15 @@ def test_data_that_one_job_alone_needs_is_not_written(sweep_here, monkeypatch, w
 
 
 @linux
+def test_jobs_that_start_from_a_checkpoint_with_settings_of_its_own_read_once_too(sweep, own_model, tsmtl_train, notes):
+    assert tsmtl_train(*own_model, "data.scale=minmax", "num_epochs=1", "hydra.run.dir=first").code == 0
+    words = ["stage=finetune", "pretrained_path=first/best_model.pt", "lr=1e-2,1e-3,1e-4", "num_epochs=1"]
+    answer = sweep(*words, "plugins=[tiny_plugin,noted_plugin]")
+    assert answer.code == 0, answer.err
+    assert Counter(what for what, _, _ in notes())["read"] == 1
+
+
+@linux
 def test_shared_data_gives_the_numbers_of_data_read_alone(sweep_here, tsmtl_train, tmp_path):
     assert sweep_here("hidden_size=4", "seed=0,1").code == 0
     alone = ["model=gru", "hidden_size=4", "data=npz", "data.path=data.npz", "device=cpu", "num_epochs=1", "seed=1"]

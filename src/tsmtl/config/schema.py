@@ -36,8 +36,7 @@ class Settings:
         choices: Chosen file of each config group.
         pretraining: Settings of the pretraining in the same job, where there is one.
         sweep: Folder of the sweep that the run is a job of, absolute; None for a run of its own.
-        shared: Folder of what jobs on this machine share, with one for each of their data sets, by its name; None where
-            they share nothing.
+        shared: Folder of what jobs on this machine share that read the same data; None where they share nothing.
     """
 
     run: RunSettings
@@ -61,9 +60,9 @@ class Settings:
 
     @property
     def data_name(self) -> str:
-        """Hash of what says which data is read: where it is the same, so is the data."""
-        places = {task: asdict(place) for task, place in self.data.named.items()}
-        return sha256_of_values(self.data.model_dump(mode="json"), self.tasks, places)[:16]
+        """Hash of what says which data is read, its tasks in their order: where it is the same, so is the data."""
+        places = [(task, asdict(place)) for task, place in self.data.named.items()]
+        return sha256_of_values(self.data.model_dump(mode="json"), list(self.tasks.items()), places)[:16]
 
     @property
     def task_said(self) -> str:
