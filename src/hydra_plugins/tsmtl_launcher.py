@@ -83,7 +83,8 @@ class TsmtlLauncher(Launcher):
         """Let what runs the jobs get ready, unless the sweep was here before and may have few left, or none."""
         from tsmtl.sweep.job import Needs
 
-        if not self.checked.dry_run and not self.folder.exists():
+        is_new = not self.folder.exists() or next(self.folder.iterdir(), None) is None
+        if is_new and not self.checked.dry_run:
             self.runner_maker.expect(most, Needs.of([first]))
 
 

@@ -95,4 +95,5 @@ def test_none_starts_for_a_sweep_that_is_only_shown_or_was_here_before(processes
     monkeypatch.setattr(WorkerProcess, "__init__", lambda worker: pytest.fail("started"))
     assert refused("hydra.launcher.dry_run=true").code == 2
     (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "results.csv").touch()
     assert refused().code == 2

@@ -58,18 +58,19 @@ def test_values_that_none_had_yet_come_before_those_known_to_be_short():
     assert next(order).name == "hidden_size=32"
 
 
-def test_a_job_that_was_not_done_says_nothing_of_its_settings():
-    jobs = grid(hidden_size=[4, 8], seed=[0, 1, 2])
-    order = LongestFirst(jobs)
-    taken = [next(order), next(order)]
-    order.ended(taken[0], None)
-    assert next(order) == jobs[2]
-    assert not order.one_is_left
+@pytest.mark.parametrize(("took", "then"), [(None, [4, 8]), (0.0, [4, 8]), (4.0, [8, 4])])
+def test_a_job_that_was_not_done_says_nothing_of_its_settings(took, then):
+    order = LongestFirst(grid(seed=[0, 1, 2], hidden_size=[4, 8]))
+    first, second, _ = (next(order) for _ in range(3))
+    order.ended(second, 8.0)
+    order.ended(first, took)
+    expected = ["seed=1 hidden_size=8", *(f"seed=2 hidden_size={size}" for size in then)]
+    assert [next(order).name for _ in expected] == expected
 
 
 @pytest.mark.parametrize("processes", [1, 2, 5])
 @given(data=st.data(), n=st.integers(0, 12))
-def test_every_job_is_given_once_and_one_is_left_before_the_last_end(processes, data, n):
+def test_every_job_is_given_once_and_the_last_one_is_known(processes, data, n):
     jobs = grid(hidden_size=list(range(n)), seed=[0, 1])
     order, busy, given_out = LongestFirst(jobs), list[Job](), list[Job]()
     while True:
@@ -78,6 +79,6 @@ def test_every_job_is_given_once_and_one_is_left_before_the_last_end(processes, 
             given_out.append(job)
         if not busy:
             break
-        assert order.one_is_left == (len(given_out) == len(jobs) and len(busy) == 1)
+        assert order.last_is_under_way == (len(given_out) == len(jobs) and len(busy) == 1)
         order.ended(busy.pop(data.draw(st.integers(0, len(busy) - 1))), data.draw(st.none() | st.floats(0, 1e6)))
     assert sorted(job.name for job in given_out) == sorted(job.name for job in jobs)

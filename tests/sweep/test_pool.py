@@ -53,7 +53,7 @@ def test_the_cores_are_divided_by_what_the_sweep_has_and_not_by_what_is_left(n_j
     [(1, 0, 1, 8), (2, 0, 1, 4), (16, 0, 1, 1), (1, 4, 1, 4), (1, 4, 3, 12), (1, 0, 3, 8), (2, 4, 3, 1)],
 )
 def test_jobs_of_several_devices_are_fewer_at_a_time(monkeypatch, devices, gpus, jobs_per_gpu, at_a_time):
-    monkeypatch.setattr("tsmtl.sweep.pool._may_have", lambda gpu: gpu)
+    monkeypatch.setattr("tsmtl.sweep.pool.may_have", lambda gpu: gpu)
     monkeypatch.setattr("tsmtl.sweep.pool.visible_gpus", lambda: [str(number) for number in range(gpus)])
     needs = Needs(gpu=gpus > 0, devices=devices)
     pool = Pool(None, 100, 100, needs=needs, cores=8, jobs_per_gpu=jobs_per_gpu)

@@ -35,9 +35,9 @@ class LongestFirst(Iterator[Job]):
         return at[1]
 
     @property
-    def one_is_left(self) -> bool:
-        """Whether all jobs but one have ended."""
-        return len(self._left) + self._under_way == 1
+    def last_is_under_way(self) -> bool:
+        """Whether all jobs but one have ended, and that one runs."""
+        return not self._left and self._under_way == 1
 
     def ended(self, job: Job, seconds: float | None) -> None:
         """Learn from a job that has ended.

@@ -21,7 +21,7 @@ from tsmtl.sweep.plan import Planned, plan
 from tsmtl.sweep.pool import Follower
 from tsmtl.sweep.progress import Progress
 from tsmtl.sweep.record import read_record, record_of
-from tsmtl.sweep.results import results_of
+from tsmtl.sweep.results import SEED, results_of
 from tsmtl.sweep.runners import Runner, RunnerMaker
 from tsmtl.sweep.summary import conclude, get_ready
 from tsmtl.sweep.tables import JOBS
@@ -62,7 +62,7 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, make_r
 
         def on_end(job: Job, outcome: Outcome) -> None:
             order.ended(job, _seconds(job))
-            if order.one_is_left:
+            if order.last_is_under_way and set(job.swept) - {SEED}:
                 get_ready()
 
         try:

@@ -65,9 +65,9 @@ class Pool:
         usable = usable_cores()
         self.cores = cores or min(len(usable), core_quota() or len(usable))
         # Which cores are whose is not known where others take some of them: a cluster's jobs, or another container.
-        self._own = usable if cores is None and self.cores == len(usable) and not _may_have(needs.gpu) else []
+        self._own = usable if cores is None and self.cores == len(usable) and not may_have(needs.gpu) else []
         self.most, self.left, self.needs = most, left, needs
-        self.gpus = visible_gpus() if left != 0 and _may_have(needs.gpu) else []
+        self.gpus = visible_gpus() if left != 0 and may_have(needs.gpu) else []
         self.slots = n_jobs or self._slots(jobs_per_gpu)
         self._events: queue.Queue[tuple[WorkerProcess, Event | None]] = queue.Queue()
         self._workers: dict[int, WorkerProcess] = {}
@@ -190,5 +190,6 @@ def end_all(waiting: list[WorkerProcess]) -> None:
         worker.wait()
 
 
-def _may_have(gpu: bool) -> bool:
+def may_have(gpu: bool) -> bool:
+    """Say whether jobs that use a GPU, if they do, may find one here; to count them takes seconds."""
     return gpu and (sys.platform != "linux" or any(Path(file).exists() for file in GPU_FILES))

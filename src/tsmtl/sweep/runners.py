@@ -10,7 +10,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.launcher_settings import LauncherSettings, LocalSettings, RaySettings, SlurmSettings
 from tsmtl.sweep.cluster import Cluster, ClusterRunner
 from tsmtl.sweep.job import Job, Needs
-from tsmtl.sweep.pool import Follower, Pool, end_all
+from tsmtl.sweep.pool import Follower, Pool, end_all, may_have
 from tsmtl.sweep.process import WorkerProcess
 
 
@@ -60,10 +60,9 @@ class _OnThisMachine(RunnerMaker):
         return Pool(n_jobs, most, count, needs, folder=folder, jobs_per_gpu=per_gpu, early=self._early, jobs=left)
 
     def expect(self, most: int, needs: Needs) -> None:
-        """Start processes, which import PyTorch meanwhile; not where each will be told a GPU of its own."""
-        pool = self(most, None, needs)
-        if not pool.gpus:
-            self._early += [WorkerProcess() for _ in range(pool.processes)]
+        """Start processes, which import PyTorch meanwhile; not where each may be told a GPU of its own."""
+        if not may_have(needs.gpu):
+            self._early += [WorkerProcess() for _ in range(self(most, None, needs).processes)]
 
     def __exit__(self, *error: object) -> None:
         """End the processes that have no place."""

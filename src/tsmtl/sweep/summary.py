@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 
@@ -21,7 +22,8 @@ PICTURE = "sweep.png"
 
 def get_ready() -> None:
     """Import what :func:`conclude` will draw with, which takes a while; the sweep has time for it before its end."""
-    import tsmtl.report.sweep_picture  # noqa: F401  # matplotlib is slow to import
+    with suppress(Exception):  # the end says it, when no job is under way
+        import tsmtl.report.sweep_picture  # noqa: F401  # matplotlib is slow to import
 
 
 def conclude(folder: Path, results: Results) -> None:
