@@ -162,6 +162,8 @@ class _Inbox:
             self._lines.put(line)
         if self.busy:
             self.die()
+        if self.shared is not None:  # the sweep removes it itself, unless it was killed between two jobs
+            remove_if_left(self.shared)
         self._lines.put(None)
 
     def die(self) -> None:

@@ -3,6 +3,8 @@
 import atexit
 import gc
 import io
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -37,5 +39,6 @@ def _end() -> None:
     gc.unfreeze()
     for thing in gc.get_objects():
         if issubclass(type(thing), WRITTEN_LATER):
-            with suppress(OSError, ValueError):  # a full disk; one that is closed
-                thing.flush()
+            with suppress(OSError, ValueError):  # a full disk; one that is closed, or no file
+                if stat.S_ISREG(os.fstat(thing.fileno()).st_mode):  # a pipe may have nobody who reads
+                    thing.flush()

@@ -13,7 +13,7 @@ from torch import Tensor
 from tsmtl.config.processor import processor_flags
 from tsmtl.models.backbone import Backbone
 
-NO_BF16 = "PyTorch's layers compute in bfloat16 on processors with AVX-512 alone"
+NO_BF16 = "PyTorch's layers take no bfloat16 on this processor"
 
 
 def embed_in_bf16(backbone: Backbone, x: Tensor, lengths: Tensor | None) -> Tensor:

@@ -1,5 +1,6 @@
 """A folder for what processes of one machine share for a while."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ from tempfile import mkdtemp
 from filelock import FileLock, Timeout
 
 PREFIX, BEGUN, OWNER = ".shared-", ".begun-", "owner.lock"
+A_DAY = 86400  # seconds
 
 
 @contextmanager
@@ -20,6 +22,10 @@ def folder_to_share(place: Path) -> Iterator[Path]:
     """
     for left in place.glob(PREFIX + "*"):
         remove_if_left(left)
+    for left in place.glob(BEGUN + "*"):
+        with suppress(OSError):  # another process removes it, or goes on
+            if time.time() - left.stat().st_mtime > A_DAY:
+                rmtree(left, ignore_errors=True)
     folder = Path(mkdtemp(prefix=BEGUN, dir=place))
     try:
         with FileLock(folder / OWNER):
