@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections import Counter
 
@@ -101,8 +102,9 @@ def test_data_that_one_job_alone_needs_is_not_written(sweep_here, monkeypatch, w
 
 
 @linux
-def test_jobs_that_start_from_a_checkpoint_with_settings_of_its_own_read_once_too(sweep, own_model, tsmtl_train, notes):
-    assert tsmtl_train(*own_model, "data.scale=minmax", "num_epochs=1", "hydra.run.dir=first").code == 0
+def test_jobs_that_start_from_a_checkpoint_with_settings_of_its_own_read_once_too(sweep, own_model, notes):
+    first = [*own_model, "data.scale=minmax", "num_epochs=1", "hydra.run.dir=first"]
+    subprocess.run([sys.executable, "-m", "tsmtl.train", *first], check=True)  # the plugin changes its process
     words = ["stage=finetune", "pretrained_path=first/best_model.pt", "lr=1e-2,1e-3,1e-4", "num_epochs=1"]
     answer = sweep(*words, "plugins=[tiny_plugin,noted_plugin]")
     assert answer.code == 0, answer.err
