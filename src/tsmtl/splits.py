@@ -145,13 +145,13 @@ def _of_array(
     if not fits(x.nbytes, device):
         x.flags.writeable = False  # prepared twice would be wrong
         return {name: _split(bundle, own, None, tasks, device, None) for name, own in rows.items()}
-    prepared = torch.from_numpy(x).to(device)
+    values = torch.from_numpy(x).to(device)
     x.flags.writeable = False
     found: dict[str, Split] = {}
     for name, own in rows.items():
         valid = None if lengths is None else torch.from_numpy(lengths[own])
         places = torch.from_numpy(own).long().to(device)
-        found[name] = TensorSplit(prepared, _targets(bundle, own, tasks, device), valid, places)
+        found[name] = TensorSplit(values, _targets(bundle, own, tasks, device), valid, places)
     return found
 
 
