@@ -55,3 +55,28 @@ def test_what_a_plugin_has_not_flushed_is_written_at_the_end(tmp_path, trained, 
     assert done.returncode == 0, done.stderr
     assert [path.read_text() for path in tmp_path.glob("log_*")] == ["a line"]
     assert [path.read_text() for path in tmp_path.glob("ring_*")] == ["a line"]
+
+
+def test_a_pipe_that_nobody_reads_does_not_hold_up_the_end(tmp_path):
+    blocked = """
+import os, sys
+from tsmtl.config.garbage import PLUGINS, skip_last_search
+PLUGINS.add("mine")
+skip_last_search()
+reader, writer = os.pipe()
+os.set_blocking(writer, False)
+while True:
+    try:
+        os.write(writer, b"x" * 4096)
+    except BlockingIOError:
+        break
+os.set_blocking(writer, True)
+pipe, file = os.fdopen(writer, "w"), open("file", "w")
+pipe.write("a word")
+file.write("a word")
+import atexit
+atexit._run_exitfuncs()
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", blocked], cwd=tmp_path, check=True, timeout=60)
+    assert (tmp_path / "file").read_text() == "a word"

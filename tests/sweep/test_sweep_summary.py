@@ -1,10 +1,18 @@
 """What a sweep leaves at its end: what it says, the picture, and the link to the best model."""
 
+import sys
+
 import pytest
 
 from tests.sweep.records import write_job
+from tsmtl.config.launcher_settings import LauncherSettings
+from tsmtl.config.logs import close_logs
+from tsmtl.sweep.job import Job, Outcome
+from tsmtl.sweep.launch import launch
 from tsmtl.sweep.results import results_of
-from tsmtl.sweep.summary import conclude
+from tsmtl.sweep.summary import conclude, get_ready
+
+DRAWS = "tsmtl.report.sweep_picture"
 
 
 def concluded(folder, capsys) -> list[str]:
@@ -67,3 +75,36 @@ def test_a_model_that_the_user_put_where_the_link_would_be_stays(tmp_path, capsy
     concluded(tmp_path, capsys)
     assert not path.is_symlink()
     assert path.read_text() == "the model"
+
+
+def test_what_draws_is_imported_and_a_library_that_is_not_there_costs_no_job_under_way(monkeypatch):
+    monkeypatch.delitem(sys.modules, DRAWS, raising=False)
+    get_ready()
+    assert DRAWS in sys.modules
+    monkeypatch.setitem(sys.modules, DRAWS, None)
+    get_ready()
+
+
+@pytest.mark.parametrize(("key", "early"), [("lr", True), ("seed", False)])
+def test_it_is_imported_while_the_last_job_runs_where_there_is_a_picture(tmp_path, compose, monkeypatch, key, early):
+    called: list[str] = []
+    monkeypatch.setattr("tsmtl.sweep.launch.get_ready", lambda: called.append("ready"))
+    flat = compose("model=fc").flat
+    jobs = [Job({key: str(number)}, {**flat, "seed": number}, frozenset(), {}) for number in range(3)]
+
+    class Runner:
+        def run(self, order, follower):
+            first, second = next(order), next(order)
+            follower.ended(first, 0, Outcome("done"))
+            third = next(order)
+            assert not called
+            follower.ended(second, 1, Outcome("done"))
+            assert called == (["ready"] if early else [])
+            follower.ended(third, 0, Outcome("done"))
+
+    settings = LauncherSettings(n_jobs=2, retry_failed=False, dry_run=False)
+    try:
+        launch(jobs, settings, tmp_path, lambda most, left, needs: Runner())
+    finally:
+        close_logs()
+    assert len(called) == early
