@@ -80,9 +80,9 @@ def has_tf32(device: torch.device) -> bool:
 
 
 def cost_of_bf16(device: torch.device) -> str | None:
-    """Say what bfloat16 costs on a device without units for its matrix products; None where there are some.
+    """Say what bfloat16 costs on a device without units for its products; None where there are some.
 
-    The figures are those of a training step of ``lstm_fcn`` at batch 16 on one core (docs/precision.md).
+    The figure is that of a training step of ``lstm_fcn`` at batch 16 on one core (docs/precision.md).
     """
     if device.type == "cuda":
         there = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -90,8 +90,6 @@ def cost_of_bf16(device: torch.device) -> str | None:
     flags = processor_flags()
     if flags is None:
         return "whether this processor has units for bfloat16 is not known here"
-    if "amx_bf16" in flags:
+    if flags & {"amx_bf16", "avx512_bf16"}:
         return None
-    if "avx512_bf16" in flags:
-        return "this processor has no AMX units for bfloat16, and takes as long in it as in float32"
     return "this processor has no units for bfloat16, and takes about twice as long in it as in float32"
