@@ -10,6 +10,7 @@ from tsmtl.models.convolution import Convolution
 from tsmtl.models.dropout import Dropout
 from tsmtl.models.masking import BatchNorm, valid_steps
 from tsmtl.models.norm_relu import norm_relu
+from tsmtl.models.one_thread import in_one_thread
 from tsmtl.models.readout import Readout
 from tsmtl.models.squeeze_excite import SqueezeExcite
 
@@ -72,9 +73,15 @@ class LSTMFCN(Backbone):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Embed series of shape (N, C, T) as vectors of shape (N, E)."""
         valid = None if lengths is None else valid_steps(lengths, x)
-        steps = x if self.dimension_shuffle else x.transpose(1, 2)  # (N, C, T) or (N, T, C)
-        packed = None if lengths is None else pack_padded_sequence(steps, lengths, True, enforce_sorted=False)
-        _, (h_n, _) = self.lstm(steps if packed is None else packed)  # (layers, N, hidden)
+
+        def last_state(x: Tensor) -> Tensor:
+            steps = x if self.dimension_shuffle else x.transpose(1, 2)  # (N, C, T) or (N, T, C)
+            packed = None if lengths is None else pack_padded_sequence(steps, lengths, True, enforce_sorted=False)
+            _, (h_n, _) = self.lstm(steps if packed is None else packed)  # (layers, N, hidden)
+            state: Tensor = h_n[-1]
+            return state  # (N, hidden)
+
+        last_of_lstm = in_one_thread(last_state, x, list(self.lstm.parameters()))
         maps, last = x, len(self.convs) - 1
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             if self.kernel_sizes[i] % 2 == 0:
@@ -82,4 +89,4 @@ class LSTMFCN(Backbone):
             excite = self.excites[i] if i < len(self.excites) else None
             readout = self.readout if i == last else None
             maps = norm_relu(conv(maps), norm, valid, excite, readout)  # (N, channels, T), at last (N, channels)
-        return torch.cat([self.lstm_dropout(h_n[-1]), self.fc_dropout(maps)], dim=1)
+        return torch.cat([self.lstm_dropout(last_of_lstm), self.fc_dropout(maps)], dim=1)
