@@ -1,6 +1,6 @@
-"""The aims of tsmtl's speed beside what the tables of docs/performance.md say of them.
+"""The aims of tsmtl's speed beside what the tables of docs/performance.md, or of another page, say of them.
 
-    python -m benchmarks.aims [docs/performance.md]
+    python -m benchmarks.aims [docs/performance_without_amx.md]
 
 Nothing is measured: figures are read from the page, so that each is that of its part, wherever and whenever this ran.
 Standard library alone, as all that the command line of ``benchmarks.performance`` imports.
@@ -93,16 +93,18 @@ def cell_of(aim: Aim, page: str) -> str | None:
 
 
 def table_of(page: str) -> str:
-    """Write the table of all aims, and how many are held."""
+    """Write the table of the aims of the parts that a page has, and how many are held."""
     body, count = [], dict.fromkeys(("yes", "no", "not measured"), 0)
     for aim in AIMS:
+        if f"<!-- {aim.part} -->" not in page:
+            continue
         cell = cell_of(aim, page)
         found = None if cell is None else size(cell)
         held = "not measured" if found is None else "yes" if aim.holds(found) else "no"
         count[held] += 1
         shall = f"at {'most' if aim.most else 'least'} {aim.bound:g}{', wished' if aim.wished else ''}"
         body.append([aim.what, aim.part, shall, cell or "-", held])
-    said = f"{count['yes']} of {len(AIMS)} are held, {count['no']} are not, {count['not measured']} are not measured."
+    said = f"{count['yes']} of {len(body)} are held, {count['no']} are not, {count['not measured']} are not measured."
     return f"{said}\n\n{markdown(['what', 'part', 'shall be', 'is', 'held'], body)}"
 
 

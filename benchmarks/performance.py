@@ -3,7 +3,8 @@
     bash scripts/benchmark.sh [part ...] [--repeats N] [--threads N] [--write docs/performance.md]
 
 Prints a Markdown section per part, and keeps its rows as JSON lines. ``--write`` puts each section between its markers
-in a document, the table of the aims (``benchmarks/aims.py``) anew, and the picture of the training beside it.
+in a document, the table of the aims (``benchmarks/aims.py``) anew, and the picture of the training, named as the
+document, beside it.
 """
 
 import argparse
@@ -156,7 +157,7 @@ def main() -> None:
                 from benchmarks.performance_picture import draw
                 from benchmarks.training import Results
 
-                draw(Results(rows), arguments.write.parent / "images" / "performance.png")
+                draw(Results(rows), arguments.write.parent / "images" / f"{arguments.write.stem}.png")
     sys.exit(failed)
 
 
