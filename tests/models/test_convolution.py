@@ -52,7 +52,6 @@ def test_what_is_no_training_step_of_float32_takes_torchs_order_with_its_numbers
     expected = F.conv1d(x, layer.weight)
     with torch.no_grad():
         assert torch.equal(layer(x), expected)
-    assert torch.equal(layer(x, turn=False), expected)
     assert torch.equal(layer.double()(x.double()), F.conv1d(x.double(), layer.weight))
     layer.float().eval()
     assert torch.equal(layer(x), expected)

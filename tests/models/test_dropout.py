@@ -1,12 +1,10 @@
-"""Dropout by the native kernel: the masks that the random numbers say, of the right size, and torch's rules."""
-
-import copy
+"""Dropout, by the native kernel and without: masks that random numbers say, of the right size, and torch's rules."""
 
 import pytest
 import torch
 
 from tests.conftest import needs_compiler
-from tsmtl.models.dropout import DROPOUT_KERNELS, WORTH_A_CALL, Dropout, dropped, philox, torchs_mask
+from tsmtl.models.dropout import DROPOUT_KERNELS, WORTH_A_CALL, Dropout, dropped, mask_of, philox
 from tsmtl.models.kernels import train_natively
 
 
@@ -14,6 +12,9 @@ def native(p: float) -> Dropout:
     made = Dropout(p)
     train_natively(made)
     return made
+
+
+both_ways = pytest.mark.parametrize("made", [Dropout, pytest.param(native, marks=needs_compiler)])
 
 
 # Known answers of the paper's own library (Random123, kat_vectors): counter and key of zeros.
@@ -32,14 +33,14 @@ def test_each_value_has_the_bits_of_its_place(n):
         assert kept[i].item() == (bits >= round(0.3 * 2**16))
 
 
-@needs_compiler
+@both_ways
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
-def test_as_many_are_dropped_as_p_says_and_the_others_scaled(kind, p):
+def test_as_many_are_dropped_as_p_says_and_the_others_scaled(made, kind, p):
     torch.manual_seed(0)
     n = 400_000
     x = torch.full((n,), 3.0, dtype=kind).requires_grad_()
-    out = native(p)(x)
+    out = made(p)(x)
     share = (out == 0).double().mean().item()
     assert abs(share - p) < 4 * (p * (1 - p) / n) ** 0.5  # standard deviations of the binomial
     scaled = out[out != 0].detach().float()
@@ -60,18 +61,18 @@ def test_what_is_dropped_is_multiplied_by_0_as_torch_does(value, kind):
     torch.testing.assert_close(dropped(kernels, x, 0.5, 3), x * factors, rtol=0, atol=0, equal_nan=True)
 
 
-@needs_compiler
-def test_backward_drops_what_forward_dropped():
+@both_ways
+def test_backward_drops_what_forward_dropped(made):
     x = torch.randn(100, 77).requires_grad_()
-    out = native(0.4)(x)
+    out = made(0.4)(x)
     (gradient,) = torch.autograd.grad(out, x, torch.ones_like(out), create_graph=True)
     torch.testing.assert_close(gradient.detach() * x.detach(), out.detach(), rtol=1e-6, atol=0)
     assert 0.35 < (gradient == 0).double().mean() < 0.45
 
 
-@needs_compiler
-def test_masks_follow_torchs_seed_and_differ_from_call_to_call():
-    layer, x = native(0.5), torch.ones(5000, requires_grad=True)
+@both_ways
+def test_masks_follow_torchs_seed_and_differ_from_call_to_call(made):
+    layer, x = made(0.5), torch.ones(5000, requires_grad=True)
     found = []
     for _ in range(2):
         torch.manual_seed(7)
@@ -94,9 +95,9 @@ def test_the_mask_depends_neither_on_threads_nor_on_addresses():
         torch.set_num_threads(before)
 
 
-@needs_compiler
-def test_in_train_mode_the_same_is_dropped_with_and_without_gradients():
-    layer, x, found = native(0.5), torch.ones(5000), []
+@both_ways
+def test_in_train_mode_the_same_is_dropped_with_and_without_gradients(made):
+    layer, x, found = made(0.5), torch.ones(5000), []
     for learns in (True, False):
         torch.manual_seed(0)
         with torch.set_grad_enabled(learns):
@@ -104,7 +105,7 @@ def test_in_train_mode_the_same_is_dropped_with_and_without_gradients():
     assert torch.equal(*found)
 
 
-@needs_compiler
+@both_ways
 @pytest.mark.parametrize(
     ("p", "n", "kind", "train"),
     [
@@ -115,29 +116,27 @@ def test_in_train_mode_the_same_is_dropped_with_and_without_gradients():
         (0.5, 10_000, torch.float32, False),
     ],
 )
-def test_what_is_no_training_step_of_some_size_is_torchs(p, n, kind, train):
-    ours, x = native(p).train(train), torch.ones(n, dtype=kind, requires_grad=True)
-    theirs = copy.deepcopy(ours)
-    theirs.native = False
-    found = []
-    for layer in (ours, theirs):
+def test_what_is_no_training_step_of_some_size_is_torchs(made, p, n, kind, train):
+    x, found = torch.ones(n, dtype=kind, requires_grad=True), []
+    for layer in (made(p), torch.nn.Dropout(p)):
         torch.manual_seed(1)
-        found.append(layer(x))
+        found.append(layer.train(train)(x))
     assert torch.equal(*found)
 
 
-@pytest.mark.parametrize("order", [torch.Tensor.contiguous, lambda x: x.transpose(1, 2)], ids=["in order", "turned"])
-@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("p", [1e-9, 0.1, 0.3, 0.5, 0.999])
-def test_without_the_kernel_values_and_generator_are_those_of_torch_to_the_last_bit(p, kind, order, monkeypatch):
-    found, drawn = [], []
-    monkeypatch.setattr("tsmtl.models.dropout.torchs_mask", lambda *given: (drawn.append(1), torchs_mask(*given))[1])
-    for layer in (torch.nn.Dropout(p), Dropout(p)):
-        x = torch.randn(WORTH_A_CALL, generator=torch.Generator().manual_seed(1)).to(kind)
-        x = order(x.view(16, 8, -1)).requires_grad_()
-        torch.manual_seed(0)
-        out = layer(x)
-        found.append([out, *torch.autograd.grad((out**2).sum(), x), torch.get_rng_state()])
-    assert bool(drawn) == (kind is not torch.float64)
-    for torchs, ours in zip(*found, strict=True):
-        assert torch.equal(ours, torchs)
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("n", [1, 4, 5003])
+@pytest.mark.parametrize("p", [1e-9, 2e-5, 0.1, 0.5, 0.99999, 1 - 1e-9])
+def test_without_the_kernel_each_value_has_16_bits_of_torchs_generator(p, n, kind):
+    levels = min(round(p * 2**16), 2**16 - 1)  # at least one number in 2^16 lets a value stay
+    torch.manual_seed(3)
+    factors = mask_of(torch.empty(1, n, dtype=kind), p)[0]
+    torch.manual_seed(3)
+    for number in range(-(-n // 4)):
+        drawn = int(torch.empty((), dtype=torch.int64).random_(-(2**63), None))
+        for place in range(min(4, n - 4 * number)):
+            bits = (drawn >> 16 * place) % 2**16
+            signed = bits - 2**16 if bits >= 2**15 else bits
+            stays = signed >= levels - 2**15
+            expected = torch.tensor(stays / (1 - levels / 2**16), dtype=kind)
+            assert factors[4 * number + place] == expected

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from tsmtl.models.layout import channels_side_by_side
 from tsmtl.models.masking import valid_steps
 from tsmtl.models.readout import Readout
 
@@ -71,3 +72,21 @@ def test_only_flatten_grows_with_the_steps_and_refuses_lengths():
     for method in ("last", "mean", "max", "attention"):
         assert Readout(method, 2, 3).embed_dim == 2
         assert Readout(method, 2, 3).takes_lengths
+
+
+@pytest.mark.parametrize("order", [channels_side_by_side, lambda maps: maps.unsqueeze(2)], ids=["channels", "steps"])
+def test_flattened_maps_have_their_gradient_in_their_own_order(order):
+    """A convolution in the one order takes twice as long for a gradient in the other."""
+    maps = order(torch.randn(4, 3, 7)).squeeze(2).requires_grad_()
+    outer = torch.randn(4, 21)
+    flat = Readout("flatten", features=3, steps=7)(maps)
+    (gradient,) = torch.autograd.grad(flat, maps, outer)
+    assert torch.equal(flat, maps.detach().reshape(4, 21))
+    assert torch.equal(gradient.reshape(4, 21), outer)
+    assert gradient.stride() == maps.stride()
+
+
+def test_flattened_maps_of_channels_side_by_side_have_gradients_of_gradients():
+    maps = channels_side_by_side(torch.randn(2, 3, 4, dtype=torch.float64)).squeeze(2).requires_grad_()
+    readout = Readout("flatten", features=3, steps=4)
+    assert torch.autograd.gradgradcheck(lambda maps: readout(maps).tanh(), (maps,))

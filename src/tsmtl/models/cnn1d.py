@@ -65,8 +65,7 @@ class CNN1D(Backbone):
         """Embed series of shape (N, C, T) as vectors of shape (N, E)."""
         valid = None
         for conv, norm in ((self.conv1, self.norm1), (self.conv2, self.norm2)):
-            # Torch would turn the maps back to flatten them, which takes more than the convolutions gain.
-            x = conv(x, turn=norm.native or self.readout.method != "flatten")  # (N, channels, steps)
+            x = conv(x)  # (N, channels, steps)
             if lengths is not None:
                 lengths = self._steps_after(lengths)
                 valid = valid_steps(lengths, x)

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from tsmtl.models.convolution_native import CONVOLUTION_KERNELS, SMALL, Convolve
 from tsmtl.models.kernels import WithKernels
+from tsmtl.models.layout import channels_side_by_side
 from tsmtl.models.precision import in_bf16_on_cpu
 from tsmtl.models.transformed import transformed
 
@@ -30,18 +31,13 @@ class Convolution(WithKernels, nn.Conv1d):
         super().__init__(before, after, kernel_size, stride, padding, bias=False)
         self.sides = ((1, stride), (0, padding))  # stride and padding of the same convolution over (1, T)
 
-    def forward(self, x: Tensor, turn: bool = True) -> Tensor:
-        """Convolve (N, F, T).
-
-        Args:
-            x: The maps.
-            turn: Let channels lie side by side in training steps of float32 too; what follows has to be fast with it.
-        """
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, F, T)."""
         if not in_bf16_on_cpu(x):
             if self.native and self._fits(x):
                 maps: Tensor = Convolve.apply(CONVOLUTION_KERNELS.loaded, x, self.weight, self.padding[0])  # type: ignore[no-untyped-call]
                 return maps
-            return self._side_by_side(x) if turn and self._learns_on_the_cpu(x) else super().forward(x)
+            return self._side_by_side(x) if self._learns_on_the_cpu(x) else super().forward(x)
         if self.in_channels >= FEW:
             return self._side_by_side(x)
         with torch.autocast(x.device.type, enabled=False):
@@ -61,9 +57,8 @@ class Convolution(WithKernels, nn.Conv1d):
         return learns and covered and shaped and weighs  # what else is wrong, torch says
 
     def _side_by_side(self, x: Tensor) -> Tensor:
-        maps = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)  # (N, F, 1, T)
-        # Turned once, here: torch would do it in each of its calls, forward and backward.
-        weight = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        # The weight is turned once, here: torch would do it in each of its calls, forward and backward.
+        maps, weight = channels_side_by_side(x), channels_side_by_side(self.weight)
         return F.conv2d(maps, weight, None, *self.sides).squeeze(2)
 
 

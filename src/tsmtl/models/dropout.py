@@ -1,7 +1,6 @@
-"""Dropout whose mask is not kept, by a native kernel (``native/dropout.cpp``)."""
+"""Dropout of few random bits, and by a native kernel (``native/dropout.cpp``) of none that are kept."""
 
 import ctypes
-import math
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from tsmtl.models.kernels import WithKernels
 from tsmtl.models.transformed import transformed
 from tsmtl.native import Library
 
-LEVELS = 2**16  # of the kernel's random numbers
+LEVELS = 2**16  # of a random number: probabilities are multiples of their inverse
 WORTH_A_CALL = 2**12  # values; torch drops fewer as fast
 WORTH_THREADS = 2**18
 _MASK = 2**32 - 1
@@ -20,20 +19,28 @@ _MASK = 2**32 - 1
 def dropped(kernels: ctypes.CDLL, x: Tensor, p: float, key: int) -> Tensor:
     """Give ``x`` with values dropped, the others so much larger that the expectation stays."""
     x = x.contiguous()
-    out, levels = torch.empty_like(x), min(max(round(p * LEVELS), 0), LEVELS - 1)
+    out, levels = torch.empty_like(x), _levels(p)
     threads = torch.get_num_threads() if x.numel() >= WORTH_THREADS else 1
     sizes = x.numel(), threads, x.dtype is torch.bfloat16, key, levels, LEVELS / (LEVELS - levels)
     kernels.dropout(*sizes, x.data_ptr(), out.data_ptr())
     return out
 
 
-def torchs_mask(x: Tensor, p: float) -> Tensor:
-    """Draw what ``F.dropout`` multiplies ``x`` by, to the last bit, in three quarters of its time.
+def mask_of(x: Tensor, p: float) -> Tensor:
+    """Draw what values are multiplied by: 0, or so much above 1 that the expectation stays.
 
-    A value stays where a random number of 53 bits, which torch makes one of double precision, is below ``1 - p``.
+    A value is dropped where 16 random bits of torch's generator say so, which it makes four of at a time: a fourth of
+    the numbers that ``F.dropout`` draws, which takes a random number of 53 bits for each value.
     """
-    numbers = torch.empty_like(x, dtype=torch.int64).random_().bitwise_and_(2**53 - 1)  # in the order of its memory
-    return (numbers < math.ceil((1 - p) * 2**53)).to(x.dtype).div_(1 - p)
+    levels = _levels(p)
+    drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    bits = drawn.view(torch.int16)[: x.numel()].view(x.shape)
+    return (bits >= levels - LEVELS // 2).to(x.dtype).mul_(LEVELS / (LEVELS - levels))
+
+
+def _levels(p: float) -> int:
+    """Give how many of all random numbers drop a value; never all."""
+    return min(round(p * LEVELS), LEVELS - 1)
 
 
 def philox(counter: int, key: int) -> list[int]:
@@ -89,7 +96,7 @@ class DropValues(torch.autograd.Function):
 
 
 class Dropout(WithKernels, nn.Dropout):
-    """``nn.Dropout``; by the kernel its random numbers follow from one of torch's, and are others than torch's."""
+    """``nn.Dropout`` to a 2^-16 of ``p``, by other random numbers; by the kernel they follow from one of torch's."""
 
     library = DROPOUT_KERNELS
 
@@ -98,13 +105,12 @@ class Dropout(WithKernels, nn.Dropout):
         if not self._fits(x):
             return super().forward(x)
         if not self.native:
-            return x * torchs_mask(x, self.p)
+            return x * mask_of(x, self.p)
         key = int(torch.empty((), dtype=torch.int64).random_())
         found: Tensor = DropValues.apply(DROPOUT_KERNELS.loaded, x, self.p, key)  # type: ignore[no-untyped-call]
         return found
 
     def _fits(self, x: Tensor) -> bool:
-        # The kernel drops the same without gradients: a second look at a batch is to see the mask of the first.
-        learns = self.training and (self.native or (torch.is_grad_enabled() and x.requires_grad)) and not transformed()
+        # Without gradients too: a second look at a batch is to see the mask of the first.
         here = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
-        return learns and here and 0 < self.p < 1 and x.numel() >= WORTH_A_CALL
+        return self.training and not transformed() and here and 0 < self.p < 1 and x.numel() >= WORTH_A_CALL

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from tsmtl.models.layout import steps_side_by_side
 from tsmtl.models.masking import mean_over_steps
 
 
@@ -32,7 +33,7 @@ class Readout(nn.Module):
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Read (N, F, T) out; ``valid`` is (N, 1, T), or None where all steps count."""
         if self.method == "flatten":
-            return x.flatten(1)  # (N, F * T)
+            return steps_side_by_side(x).flatten(1)  # (N, F * T)
         if self.method == "mean":
             return mean_over_steps(x, valid)
         if self.method == "max":
