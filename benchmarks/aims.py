@@ -6,8 +6,8 @@ Nothing is measured: figures are read from the page, so that each is that of its
 Standard library alone, as all that the command line of ``benchmarks.performance`` imports.
 """
 
+import argparse
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -166,5 +166,17 @@ AIMS = [
     Aim(MEMORY, "scaling", {"instances": "1,000,000"}, "beyond the smallest / input", 1.1, most=True),
 ]
 
+
+def main() -> None:
+    """Print the table of a page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page", nargs="?", type=Path, default=PAGE)
+    page = parser.parse_args().page
+    try:
+        print(table_of(page.read_text()))
+    except OSError as error:
+        parser.error(f"{page}: {error.strerror}")
+
+
 if __name__ == "__main__":
-    print(table_of(Path(sys.argv[1] if len(sys.argv) > 1 else PAGE).read_text()))
+    main()

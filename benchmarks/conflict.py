@@ -19,10 +19,12 @@ from benchmarks.cases import BY_NAME, MODELS, model_of, split_of
 from benchmarks.step_loop import ALPHA, tsmtl_loop
 from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
 from tsmtl.training.conflict import Conflict
+from tsmtl.training.step_environment import step_environment
 
 WEIGHTS = {"cls": ALPHA, "reg": 1 - ALPHA}
 
 
+@step_environment()
 def main() -> None:
     """Print one row per model and number of steps."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -21,6 +21,7 @@ from benchmarks.workers.in_torch import LR, plain_epoch
 from benchmarks.workers.rounds import clock_of
 from tsmtl.models.kernels import train_natively
 from tsmtl.training.batches import TensorSplit
+from tsmtl.training.step_environment import step_environment
 
 SECONDS = 0.3  # of a round, about
 WAYS = {"tsmtl": (False, False), "native": (False, True), "bf16": (True, False), "native bf16": (True, True)}
@@ -69,6 +70,7 @@ def measure(case: Case, batch_size: int, repeats: int) -> list[str]:
     return [case.name, str(batch_size), *medians, *(ratio.said() for ratio in found.values())]
 
 
+@step_environment()
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -22,6 +22,7 @@ from benchmarks.cases import BY_NAME, MODELS, SERIES, model_of, split_of
 from benchmarks.contestants import ROOT
 from benchmarks.step_loop import tsmtl_loop
 from benchmarks.table import markdown, ratios, spread
+from tsmtl.training.step_environment import step_environment
 from tsmtl.training.threads import threads_for
 
 STEPS, SECONDS = 8, 0.5  # of an epoch; of a model in a process
@@ -35,6 +36,7 @@ SETTINGS = {  # RULE: as many threads as the rule gives
 }
 
 
+@step_environment()
 def milliseconds_of(name: str, rule: bool) -> float:
     """Give a step's milliseconds, in this process."""
     torch.manual_seed(0)

@@ -142,9 +142,11 @@ def main() -> None:
         whole, jobs_alone = zip(*took, strict=True)
         cells = ["-", "-", "-"]
         if jobs_alone[0]:
+            cells[0] = f"{statistics.median(jobs_alone):.1f}"
+        if jobs_alone[0] and compared_with(kind) != kind:
             pairs = [zip(*each, strict=True) for each in zip(seconds[compared_with(kind)], took, strict=True)]
             per_core = zip(*([one / many / cores for one, many in each] for each in pairs), strict=True)
-            cells = [f"{statistics.median(jobs_alone):.1f}", *(spread(each).said() for each in per_core)]
+            cells[1:] = [spread(each).said() for each in per_core]
         body.append([kind, spread(whole).said(1), *cells])
     print(markdown(["16 jobs", "s", "jobs alone, s", "ratio", "ratio of jobs alone"], body))
 

@@ -10,10 +10,12 @@ from benchmarks.flops import flops_of
 from benchmarks.stock_models import stock_model
 from benchmarks.table import Row, Spread, markdown, ratios, spread
 from benchmarks.workers.in_torch import SIDE
+from tsmtl.models.registry import BACKBONES
 
 PART = "training"
 TSMTL, BF16, NATIVE, NATIVE_BF16 = "tsmtl", "tsmtl, bf16", "tsmtl, native", "tsmtl, native bf16"
 BY_TORCH = {NATIVE: TSMTL, NATIVE_BF16: BF16}  # the same without native kernels
+IN_BF16 = (BF16, NATIVE_BF16)
 WITH_KERNELS = ("cnn1d", "gru", "lstm_fcn")  # models that have some
 PRODUCT_FLOPS = 2 * SIDE**3
 FLOAT32, BFLOAT16 = "product, float32", "product, bf16"
@@ -57,7 +59,7 @@ def measure(threads: int, repeats: int, say: Callable[[str], None], cases: Seque
                 write_data(case, count, data)
                 told: Row = {"model": case.model, "settings": case.settings, "shape": case.shape}
                 told |= {"batch_size": batch_size, "data": str(data)}
-                taking_part = [c for c in contestants if c.name not in BY_TORCH or case.model in WITH_KERNELS]
+                taking_part = [c for c in contestants if takes_part(c.name, case.model)]
                 seconds, why = compete(taking_part, told, repeats)
                 flops = flops_of(stock_model(case.model, case.shape, case.settings), case.shape, batch_size)
                 about: Row = {"part": PART, "case": case.name, "batch": batch_size, "instances": count}
@@ -69,6 +71,12 @@ def measure(threads: int, repeats: int, say: Callable[[str], None], cases: Seque
                 ]
                 rows += [about | {"contestant": name, "why": reason} for name, reason in why.items()]
     return rows
+
+
+def takes_part(name: str, model: str) -> bool:
+    """Say whether a model trains as a contestant's name says; else it would be another one's training once more."""
+    trains_in_it = name not in IN_BF16 or BACKBONES[model].gains_by_bf16
+    return trains_in_it and (name not in BY_TORCH or model in WITH_KERNELS)
 
 
 class Results:

@@ -21,6 +21,7 @@ from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.training.balance import Balance
 from tsmtl.training.batches import TensorSplit
 from tsmtl.training.ranks import ALONE
+from tsmtl.training.step_environment import step_environment
 from tsmtl.weighting.registry import build_weighting
 
 TASKS = {"cls": "cls", "reg": "reg"}
@@ -38,6 +39,7 @@ def epoch_of(method: str, model: MultiTaskModel, split: TensorSplit, batch_size:
     return tsmtl_loop(model, split, batch_size, balance)
 
 
+@step_environment()
 def main() -> None:
     """Print one row per model and method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

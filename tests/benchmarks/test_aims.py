@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.aims import AIMS, PART, Aim, cell_of, size, table_of, tables_of
+from benchmarks.aims import AIMS, PART, Aim, cell_of, main, size, table_of, tables_of
 from benchmarks.table import between, markdown
 from tests.conftest import ROOT
 
@@ -126,3 +126,14 @@ def test_what_stands_between_markers_is_read():
     assert between("<!-- a -->\nx\n<!-- /a -->y", "a") == "\nx\n"
     assert between("nothing", "a") == ""
     assert markdown(["a"], [["1"]]).startswith("| a |\n|---")  # what tables_of looks for
+
+
+def test_the_command_reads_a_page_or_says_why_not(tmp_path, monkeypatch, capsys):
+    (tmp_path / "page.md").write_text(PAGE)
+    monkeypatch.setattr("sys.argv", ["aims", str(tmp_path / "page.md")])
+    main()
+    assert capsys.readouterr().out == f"{table_of(PAGE)}\n"
+    monkeypatch.setattr("sys.argv", ["aims", str(tmp_path / "absent.md")])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err.endswith("absent.md: No such file or directory\n")

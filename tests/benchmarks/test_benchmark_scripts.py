@@ -62,6 +62,7 @@ def test_a_sweeps_ratios_are_per_core_and_alone_stand_on_stdout(monkeypatch, cap
     monkeypatch.setattr(sys, "argv", ["sweep_throughput", "--repeats", "2", "--rows", "10"])
     sweep_throughput.main()
     printed = capsys.readouterr()
+    assert "| one process, one thread | 8.0 (8.0-8.0) | 2.0 | - | - |" in printed.out  # itself
     assert "| sweep | 4.0 (4.0-4.0) | 2.0 | 1.00 (1.00-1.00) | 0.50 (0.50-0.50) |" in printed.out  # 8 / 4 / 2
     assert "| no pictures, sweep | 4.0 (4.0-4.0) | 2.0 | 0.75 (0.75-0.75) | 0.50 (0.50-0.50) |" in printed.out
     assert "40 epochs, longer jobs 200; ratios to one process with one thread, per core\n\n| 16 jobs |" in printed.out
@@ -127,3 +128,11 @@ def test_the_fastest_product_is_taken_and_long_ones_are_not_tried(monkeypatch):
     scale = 1.0  # the next would take 2 seconds
     assert in_torch._fastest.__wrapped__(torch.bfloat16)(0.1) == 2.0
     assert tried[3:] == [512]
+
+
+def test_tsmtls_steps_are_measured_in_the_environment_that_they_train_in():
+    """Without it each pays for denormal numbers and freed memory; a GPU's steps do not."""
+    training = {path.name: path.read_text() for path in (ROOT / "benchmarks").glob("*.py") if path.name != "gpu.py"}
+    training = {name: text for name, text in training.items() if " tsmtl_loop(" in text.replace("def tsmtl_loop(", "")}
+    assert len(training) > 4
+    assert not [name for name, text in training.items() if "step_environment()" not in text]

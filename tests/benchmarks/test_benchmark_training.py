@@ -195,3 +195,20 @@ def test_models_without_kernels_are_not_trained_natively_for_nothing():
         backbone = build_backbone(case.model, case.settings, case.shape[0], case.shape[1] if case.shape[1:] else None)
         has_some = any(isinstance(module, WithKernels) for module in backbone.modules())
         assert has_some == (case.model in training.WITH_KERNELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "takes_part"),
+    [
+        ("tsmtl", "gru", True),
+        ("tsmtl, bf16", "gru", False),  # which stays float32
+        ("tsmtl, native bf16", "gru", False),
+        ("tsmtl, native", "gru", True),
+        ("tsmtl, bf16", "lstm", True),
+        ("tsmtl, native", "lstm", False),  # which has no kernels
+        ("tsmtl, native bf16", "cnn1d", True),
+        ("plain", "gru", True),
+    ],
+)
+def test_no_model_is_measured_under_a_name_that_it_does_not_train_by(name, model, takes_part):
+    assert training.takes_part(name, model) == takes_part
