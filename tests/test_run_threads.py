@@ -15,7 +15,6 @@ CNN = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL, "device=cpu", "num_epochs=3"
 @pytest.fixture
 def worth(monkeypatch):
     """Let a batch be worth so many threads, of eight."""
-    monkeypatch.setattr("tsmtl.training.threads.core_quota", lambda: None)
     before, now = torch.get_num_threads(), []
     monkeypatch.setattr("tsmtl.run.threads_for", lambda model, batch_size, steps: now[-1])
     yield now.append
@@ -79,3 +78,15 @@ def test_the_same_command_twice_gives_the_same_bits(tsmtl_train, tmp_path, monke
         torch.set_num_threads(before)
     assert threads_in(tmp_path / "one") == 2
     assert_same_run(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.parametrize(("cores", "warned"), [(2, True), (3, False)])
+def test_more_threads_than_cores_are_warned_of_on_a_resume_too(tsmtl_train, stopped_at, monkeypatch, cores, warned):
+    monkeypatch.setattr("tsmtl.record.core_count", lambda: cores)
+    said = "warning: trainer.threads: 3 threads take turns on 2 cores, which is slower than one each"
+    words = [*CNN, "trainer.threads=3", "hydra.run.dir=cut"]
+    stopped_at(3)
+    for code, more in ((143, []), (0, ["resume=true"])):
+        answer = tsmtl_train(*words, *more)
+        assert answer.code == code
+        assert (said in answer.err) == warned

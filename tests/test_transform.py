@@ -67,7 +67,7 @@ def test_threads_share_the_series_and_each_works_alone(series, transform, monkey
         return inside(x)
 
     monkeypatch.setattr(fitted.representation, "transform", watched)
-    monkeypatch.setattr("tsmtl.training.threads.core_quota", lambda: None)
+    monkeypatch.setattr("tsmtl.training.threads.core_count", lambda: 8)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

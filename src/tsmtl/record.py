@@ -11,6 +11,7 @@ import torch
 
 import tsmtl
 from tsmtl.assembly import head_bias, steps_of, warn_of_fallback
+from tsmtl.config.processor import core_count
 from tsmtl.config.schema import Settings
 from tsmtl.config.unread import idle_targets
 from tsmtl.data.features import Features
@@ -57,6 +58,8 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
     parameters = sum(p.numel() for p in model.parameters())
     targets = ", ".join(f"{name} ({target.key})" for name, target in instances.targets.items())
     on = str(device) if settings.run.devices == 1 else f"{settings.run.devices} x {device.type}"
+    if device.type == "cpu" and (threads := torch.get_num_threads()) > (cores := core_count()):
+        log.warning("trainer.threads: %d threads take turns on %d cores, which is slower than one each", threads, cores)
     log.info("model: %s, %s parameters, tasks %s, on %s", settings.model.model, f"{parameters:,}", targets, on)
     if settings.trainer.precision == "bf16":
         _say_bf16(settings, model, device)

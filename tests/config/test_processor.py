@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tsmtl.config.processor import core_quota, usable_cores, wait_briefly
+from tsmtl.config.processor import core_count, core_quota, usable_cores, wait_briefly
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,13 @@ def test_a_container_may_use_the_time_of_so_many_cores(tmp_path, member, files, 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     assert core_quota(tmp_path / "groups", tmp_path / "member") == cores
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(None, 3), (2, 2), (5, 3)])
+def test_a_process_has_the_cores_that_it_may_run_on_or_fewer(monkeypatch, quota, cores):
+    monkeypatch.setattr("tsmtl.config.processor.usable_cores", lambda: [0, 4, 5])
+    monkeypatch.setattr("tsmtl.config.processor.core_quota", lambda: quota)
+    assert core_count() == cores
 
 
 def test_where_nothing_is_told_there_is_no_limit(tmp_path):

@@ -122,8 +122,9 @@ def test_shared_data_gives_the_numbers_of_data_read_alone(sweep_here, tsmtl_trai
 
 
 def pool_of(monkeypatch, usable, n_jobs, needs=None, quota=None, **more):
-    monkeypatch.setattr("tsmtl.sweep.pool.usable_cores", lambda: usable)
-    monkeypatch.setattr("tsmtl.sweep.pool.core_quota", lambda: quota)
+    for module in ("tsmtl.sweep.pool", "tsmtl.config.processor"):
+        monkeypatch.setattr(f"{module}.usable_cores", lambda: usable)
+    monkeypatch.setattr("tsmtl.config.processor.core_quota", lambda: quota)
     return Pool(n_jobs, 100, 100, needs or Needs(), **more)
 
 

@@ -15,7 +15,7 @@ RECURRENT = {"hidden_size": 64, "num_layers": 2, "dropout": 0.1, "bidirectional"
 @pytest.fixture
 def eight(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    monkeypatch.setattr("tsmtl.training.threads.core_quota", lambda: None)
+    monkeypatch.setattr("tsmtl.training.threads.core_count", lambda: 8)
 
 
 def convolution(weights: int) -> torch.nn.Module:
@@ -33,7 +33,7 @@ def test_recurrent_layers_run_in_one(eight, model):
 
 
 def test_a_container_has_no_more_threads_than_it_has_the_time_of_cores(eight, monkeypatch):
-    monkeypatch.setattr("tsmtl.training.threads.core_quota", lambda: 3)
+    monkeypatch.setattr("tsmtl.training.threads.core_count", lambda: 3)
     assert threads_for(convolution(10_000), 10**6, 100) == 3
 
 
@@ -54,7 +54,7 @@ def three():
 
 @pytest.mark.parametrize("quota", [None, 1, 2])
 def test_each_part_is_done_once_by_a_thread_that_works_alone(three, monkeypatch, quota):
-    monkeypatch.setattr("tsmtl.training.threads.core_quota", lambda: quota)
+    monkeypatch.setattr("tsmtl.training.threads.core_count", lambda: quota or 8)
     done, threads = [], set()
 
     def work(part):

@@ -53,6 +53,11 @@ def core_quota(groups: Path = GROUPS, member: Path = Path("/proc/self/cgroup")) 
     return None if least == sys.maxsize else least
 
 
+def core_count() -> int:
+    """Give how many cores' time this process has: of those that it may run on, what a container leaves it."""
+    return min(len(usable_cores()), core_quota() or sys.maxsize)
+
+
 def processor_flags() -> set[str] | None:
     """Give what a processor of x86 says that it can do; None where it is not one of these, or not under Linux."""
     if not CPUINFO.is_file():

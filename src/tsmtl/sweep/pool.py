@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tsmtl.config.errors import FailedError
-from tsmtl.config.processor import core_quota, usable_cores
+from tsmtl.config.processor import core_count, usable_cores
 from tsmtl.storage.shared_folder import folder_to_share
 from tsmtl.sweep.gpus import visible_gpus
 from tsmtl.sweep.job import Job, Needs, Outcome
@@ -63,7 +63,7 @@ class Pool:
         jobs: Sequence[Job] | None = None,
     ) -> None:
         usable = usable_cores()
-        self.cores = cores or min(len(usable), core_quota() or len(usable))
+        self.cores = cores or core_count()
         # Which cores are whose is not known where others take some of them: a cluster's jobs, or another container.
         self._own = usable if cores is None and self.cores == len(usable) and not may_have(needs.gpu) else []
         self.most, self.left, self.needs = most, left, needs

@@ -3,7 +3,6 @@
 Sums over other numbers of threads differ in the last bit; a measurement would choose now one number and now another.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from tsmtl.config.processor import core_quota
+from tsmtl.config.processor import core_count
 
 # Multiply-adds of convolutions, in a batch, that are worth a thread of their own. All else is not: recurrent layers
 # are many small products after one another, and lose more by waiting for threads than they gain (docs/benchmarks.md).
@@ -30,7 +29,7 @@ def threads_for(model: nn.Module, batch_size: int, steps: int) -> int:
     """
     convolutions = (m for m in model.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d))
     work = batch_size * steps * sum(m.weight.numel() for m in convolutions)
-    return max(1, min(int(work / WORTH_A_THREAD), torch.get_num_threads(), core_quota() or sys.maxsize))
+    return max(1, min(int(work / WORTH_A_THREAD), torch.get_num_threads(), core_count()))
 
 
 @contextmanager
@@ -54,7 +53,7 @@ def by_one_thread_each(work: Callable[[Piece], None], parts: Iterable[Piece]) ->
         parts: What ``work`` takes.
     """
     whole = list(parts)
-    threads = min(len(whole), torch.get_num_threads(), core_quota() or sys.maxsize)
+    threads = min(len(whole), torch.get_num_threads(), core_count())
     with threads_put_back():
         torch.set_num_threads(1)
         if threads < 2:
