@@ -86,6 +86,12 @@ def test_an_answer_without_training_imports_no_heavy_module(tmp_path, arguments,
         ),
         (["data=npz", "data.path=none.npz"], ["tsmtl-train: data.path: there is no file none.npz"]),
         (["experiment=none.yaml"], ["tsmtl-train: experiment: no file none.yaml"]),
+        (
+            ["trainer.precision=bfloat16"],
+            [
+                "tsmtl-train: trainer.precision: must be one of float32, tf32, bf16 (got 'bfloat16'); did you mean 'bf16'?"
+            ],
+        ),
         (["plugins=[no_such_module]", "device=cpu"], ["tsmtl-train: plugins: importing 'no_such_module' failed"]),
     ],
 )

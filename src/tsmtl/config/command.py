@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsmtl.config.answer import answer, leave
-from tsmtl.config.arguments import GROUPS, composing, plain_settings, prepare_arguments, typed_keys
+from tsmtl.config.arguments import GROUPS, composing, options_first, plain_settings, prepare_arguments, typed_keys
 from tsmtl.config.errors import FailedError, Interrupted, UserError, first_line, reason_of
 from tsmtl.config.location import config_dir
 from tsmtl.config.logs import FILE_NAME, close_logs, set_up_logs
@@ -48,7 +48,7 @@ def _run_through_hydra(name: str, job: "Callable[[Settings, Path], Any]") -> Non
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra raises instead of printing its own report
     try:
         with composing(sweeps=True):
-            sys.argv[1:] = prepare_arguments(with_devices(sys.argv[1:]))
+            sys.argv[1:] = options_first(prepare_arguments(with_devices(sys.argv[1:])))
             _check_plain_run(sys.argv[1:])
             main = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")
             with _folder_of_rank_0_alone():
