@@ -2,6 +2,8 @@
 
 import json
 import logging
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -60,13 +62,38 @@ def test_train_leaves_the_hosts_logging_and_signals_alone():
 
 
 def test_train_runs_in_a_thread_of_its_own():
-    import threading
-
     results = []
     thread = threading.Thread(target=lambda: results.append(tsmtl.train([*LSTM, "num_epochs=1"])))
     thread.start()
     thread.join(60)
     assert results[0].summary["epochs"] == 1
+
+
+def test_a_second_thread_is_refused_while_one_trains(tmp_path, monkeypatch):
+    """Both would draw from the generator of the process."""
+    inside, go_on, found = threading.Event(), threading.Event(), []
+
+    def trains(settings, folder):
+        inside.set()
+        assert go_on.wait(60)
+
+    def second():
+        with pytest.raises(UserError) as error:
+            tsmtl.train(LSTM)
+        found.extend(error.value.lines)
+        go_on.set()
+
+    monkeypatch.setattr(sys.modules["tsmtl.train"], "_train", trains)
+    thread = threading.Thread(target=lambda: inside.wait(60) and second())
+    thread.start()
+    tsmtl.train(LSTM)
+    thread.join(60)
+    (said,) = found
+    assert said.startswith(
+        "another thread of this process is training, and random numbers are the process's; train one"
+    )
+    tsmtl.train(LSTM)  # the first has ended
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,8 @@ from tsmtl.config.torchrun import is_another
 if TYPE_CHECKING:
     from tsmtl.config.schema import Settings
     from tsmtl.run import TrainingResult
+
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def train(overrides: Sequence[str] = ()) -> "TrainingResult":
@@ -29,7 +32,8 @@ def train(overrides: Sequence[str] = ()) -> "TrainingResult":
         Run folder, path of the best checkpoint, and the summary with the test metrics.
 
     Raises:
-        UserError: A ValueError: if a setting or the data is wrong, with a line for each problem; nothing is written.
+        UserError: A ValueError: if a setting or the data is wrong, with a line for each problem, or another thread is
+            training; nothing is written.
         NotFiniteError: A RuntimeError: if the loss stops being finite; the best checkpoint so far stays.
         Interrupted: A KeyboardInterrupt: at Ctrl-C or SIGTERM in the main thread; ``resume=true`` goes on.
     """
@@ -38,7 +42,15 @@ def train(overrides: Sequence[str] = ()) -> "TrainingResult":
 
     if not isinstance(overrides, Sequence) or isinstance(overrides, str):
         raise UserError(f"overrides: must be a list of texts such as 'model=gru' (got {type(overrides).__name__})")
-    return _train(*settings_and_folder(list(overrides)))
+    if not _ONE_AT_A_TIME.acquire(blocking=False):
+        raise UserError(
+            "another thread of this process is training, and random numbers are the process's; train one after "
+            "another, or in processes of their own"
+        )
+    try:
+        return _train(*settings_and_folder(list(overrides)))
+    finally:
+        _ONE_AT_A_TIME.release()
 
 
 def _train(settings: "Settings", folder: Path) -> "TrainingResult":

@@ -89,7 +89,8 @@ def test_an_answer_without_training_imports_no_heavy_module(tmp_path, arguments,
         (
             ["trainer.precision=bfloat16"],
             [
-                "tsmtl-train: trainer.precision: must be one of float32, tf32, bf16 (got 'bfloat16'); did you mean 'bf16'?"
+                "tsmtl-train: trainer.precision: must be one of float32, tf32, bf16 (got 'bfloat16'); "
+                "did you mean 'bf16'?"
             ],
         ),
         (["plugins=[no_such_module]", "device=cpu"], ["tsmtl-train: plugins: importing 'no_such_module' failed"]),
