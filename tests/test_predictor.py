@@ -309,3 +309,43 @@ def test_large_values_whose_sum_is_infinite_are_no_reason_to_refuse_them(gru):
     x = np.full_like(NORMAL, 3e38)
     checked, _ = gru.contract.check(x, None)
     np.testing.assert_array_equal(checked, x)
+
+
+@pytest.mark.parametrize("case", ["fc", "cnn1d", "gru-lengths"])
+@pytest.mark.parametrize("n", [1, 16, 300])
+def test_predictions_have_the_bits_of_the_steps_done_one_by_one(run, case, n):
+    trained = run(case)
+    predictor = load_model(trained.best)
+    rows = np.arange(n) % len(trained.x)
+    x = trained.x[rows]
+    lengths = None if trained.lengths is None else trained.lengths[rows]
+    prepared = torch.from_numpy(predictor.preparation.apply(x, lengths))
+    outputs = []
+    with torch.no_grad():
+        for at in range(0, n, 256):  # tensors of their own
+            batch = prepared[at : at + 256].clone()
+            if lengths is None or n == 1:
+                outputs.append(predictor.model(batch if lengths is None else batch[:, :, : lengths[0]].clone()))
+            else:
+                own = torch.from_numpy(lengths[at : at + 256])
+                outputs.append(predictor.model(batch[:, :, : own.max()], own))
+    for level in (None, 0.9):
+        found = predictor.predict(x, lengths, level=level)
+        for name, task in predictor.tasks.items():
+            whole = torch.cat([part[name] for part in outputs]).numpy()
+            expected = task.decode(whole, predictor.calibration[name], level)
+            assert all(
+                same is None if value is None else np.array_equal(value, same)
+                for value, same in zip(vars(expected).values(), vars(found[name]).values(), strict=True)
+            )
+
+
+def test_a_model_predicts_where_it_lies_and_with_the_weights_that_it_has(run):
+    predictor = load_model(run("cnn1d").best)
+    before = predictor.predict(NORMAL)["reg"].values
+    with torch.no_grad():
+        predictor.model.heads["reg"].bias += 1
+    after = predictor.predict(NORMAL)["reg"].values
+    np.testing.assert_allclose(after - before, predictor.tasks["reg"].scale[0], rtol=1e-4)
+    predictor.model.to("meta")
+    assert predictor.device == torch.device("meta")

@@ -65,7 +65,9 @@ class Predictor:
     @property
     def device(self) -> torch.device:
         """Where it predicts."""
-        return next(self.model.parameters()).device
+        head: Any = next(iter(self.model.heads.values()))  # finding the first of all parameters takes longer
+        device: torch.device = head.weight.device
+        return device
 
     def predict(
         self, x: Series, lengths: npt.NDArray[np.integer] | None = None, level: float | None = None
@@ -189,7 +191,8 @@ class Predictor:
         }
 
     def _split(self, x: FloatArray, lengths: IntArray | None) -> TensorSplit:
-        prepared = torch.from_numpy(self.preparation.apply(x, lengths))
+        prepared = torch.empty(x.shape)  # an array of NumPy's is not ALIGNED, and each batch would be a copy
+        self.preparation.apply(x, lengths, out=prepared.numpy())
         return TensorSplit(prepared.to(self.device), {}, None if lengths is None else torch.from_numpy(lengths))
 
 

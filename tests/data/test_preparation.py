@@ -311,3 +311,62 @@ def test_how_many_instances_are_worked_on_at_a_time_changes_no_bit(monkeypatch, 
     one = preparation.apply(x)
     monkeypatch.setattr("tsmtl.data.preparation.IN_CACHE", 7 * 60)
     np.testing.assert_array_equal(preparation.apply(x), one)
+
+
+def log_of(value: float, turn: float | None) -> float:
+    return value if turn is None else np.sign(value) * np.log1p(np.abs(value) / turn)
+
+
+def plainly_prepared(p: InputPreparation, series: np.ndarray, length: int, vector: bool) -> np.ndarray:
+    """Prepare an instance (C, T) by the formulas, a value at a time but for sums, whose order is NumPy's over all T."""
+    out = np.zeros(series.shape, dtype=np.float32)
+    for c, raw in enumerate(series.astype(np.float64)):
+        values = np.array([log_of(value, p.signed_log) for value in raw])
+        known = [t for t in range(length) if not np.isnan(values[t])]
+        for t in set(range(length)) - set(known):
+            line = p.missing == "interpolate" and known and not vector
+            values[t] = np.interp(t, known, values[known]) if line else p.mean[c]
+        if p.method == "per_instance":
+            inside = np.arange(len(values)) < length
+            kept = np.where(inside, values, 0.0)
+            mean = kept.sum() / length
+            sd = np.sqrt((inside * (kept - mean) ** 2).sum() / length)
+            shift, scale = np.full(len(raw), mean), sd if sd > 1e-12 * max(abs(mean), 1e-300) else 1.0
+        else:
+            shift, scale = np.broadcast_to(p.shift[c], len(raw)), p.scale[c]
+        scale = np.broadcast_to(scale, len(raw))
+        for t in range(length):
+            scaled = (values[t] - shift[t]) / scale[t]
+            out[c, t] = scaled if p.limit is None else min(max(scaled, -p.limit), p.limit)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [*((kind, method) for kind in ("series", "lengths", "vectors") for method in METHODS)]
+    + [(kind, "standard_per_step") for kind in ("series", "lengths")],  # a vector has no steps
+)
+@pytest.mark.parametrize("missing", ["interpolate", "mean"])
+@pytest.mark.parametrize(("limit", "signed_log"), [(None, None), (0.75, None), (None, 0.25), (0.75, 0.25)])
+def test_preparing_gives_the_bits_of_the_formulas(kind, method, missing, limit, signed_log, monkeypatch):
+    monkeypatch.setattr("tsmtl.data.preparation.IN_CACHE", 100)  # several blocks, the last one short
+    rng = np.random.default_rng(3)
+    x = series((20, 3, 13) if kind != "vectors" else (20, 13)) - np.float32(2)
+    x[rng.random(x.shape) < 0.2] = NAN
+    x[4, 1] = NAN
+    x[5, 2] = 7
+    lengths = rng.integers(4, 14, 20) if kind == "lengths" else None
+    preparation = InputPreparation.fit(x, lengths, np.arange(15), method, missing, limit, signed_log)
+    before = x.tobytes()
+    each = [
+        plainly_prepared(preparation, row.reshape(len(row), -1), n, kind == "vectors").reshape(row.shape)
+        for row, n in zip(x, lengths if lengths is not None else [x[0, 0].size] * 20, strict=True)
+    ]
+    expected = np.stack(each).tobytes()
+    assert preparation.apply(x, lengths).tobytes() == expected
+    room = np.full_like(x, 99)
+    assert preparation.apply(x, lengths, out=room) is room
+    assert room.tobytes() == expected
+    assert x.tobytes() == before
+    preparation.apply_in_place(x, lengths)
+    assert x.tobytes() == expected

@@ -1,12 +1,29 @@
+import pytest
 import torch
 
-from tsmtl.training.batches import TensorSplit, in_order
+from tsmtl.training.batches import ALIGNED, TensorSplit, in_order
 
-CPU = torch.device("cpu")
+BACKWARDS = torch.arange(6, -1, -1)
 
 
-def test_in_order_is_in_order():
-    assert [batch.tolist() for batch in in_order(7, 3, CPU)] == [[0, 1, 2], [3, 4, 5], [6]]
+@pytest.mark.parametrize("rows", [None, BACKWARDS])
+@pytest.mark.parametrize("lengths", [None, torch.tensor([2, 4, 3, 1, 1, 5, 2])])
+@pytest.mark.parametrize(("own", "expected"), [((0, 7), [[0, 1, 2], [3, 4, 5], [6]]), ((2, 4), [[2, 3]])])
+def test_in_order_gives_the_batches_of_consecutive_rows(rows, lengths, own, expected):
+    split = TensorSplit(torch.randn(7, 2, 5), {}, lengths, rows)
+    for (x, steps), wanted in zip(in_order(split, slice(*own), 3), expected, strict=True):
+        batch, its_steps, _ = split.batch(torch.tensor(wanted))
+        assert torch.equal(x, batch)
+        assert (steps is None) == (its_steps is None)
+        assert steps is None or torch.equal(steps, its_steps)
+
+
+def test_in_order_copies_only_what_would_begin_elsewhere_than_a_tensor_of_its_own():
+    x = torch.randn(12, 4)  # 16 bytes each: batches of 3 begin at 0, 48, 96 and 144, batches of 4 at multiples of 64
+    for size, shared in ((3, [True, False, False, False]), (4, [True, True, True]), (12, [True])):
+        found = [part for part, _ in in_order(TensorSplit(x, {}), slice(0, 12), size)]
+        assert all(part.data_ptr() % ALIGNED == 0 for part in found)
+        assert [part.untyped_storage().data_ptr() == x.untyped_storage().data_ptr() for part in found] == shared
 
 
 def test_a_batch_keeps_inputs_targets_and_lengths_together_and_is_cut_to_its_longest():

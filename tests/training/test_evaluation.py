@@ -8,7 +8,7 @@ from tsmtl.models.lstm_fcn import LSTMFCN
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.training import evaluation
 from tsmtl.training.batches import TensorSplit
-from tsmtl.training.evaluation import outputs_of
+from tsmtl.training.evaluation import embeddings_of, outputs_of
 
 LENGTHS = torch.tensor([5, 9, 6, 7, 20, 5, 8, 6])
 
@@ -43,6 +43,38 @@ def test_batches_give_what_the_whole_split_at_once_gives(model, x):
         expected = model.eval()(x)
     for task in ("cls", "reg"):
         torch.testing.assert_close(got[task], expected[task], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("size", [1, 3, 4, 8, 100])
+def test_outputs_and_embeddings_are_those_of_each_batch_by_itself_bit_by_bit(model, x, lengths, size):
+    model.eval()
+    with torch.no_grad():
+        parts = [slice(at, at + size) for at in range(0, 8, size)]
+        if lengths is None:
+            batches = [(x[part].clone(),) for part in parts]
+        else:
+            batches = [(x[p].clone()[:, :, : lengths[p].max()], lengths[p]) for p in parts]
+        expected = [model(*batch) for batch in batches]
+        embeddings = torch.cat([model.backbone(*batch) for batch in batches])
+    split = TensorSplit(x, {}, lengths)
+    got = outputs_of(model, split, size)
+    assert list(got) == ["cls", "reg"]
+    for task, found in got.items():
+        assert torch.equal(found, torch.cat([outputs[task] for outputs in expected]))
+        assert found.is_contiguous()
+    assert torch.equal(embeddings_of(model.backbone, split, size), embeddings)
+
+
+@pytest.mark.parametrize("size", [3, 8])
+def test_outputs_lie_in_order_in_memory_however_the_model_gives_them(x, size):
+    class Transposes(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"cls": x.mean(dim=2).t().contiguous().t(), "reg": x.mean(dim=2)[:, :1]}
+
+    for found in outputs_of(Transposes(), TensorSplit(x, {}), size).values():
+        assert found.is_contiguous()
+        assert found.untyped_storage().nbytes() == 4 * found.numel()
 
 
 def test_cutting_batches_to_their_longest_changes_no_output(model, x):

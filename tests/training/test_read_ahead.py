@@ -132,3 +132,19 @@ def test_evaluation_reads_ahead_too(tmp_path, make_model, monkeypatch):
     ours, theirs = (outputs_of(model, lazy(tmp_path, which), batch_size=7) for which in (True, False))
     assert len(started) == 1
     assert all(torch.equal(ours[task], theirs[task]) for task in theirs)
+
+
+def test_an_evaluation_that_fails_leaves_no_thread(tmp_path, make_model, monkeypatch):
+    model, seen = make_model().eval(), []
+
+    def breaks(x):
+        seen.append(len(x))
+        if len(seen) == 2:
+            raise ValueError("two are enough")
+        return model(x)
+
+    failing = torch.nn.Module()
+    monkeypatch.setattr(failing, "forward", breaks)
+    with pytest.raises(ValueError, match="two are enough"):
+        outputs_of(failing, lazy(tmp_path, True), batch_size=7)
+    assert not readers()

@@ -1,5 +1,6 @@
 """What is done to inputs and numbers before a model sees them, fitted on the train split alone."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -112,9 +113,15 @@ class InputPreparation:
         """Give ``shift`` or ``scale`` as (C, T) or (C, 1), beside series (N, C, T)."""
         return values if values.ndim == 2 else values[:, None]
 
-    def apply(self, x: FloatArray, lengths: IntArray | None = None) -> FloatArray:
-        """Prepare series (N, C, T) or vectors (N, E); padding becomes 0."""
-        out = np.empty_like(x, dtype=np.float32)
+    def apply(self, x: FloatArray, lengths: IntArray | None = None, out: FloatArray | None = None) -> FloatArray:
+        """Prepare series (N, C, T) or vectors (N, E); padding becomes 0.
+
+        Args:
+            x: The instances; they stay as they are.
+            lengths: (N,) valid steps, or None.
+            out: Room for the result, of the same shape; None: a new array.
+        """
+        out = np.empty_like(x, dtype=np.float32) if out is None else out
         for rows in _cached_blocks(x):
             out[rows] = self._apply_block(x[rows], None if lengths is None else lengths[rows])
         return out
@@ -176,7 +183,7 @@ class InputPreparation:
 
 
 def _cached_blocks(x: FloatArray) -> Iterator[slice]:
-    size = max(1, IN_CACHE // max(1, int(np.prod(x.shape[1:]))))
+    size = max(1, IN_CACHE // max(1, math.prod(x.shape[1:])))
     return (slice(at, at + size) for at in range(0, len(x), size))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -173,11 +174,15 @@ class Task:
             return LabelPrediction.of((np.where(logits < 0, tail, 1.0) / (1.0 + tail)).astype(np.float32))
         if isinstance(calibration, Temperature):
             logits /= calibration.value
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        ids = output.argmax(axis=1).astype(np.int64, copy=False)
+        powers = np.exp(logits - logits[np.arange(len(ids)), ids, None])
         probabilities = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-        ids = output.argmax(axis=1).astype(np.int64)
         _put_first(probabilities, ids)
-        return ClassPrediction(ids, np.array(self.class_names)[ids], probabilities)
+        return ClassPrediction(ids, self._labels[ids], probabilities)
+
+    @cached_property
+    def _labels(self) -> npt.NDArray[np.str_]:
+        return np.array(self.class_names)
 
     def _in_own_units(self, scaled: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Give (N, D) scaled numbers in their own units, within the range."""
@@ -232,7 +237,9 @@ class Task:
 
 def _put_first(probabilities: FloatArray, ids: npt.NDArray[np.int64]) -> None:
     """Make the predicted class the most probable one also where rounding made another, before it, equal to it."""
-    rows = np.flatnonzero(probabilities.argmax(axis=1) != ids)
+    (rows,) = (probabilities.argmax(axis=1) != ids).nonzero()
+    if not rows.size:
+        return
     probabilities[rows, ids[rows]] = np.nextafter(probabilities[rows].max(axis=1), np.float32(1))
 
 

@@ -28,14 +28,11 @@ class Channels:
 def channels_of(split: Split) -> Channels:
     """Measure a split, padding left out; reads it once."""
     sums: list[Tensor] = []
-    batches = list(in_order(len(split), EVALUATION_BATCH, split.device))
-    with split.ahead(batches):
-        for rows in batches:
-            x, lengths, _ = split.batch(rows)
-            values = (x if x.ndim == 3 else x[:, :, None]).double()
-            there = torch.ones_like(values) if lengths is None else valid_steps(lengths, x).expand_as(x).double()
-            values = values * there
-            sums.append(torch.stack([part.sum(dim=(0, 2)) for part in (there, values, values**2)]))
+    for x, lengths in in_order(split, slice(0, len(split)), EVALUATION_BATCH):
+        values = (x if x.ndim == 3 else x[:, :, None]).double()
+        there = torch.ones_like(values) if lengths is None else valid_steps(lengths, x).expand_as(x).double()
+        values = values * there
+        sums.append(torch.stack([part.sum(dim=(0, 2)) for part in (there, values, values**2)]))
     count, total, squares = torch.stack(sums).sum(dim=0)
     mean = total / count
     return Channels(mean.float(), (squares / count - mean**2).clamp(min=0).sqrt().float())

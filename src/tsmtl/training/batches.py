@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 Batch = tuple[Tensor, Tensor | None, dict[str, Tensor]]
+ALIGNED = 64  # bytes: a tensor of its own begins at a multiple; elsewhere some products differ in the last bit
 
 
 class Split(Protocol):
@@ -112,7 +113,26 @@ class TensorSplit:
         """Nothing is left to read."""
         return nullcontext()
 
+    def views(self, rows: slice, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Give input and lengths of consecutive instances as :meth:`batch` does, aligned ones without a copy."""
+        for at in range(rows.start, rows.stop, batch_size):
+            part = slice(at, min(at + batch_size, rows.stop))
+            x = self.x[part]
+            x = x if x.data_ptr() % ALIGNED == 0 else x.clone()
+            if self.lengths is None:
+                yield x, None
+            else:
+                lengths = self.lengths[part]
+                yield x[:, :, : int(lengths.max())], lengths
 
-def in_order(n: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """Give all rows in order, in batches."""
-    return iter(torch.arange(n, device=device).split(batch_size))
+
+def in_order(split: Split, rows: slice, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Give input and lengths of consecutive instances, a batch at a time; to be read only."""
+    if isinstance(split, TensorSplit) and split.rows is None:
+        yield from split.views(rows, batch_size)
+        return
+    batches = torch.arange(rows.start, rows.stop, device=split.device).split(batch_size)
+    with split.ahead(batches):
+        for part in batches:
+            x, lengths, _ = split.batch(part)
+            yield x, lengths
