@@ -191,9 +191,11 @@ class Predictor:
         }
 
     def _split(self, x: FloatArray, lengths: IntArray | None) -> TensorSplit:
-        prepared = torch.empty(x.shape)  # an array of NumPy's is not ALIGNED, and each batch would be a copy
+        # An array of NumPy's is not ALIGNED, and each batch would be a copy.
+        prepared = torch.empty(x.shape, dtype=torch.float32, device="cpu")
         self.preparation.apply(x, lengths, out=prepared.numpy())
-        return TensorSplit(prepared.to(self.device), {}, None if lengths is None else torch.from_numpy(lengths))
+        steps = None if lengths is None else torch.from_numpy(lengths)
+        return TensorSplit(prepared.to(self.device), {}, steps, once=True)
 
 
 def load_model(path: str | os.PathLike[str], device: str = "cpu", plugins: Sequence[str] = ()) -> Predictor:

@@ -6,11 +6,12 @@ from tsmtl.training.batches import ALIGNED, TensorSplit, in_order
 BACKWARDS = torch.arange(6, -1, -1)
 
 
+@pytest.mark.parametrize("once", [False, True])
 @pytest.mark.parametrize("rows", [None, BACKWARDS])
 @pytest.mark.parametrize("lengths", [None, torch.tensor([2, 4, 3, 1, 1, 5, 2])])
 @pytest.mark.parametrize(("own", "expected"), [((0, 7), [[0, 1, 2], [3, 4, 5], [6]]), ((2, 4), [[2, 3]])])
-def test_in_order_gives_the_batches_of_consecutive_rows(rows, lengths, own, expected):
-    split = TensorSplit(torch.randn(7, 2, 5), {}, lengths, rows)
+def test_in_order_gives_the_batches_of_consecutive_rows(once, rows, lengths, own, expected):
+    split = TensorSplit(torch.randn(7, 2, 5), {}, lengths, rows, once)
     for (x, steps), wanted in zip(in_order(split, slice(*own), 3), expected, strict=True):
         batch, its_steps, _ = split.batch(torch.tensor(wanted))
         assert torch.equal(x, batch)
@@ -21,9 +22,17 @@ def test_in_order_gives_the_batches_of_consecutive_rows(rows, lengths, own, expe
 def test_in_order_copies_only_what_would_begin_elsewhere_than_a_tensor_of_its_own():
     x = torch.randn(12, 4)  # 16 bytes each: batches of 3 begin at 0, 48, 96 and 144, batches of 4 at multiples of 64
     for size, shared in ((3, [True, False, False, False]), (4, [True, True, True]), (12, [True])):
-        found = [part for part, _ in in_order(TensorSplit(x, {}), slice(0, 12), size)]
+        found = [part for part, _ in in_order(TensorSplit(x, {}, once=True), slice(0, 12), size)]
         assert all(part.data_ptr() % ALIGNED == 0 for part in found)
         assert [part.untyped_storage().data_ptr() == x.untyped_storage().data_ptr() for part in found] == shared
+
+
+def test_what_is_read_again_stays_as_it_is_whatever_a_backbone_does_to_a_batch():
+    x = torch.randn(12, 4)
+    split, before = TensorSplit(x, {}), x.clone()
+    for part, _ in in_order(split, slice(0, 12), 4):
+        part.zero_()
+    assert torch.equal(x, before)
 
 
 def test_a_batch_keeps_inputs_targets_and_lengths_together_and_is_cut_to_its_longest():

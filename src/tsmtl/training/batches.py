@@ -61,12 +61,15 @@ class TensorSplit:
         targets: By task: (N,) class ids or (N, D) scaled numbers.
         lengths: (N,) valid steps on the CPU, or None.
         rows: (N,) which instances of ``x`` these are, on the device; None: all of them.
+        once: Whether nobody reads them a second time, so that a backbone may change what it is given: where they are
+            read in order, batches are parts of ``x`` then, not copies.
     """
 
     x: Tensor
     targets: dict[str, Tensor]
     lengths: Tensor | None = None
     rows: Tensor | None = None
+    once: bool = False
 
     def __len__(self) -> int:
         return len(self.x if self.rows is None else self.rows)
@@ -127,8 +130,8 @@ class TensorSplit:
 
 
 def in_order(split: Split, rows: slice, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Give input and lengths of consecutive instances, a batch at a time; to be read only."""
-    if isinstance(split, TensorSplit) and split.rows is None:
+    """Give input and lengths of consecutive instances, a batch at a time."""
+    if isinstance(split, TensorSplit) and split.once and split.rows is None:
         yield from split.views(rows, batch_size)
         return
     batches = torch.arange(rows.start, rows.stop, device=split.device).split(batch_size)
