@@ -35,7 +35,8 @@ def mask_of(x: Tensor, p: float) -> Tensor:
     levels = _levels(p)
     drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
     bits = drawn.view(torch.int16)[: x.numel()].view(x.shape)
-    return (bits >= levels - LEVELS // 2).to(x.dtype).mul_(LEVELS / (LEVELS - levels))
+    stays = (bits >= levels - LEVELS // 2).view(torch.int8)  # which is converted several times as fast as bool
+    return stays.to(x.dtype).mul_(LEVELS / (LEVELS - levels))
 
 
 def _levels(p: float) -> int:
