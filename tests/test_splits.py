@@ -52,6 +52,21 @@ def test_all_splits_share_the_input_which_is_prepared_once_in_its_place(settings
         assert targets["cls"].tolist() == raw.instances.targets["cls"].ids[rows][wanted].tolist()
 
 
+def test_all_splits_share_the_targets_and_give_each_its_own(settings):
+    bundle = load_bundle(settings.data, settings.tasks)
+    tasks = make_tasks(settings, bundle)
+    splits = make_splits(settings.data, *prepared(bundle, fit_preparation(settings, bundle)), tasks, CPU)
+    ids, values = (bundle.instances.targets[task].array for task in ("cls", "reg"))
+    assert {split.all_targets["cls"].data_ptr() for split in splits.values()} == {ids.ctypes.data}
+    assert len({split.all_targets["reg"].data_ptr() for split in splits.values()}) == 1
+    for name, split in splits.items():
+        rows, wanted = bundle.splits[name], torch.tensor([4, 1])
+        assert split.targets["cls"].tolist() == ids[rows].tolist()
+        np.testing.assert_array_equal(split.targets["reg"].numpy(), tasks["reg"].scaled(values[rows]))
+        for task, found in split.targets_of(wanted).items():
+            assert torch.equal(found, split.targets[task][wanted])
+
+
 def test_input_that_is_prepared_is_not_prepared_again(settings):
     bundle = load_bundle(settings.data, settings.tasks)
     preparation, tasks = fit_preparation(settings, bundle), make_tasks(settings, bundle)

@@ -11,6 +11,7 @@ import torch
 
 import tsmtl
 from tsmtl.assembly import head_bias, steps_of, warn_of_fallback
+from tsmtl.calibrate import Seen
 from tsmtl.config.processor import core_count
 from tsmtl.config.schema import Settings
 from tsmtl.config.unread import idle_targets
@@ -173,13 +174,22 @@ def draw_run(
     folder: Path,
     tasks: dict[str, Task],
     result: Fit,
-    truth: dict[str, Any],
+    seen: Seen,
     predictions: dict[str, Prediction],
-    uncalibrated: dict[str, Prediction],
     conflict: Conflict | None,
     vectors: tuple[npt.NDArray[np.float64], str] | None = None,
 ) -> None:
-    """Draw the curves, each task's pictures, how the tasks agree where that was measured, and vectors (N, 2)."""
+    """Draw the curves, each task's pictures, how the tasks agree where that was measured, and vectors (N, 2).
+
+    Args:
+        folder: The run folder.
+        tasks: By name.
+        result: The epochs.
+        seen: The test split.
+        predictions: Of its instances, calibrated, by task.
+        conflict: What compared the tasks' gradients, or None.
+        vectors: Test vectors in two dimensions, and how they came there, or None.
+    """
     # Here, not above: importing matplotlib takes longer than many a first epoch, which would wait for it.
     from tsmtl.report.conflict_picture import draw_conflict
     from tsmtl.report.drawing import style
@@ -192,6 +202,7 @@ def draw_run(
     )
     from tsmtl.report.vectors_picture import draw_vectors
 
+    truth = seen.truth
     with style():
         if vectors is not None:
             draw_vectors(folder / "vectors.png", *vectors, truth, tasks)
@@ -203,15 +214,11 @@ def draw_run(
             if isinstance(prediction, ClassPrediction):
                 matrix = confusion_matrix(truth[name], prediction.ids, task.size)
                 draw_confusion(folder / f"confusion_{name}.png", matrix, task)
-                before = uncalibrated[name]
+                before = task.decode(seen.outputs[name])  # as the model has learnt them
                 assert isinstance(before, ClassPrediction)
-                draw_reliability(
-                    folder / f"reliability_{name}.png",
-                    truth[name],
-                    before.probabilities,
-                    prediction.probabilities,
-                    task,
-                )
+                both = before.probabilities, prediction.probabilities
+                draw_reliability(folder / f"reliability_{name}.png", truth[name], *both, task)
+                del before, both  # not beside what the next picture takes
             elif isinstance(prediction, LabelPrediction):
                 rows = label_metrics_per_label(truth[name], prediction.probabilities)
                 draw_labels(folder / f"labels_{name}.png", rows, task)

@@ -219,18 +219,18 @@ def _test_and_report(
     if calibration:
         calibrated = about_calibration(parts.tasks, calibration, seen["val"], seen["test"])
         write_checkpoint(best_path, checkpoint_of(about, result, states_of(calibration)))
+    del seen["val"]  # its last reader was the calibration
     predictions = decoded(seen["test"], parts.tasks, calibration, LEVEL)
     test = {name: measure(parts.tasks[name], truth[name], prediction) for name, prediction in predictions.items()}
     details = details_by_task(parts.tasks, truth, predictions)
     places = {"instance": bundle.splits["test"], **bundle.instances.places}
     write_predictions(folder / "predictions_test.csv", places, parts.tasks, truth, predictions)
-    uncalibrated = decoded(seen["test"], parts.tasks, {})
     probe = linear_probe(parts, truth, trainer.logistic_probe, trainer.vectors_picture, settings.run.seed)
     if probe is not None:
         write_vectors_2d(folder / VECTORS_2D, bundle.splits["test"], probe.coordinates)
     vectors = None if probe is None else (probe.coordinates, probe.picture)
     if trainer.pictures:
-        draw_run(folder, parts.tasks, result, truth, predictions, uncalibrated, training.conflict, vectors)
+        draw_run(folder, parts.tasks, result, seen["test"], predictions, training.conflict, vectors)
     summary = {
         "test": {name: metrics | details[name] for name, metrics in test.items()},
         "calibration": calibrated,

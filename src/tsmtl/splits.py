@@ -147,12 +147,11 @@ def _of_array(
         return {name: _split(bundle, own, None, tasks, device, None) for name, own in rows.items()}
     values = torch.from_numpy(x).to(device)
     x.flags.writeable = False
-    found: dict[str, Split] = {}
-    for name, own in rows.items():
-        valid = None if lengths is None else torch.from_numpy(lengths[own])
-        places = torch.from_numpy(own).long().to(device)
-        found[name] = TensorSplit(values, _targets(bundle, own, tasks, device), valid, places)
-    return found
+    targets = _targets(bundle, slice(None), tasks, device)  # of all splits, which share them as they do the input
+    valid = None if lengths is None else torch.from_numpy(lengths)
+    return {
+        name: TensorSplit(values, targets, valid, torch.from_numpy(own).long().to(device)) for name, own in rows.items()
+    }
 
 
 def _split(
@@ -173,7 +172,9 @@ def _of_all(target: Target) -> torch.Tensor:
     return torch.from_numpy(target.array)
 
 
-def _targets(bundle: Bundle, rows: IntArray, tasks: dict[str, Task], device: torch.device) -> dict[str, torch.Tensor]:
+def _targets(
+    bundle: Bundle, rows: IntArray | slice, tasks: dict[str, Task], device: torch.device
+) -> dict[str, torch.Tensor]:
     """Give class ids, scaled numbers and labels of some instances, on the device."""
     found: dict[str, torch.Tensor] = {}
     for name, task in tasks.items():

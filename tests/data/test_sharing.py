@@ -1,5 +1,6 @@
 """What splits share, against hand counts and a slow count over every window, row and pair."""
 
+import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import tsmtl.data.loading as loading
 from tsmtl.data.instances import SPLITS
 from tsmtl.data.overlap import PAIRS, split_facts
 from tsmtl.data.recording import Recording
-from tsmtl.data.sharing import leak_lines, sharing_notes
+from tsmtl.data.sharing import count_among, leak_lines, sharing_notes
 from tsmtl.data.windows import Windows
 
 
@@ -36,6 +37,19 @@ def test_instances_with_the_same_values_are_counted_whatever_their_zeros_and_pad
     assert not facts["leaks"]
     said = "instances with exactly the same values in two splits: 4 of val are in train too, 1 of test are in val too"
     assert said in bundle.notes
+
+
+def test_copies_are_counted_as_membership_is_in_little_room():
+    rng = np.random.default_rng(0)
+    codes, others = (np.sort(rng.integers(0, 3 * 10**4, n).astype(np.uint64)) for n in (20_000, 50_000))
+    expected = np.isin(codes, others).sum()
+    tracemalloc.start()
+    assert count_among(codes, others) == expected
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0 < expected < 20_000
+    assert most < 3 * codes.nbytes
+    assert count_among(codes[:0], others) == count_among(codes, others[:0]) == 0
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,14 @@ def test_each_shared_column_is_a_line_that_names_class_or_label():
     ]
 
 
+def test_the_text_of_a_class_is_there_once_however_often_it_occurs():
+    one = task("a", "cls", 2, "a name", "another")
+    columns = columns_of({}, {"a": one}, {"a": prediction(one)}, {"a": np.array([1, -1, 0])})
+    assert columns["a_true"] == ["another", "", "a name"]
+    assert columns["a_predicted"] == ["a name"] * 3
+    assert all(text is one.class_names[0] for text in columns["a_predicted"])
+
+
 def test_the_names_are_those_of_the_table_and_of_no_other_array(tmp_path):
     made = [task("a", "cls", 2, "u", "v"), task("a_p", "reg", 1), task("a_low", "reg", 2)]
     made += [task("a_predicted", "multilabel", 2, "u", "v"), task("a_classes", "multilabel", 1, "w")]

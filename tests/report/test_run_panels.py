@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tsmtl.report.run_panels import agreement_panel, conflict_scale, curve_panel, reliability_panel
+from tsmtl.report.run_panels import MOST_POINTS, agreement_panel, conflict_scale, curve_panel, reliability_panel
 from tsmtl.tasks.metrics import expected_calibration_error
 
 GAP = math.nan
@@ -73,3 +73,23 @@ def test_agreement_counts_what_the_intervals_hold_and_clips_those_without_end(un
     low, high = ax.get_xlim()
     assert -0.5 < low < 0
     assert 4 < high < 4.5
+
+
+def test_a_band_of_many_instances_has_few_corners_and_the_same_ends():
+    rng = np.random.default_rng(0)
+    guess = rng.standard_cauchy(30_000).clip(-20, 20).astype(np.float32)  # most of them close together
+    true = guess + rng.normal(size=30_000).astype(np.float32)
+    low, high = guess - 1, np.minimum(guess + 2, 19.5)  # as a range cuts them
+    ax = Figure().subplots()
+    agreement_panel(ax, true, guess, (low, high), "title", None, "band")
+    band, *dots = ax.collections
+    assert len(band.get_paths()[0]) < 3 * MOST_POINTS
+    assert sum(len(part.get_offsets()) for part in dots) == 30_000
+    assert len(dots) == 3  # two of those within, one of those outside: none of more than 2^14
+    assert ax.get_legend_handles_labels()[1][1:] == ["within", "outside"]
+    corners = band.get_paths()[0].vertices
+    height, step = corners[:, 1], 40 / MOST_POINTS
+    for y in np.linspace(-19, 19, 50):
+        near = corners[np.abs(height - y) <= 20 * step, 0] - height[np.abs(height - y) <= 20 * step]
+        assert near.min() == pytest.approx(-1, abs=1e-5)
+        assert near.max() == pytest.approx(2, abs=1e-5) if y < 17 else near.max() <= 2.00001

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,16 @@ def test_numbers_are_scaled_by_hand():
     scaled = NUMBERS.scaled(np.array([[140.0, -3.5]], dtype=np.float32))
     assert scaled.tolist() == [[2.0, -1.0]]
     assert scaled.dtype == np.float32
+
+
+def test_many_numbers_are_scaled_a_part_at_a_time_with_the_same_numbers():
+    values = np.random.default_rng(0).normal(size=(70_000, 2)).astype(np.float32)
+    np.testing.assert_array_equal(NUMBERS.scaled(values), NUMBERS.scaled_exactly(values).astype(np.float32))
+    tracemalloc.start()
+    scaled = NUMBERS.scaled(values)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 4 * scaled.nbytes  # in double precision a part alone: all of them, and what is made of them, take 7
 
 
 @given(arrays.arrays(np.float32, (5, 2), elements=st.floats(-1000, 1000, width=32)))

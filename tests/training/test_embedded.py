@@ -36,4 +36,4 @@ def test_embeddings_are_those_of_the_backbone_in_eval_mode(make_model, split):
     assert made is not None
     torch.testing.assert_close(made["train"].x, model.backbone.eval()(split.x), rtol=0, atol=1e-6)
     assert made["train"].targets is split.targets
-    assert made["train"].lengths is None
+    assert made["train"].all_lengths is None

@@ -64,6 +64,36 @@ def test_the_environments_word_counts(monkeypatch: pytest.MonkeyPatch, said: dic
     assert inside > 20 * 1000
 
 
+GAPS = """
+import platform, resource
+import torch
+from tsmtl.training.step_environment import freed_memory_kept
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+with freed_memory_kept():
+    pass
+parts = [torch.ones(2**14) for _ in range(2000)]  # 64 KiB each, 125 MiB in all
+del parts[::2]
+before = resident()
+with freed_memory_kept():
+    print(platform.libc_ver()[0], before - resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_lies_free_between_data_is_given_back_before_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GAPS], env=environment_with(monkeypatch), capture_output=True, text=True, check=True
+    )
+    library, given_back = done.stdout.split()
+    if library != "glibc":
+        pytest.skip(f"the C library is {library or 'unknown'}, not glibc")
+    assert int(given_back) > 50 * 2**20
+
+
 class OldAllocator:
     """Refuses a threshold above 32 MiB, as an old glibc does."""
 

@@ -35,7 +35,7 @@ def splits_measured(instances: Instances, splits: dict[str, IntArray]) -> dict[s
             facts["splits"][name]["groups"] = None if groups is None else len(np.unique(groups[rows]))
         content = {name: _content(instances, rows) for name, rows in splits.items()}
         for a, b in PAIRS:
-            overlap[a, b]["identical"] = int(np.isin(content[b], content[a]).sum())
+            overlap[a, b]["identical"] = count_among(content[b], content[a])
     facts["overlap"] = {f"{a}-{b}": overlap[a, b] | _of(facts, "overlap", f"{a}-{b}") for a, b in PAIRS}
     shared = any(found["instances"] or found.get("groups") for found in overlap.values())
     facts["leaks"] = bool(shared or facts.get("leaks", False))
@@ -101,7 +101,7 @@ def _shared(instances: Instances, a: IntArray, b: IntArray) -> dict[str, Any]:
 
 
 def _content(instances: Instances, rows: IntArray) -> npt.NDArray[np.uint64]:
-    """Give a number per instance, the same for the same values within its length."""
+    """Give a number per instance, the same for the same values within its length; ascending."""
     codes = np.empty(len(rows), dtype=np.uint64)
     for block in blocks(len(rows), instances.x):
         part = rows[block]
@@ -111,4 +111,11 @@ def _content(instances: Instances, rows: IntArray) -> npt.NDArray[np.uint64]:
         for i, (value, length) in enumerate(zip(values, steps, strict=True)):
             digest = hashlib.blake2b(np.ascontiguousarray(value[..., :length]).data, digest_size=8).digest()
             codes[block.start + i] = np.frombuffer(digest, dtype=np.uint64)[0]
+    codes.sort()
     return codes
+
+
+def count_among(codes: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]) -> int:
+    """Count the codes that are among others, both ascending; ``np.isin`` takes several times the room."""
+    first, end = (np.searchsorted(others, codes, side) for side in ("left", "right"))
+    return int(np.count_nonzero(first != end))

@@ -71,7 +71,7 @@ def draw_reliability(
     """
     figure = Figure(figsize=(4.8, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    known = ids >= 0
+    known = _where(ids >= 0)
     shown = {"before": before[known], "calibrated": after[known]}
     if np.array_equal(before, after):
         shown = {"as learnt": after[known]}
@@ -112,7 +112,7 @@ def draw_predicted_against_true(
     for ax in axes[shown:]:
         ax.set_visible(False)
     for d, ax in enumerate(axes[:shown]):
-        known = ~np.isnan(values[:, d])
+        known = _where(~np.isnan(values[:, d]))
         ends = None
         if prediction.low is not None and prediction.high is not None:
             ends = (prediction.low[known, d], prediction.high[known, d])
@@ -121,3 +121,8 @@ def draw_predicted_against_true(
         both = (values[known, d], prediction.values[known, d])
         agreement_panel(ax, *both, ends, title, task.unit, f"{100 * level:g} % interval")
     figure.savefig(path, dpi=DPI)
+
+
+def _where(known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | slice:
+    """Give what takes the rows that are known: all of them without a copy."""
+    return slice(None) if known.all() else known

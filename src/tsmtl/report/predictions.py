@@ -82,7 +82,7 @@ def columns_of(
     """
     columns = dict(places)
     for name, task in tasks.items():
-        names, contents = column_names(task), _contents_of(predictions[name])
+        names, contents = column_names(task), _contents_of(task, predictions[name])
         if truth is not None:
             contents = {"true": _true(task, truth[name]), **contents}
         for k in range(task.size):  # of several numbers or labels all of one stands together
@@ -90,10 +90,10 @@ def columns_of(
     return columns
 
 
-def _contents_of(prediction: Prediction) -> dict[str, Sequence[Column]]:
+def _contents_of(task: Task, prediction: Prediction) -> dict[str, Sequence[Column]]:
     """Give the columns of a prediction, as :func:`column_names` names them."""
     if isinstance(prediction, ClassPrediction):
-        return {"predicted": [prediction.labels.tolist()], "p": list(prediction.probabilities.T)}
+        return {"predicted": [_named(task, prediction.ids)], "p": list(prediction.probabilities.T)}
     if isinstance(prediction, LabelPrediction):
         present = prediction.present.T.astype(np.int8)
         return {"predicted": list(present), "p": list(prediction.probabilities.T)}
@@ -102,8 +102,13 @@ def _contents_of(prediction: Prediction) -> dict[str, Sequence[Column]]:
 
 def _true(task: Task, truth: npt.NDArray[Any]) -> Sequence[Column]:
     if task.kind == "cls":
-        return [["" if i < 0 else task.class_names[i] for i in truth]]
+        return [_named(task, truth)]
     return list(truth.T)
+
+
+def _named(task: Task, ids: npt.NDArray[np.signedinteger]) -> list[str]:
+    """Give the names of classes, "" where one is missing; however often one occurs, its text is there once."""
+    return ["" if i < 0 else task.class_names[i] for i in ids]
 
 
 def _numbers_of(prediction: NumberPrediction) -> dict[str, npt.NDArray[np.float32]]:

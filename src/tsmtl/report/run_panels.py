@@ -15,9 +15,11 @@ from tsmtl.tasks.metrics import expected_calibration_error, reliability
 
 MOST_NAMED = 30  # classes whose names and counts can be read in a picture
 MOST_POINTS = 2000  # instances that are drawn one by one; more become one image
+AT_ONCE = 2**14  # dots that are placed together, which takes 70 bytes for each
 MOST_LINES = 10  # of a panel
 RELIABILITY = {"before": (GREY, "s"), "calibrated": (BLUE, "o"), "as learnt": (BLUE, "o")}  # colours and marks
 Double = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating]
 # From nothing to blue: what is below shows through, paper as well as a dark page.
 _SHARES = LinearSegmentedColormap.from_list("shares", [(*to_rgb(BLUE), 0.0), (*to_rgb(BLUE), 1.0)], N=32)
 
@@ -115,7 +117,7 @@ def reliability_panel(
 
 
 def agreement_panel(
-    ax: Axes, true: Double, guess: Double, ends: tuple[Double, Double] | None, title: str, unit: str | None, band: str
+    ax: Axes, true: Floats, guess: Floats, ends: tuple[Floats, Floats] | None, title: str, unit: str | None, band: str
 ) -> None:
     """Draw predictions (N,) over the truth, and where the two agree; with intervals, what lies outside of them.
 
@@ -138,6 +140,9 @@ def agreement_panel(
     if ends is not None:
         within = (ends[0] <= true) & (true <= ends[1])
         order = np.argsort(guess)
+        if many:  # the ends follow from the prediction: they are taken at even heights
+            heights = np.linspace(guess[order[0]], guess[order[-1]], MOST_POINTS)
+            order = order[np.minimum(np.searchsorted(guess[order], heights), len(order) - 1)]
         low, high = (np.clip(side[order], *span) for side in ends)  # one may reach far beyond, or have no end
         label = f"{band}: holds {100 * within.mean():.1f} %"
         ax.fill_betweenx(guess[order], low, high, color=BLUE, alpha=0.15, linewidth=0, rasterized=many, label=label)
@@ -150,9 +155,12 @@ def agreement_panel(
         ax.legend(frameon=False, loc="upper left", fontsize=8)
 
 
-def _dots(ax: Axes, x: Double, y: Double, colour: str, many: bool, label: str | None) -> None:
+def _dots(ax: Axes, x: Floats, y: Floats, colour: str, many: bool, label: str | None) -> None:
     size, alpha = (3, 0.2) if many else (14, 0.5)
-    ax.scatter(x, y, s=size, alpha=alpha, color=colour, linewidths=0, rasterized=many, label=label)
+    style: dict[str, Any] = {"s": size, "alpha": alpha, "color": colour, "linewidths": 0, "rasterized": many}
+    for at in range(0, len(x), AT_ONCE):
+        rows = slice(at, at + AT_ONCE)
+        ax.scatter(x[rows], y[rows], **style, label=None if at else label)
 
 
 def labels_height(count: int) -> float:

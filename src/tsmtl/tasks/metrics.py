@@ -45,7 +45,8 @@ def classification_metrics(ids: IdArray, probabilities: Array) -> dict[str, floa
 
 
 def _labelled(ids: IdArray, probabilities: Array) -> tuple[IdArray, Array]:
-    return ids[ids >= 0], probabilities[ids >= 0]
+    known = ids >= 0
+    return (ids, probabilities) if known.all() else (ids[known], probabilities[known])
 
 
 def confusion_matrix(ids: IdArray, predicted: npt.NDArray[np.integer], n_classes: int) -> IdArray:

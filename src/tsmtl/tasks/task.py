@@ -13,6 +13,7 @@ from torch import Tensor
 from tsmtl.tasks.conformal import Errors
 from tsmtl.tasks.temperature import Temperature
 
+ROWS = 2**14  # of numbers, worked on in double precision at a time
 FloatArray = npt.NDArray[np.float32]
 Calibration = Temperature | Errors  # of a classification, of numbers
 
@@ -119,7 +120,10 @@ class Task:
 
     def scaled(self, values: FloatArray) -> FloatArray:
         """Give numbers (N, D) as they are trained on."""
-        return self.scaled_exactly(values).astype(np.float32)
+        scaled = np.empty(values.shape, dtype=np.float32)
+        for at in range(0, len(values), ROWS):
+            scaled[at : at + ROWS] = self.scaled_exactly(values[at : at + ROWS])
+        return scaled
 
     def scaled_exactly(self, values: FloatArray) -> npt.NDArray[np.float64]:
         """Give numbers (N, D) as :meth:`scaled` does, in double precision."""

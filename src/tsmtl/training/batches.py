@@ -58,16 +58,16 @@ class TensorSplit:
 
     Attributes:
         x: (N, C, T) or (N, E), prepared; or, with ``rows``, the instances of all splits, which these share.
-        targets: By task: (N,) class ids or (N, D) scaled numbers.
-        lengths: (N,) valid steps on the CPU, or None.
+        all_targets: By task, of the instances of ``x``: (N,) class ids or (N, D) scaled numbers.
+        all_lengths: Their (N,) valid steps on the CPU, or None.
         rows: (N,) which instances of ``x`` these are, on the device; None: all of them.
         once: Whether nobody reads them a second time, so that a backbone may change what it is given: where they are
             read in order, batches are parts of ``x`` then, not copies.
     """
 
     x: Tensor
-    targets: dict[str, Tensor]
-    lengths: Tensor | None = None
+    all_targets: dict[str, Tensor]
+    all_lengths: Tensor | None = None
     rows: Tensor | None = None
     once: bool = False
 
@@ -78,6 +78,11 @@ class TensorSplit:
     def device(self) -> torch.device:
         """Where the tensors lie."""
         return self.x.device
+
+    @property
+    def targets(self) -> dict[str, Tensor]:
+        """Targets of all instances by task."""
+        return self.all_targets if self.rows is None else self._targets_at(self.rows)
 
     @property
     def places(self) -> Tensor:
@@ -92,24 +97,24 @@ class TensorSplit:
     @property
     def resident(self) -> bool:
         """All of it; but how long the longest series of a batch is, the host must know."""
-        return self.lengths is None
+        return self.all_lengths is None
 
     @property
     def equal_lengths(self) -> bool:
         """Whether there are no lengths."""
-        return self.lengths is None
+        return self.all_lengths is None
 
     def targets_of(self, rows: Tensor) -> dict[str, Tensor]:
         """Select rows, an index tensor on the device."""
-        return {task: target.index_select(0, rows) for task, target in self.targets.items()}
+        return self._targets_at(self._places_of(rows))
 
     def batch(self, rows: Tensor) -> Batch:
         """Select rows, an index tensor on the device; series are cut to the longest of the batch."""
-        places = rows if self.rows is None else self.rows.index_select(0, rows)
-        x, targets = self.x.index_select(0, places), self.targets_of(rows)
-        if self.lengths is None:
+        places = self._places_of(rows)
+        x, targets = self.x.index_select(0, places), self._targets_at(places)
+        if self.all_lengths is None:
             return x, None, targets
-        lengths = self.lengths.index_select(0, rows.cpu())
+        lengths = self.all_lengths.index_select(0, places.cpu())
         return x[:, :, : int(lengths.max())], lengths, targets
 
     def ahead(self, batches: Sequence[Tensor]) -> AbstractContextManager[None]:
@@ -122,11 +127,17 @@ class TensorSplit:
             part = slice(at, min(at + batch_size, rows.stop))
             x = self.x[part]
             x = x if x.data_ptr() % ALIGNED == 0 else x.clone()
-            if self.lengths is None:
+            if self.all_lengths is None:
                 yield x, None
             else:
-                lengths = self.lengths[part]
+                lengths = self.all_lengths[part]
                 yield x[:, :, : int(lengths.max())], lengths
+
+    def _places_of(self, rows: Tensor) -> Tensor:
+        return rows if self.rows is None else self.rows.index_select(0, rows)
+
+    def _targets_at(self, places: Tensor) -> dict[str, Tensor]:
+        return {task: target.index_select(0, places) for task, target in self.all_targets.items()}
 
 
 def in_order(split: Split, rows: slice, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:

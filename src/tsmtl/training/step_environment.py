@@ -44,14 +44,17 @@ def step_environment() -> Iterator[None]:
 def freed_memory_kept() -> Iterator[None]:
     """Let glibc keep up to 2 GiB of what is freed; other libraries, and what the environment says, stay as they are.
 
-    The environment says it by ``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_`` or ``GLIBC_TUNABLES``. Behind the
-    last of such blocks glibc keeps what it would have come to keep by itself, 64 MiB.
+    The environment says it by ``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_`` or ``GLIBC_TUNABLES``. What was
+    freed before is given back first. Behind the last of such blocks glibc keeps what it would have come to keep by
+    itself, 64 MiB.
     """
     libc = _glibc()
     if libc is None:
         yield
         return
     with _LOCK:
+        if not _WITHIN:
+            libc.malloc_trim(0)
         _WITHIN.append(None)
         if any(libc.mallopt(M_MMAP_THRESHOLD, size) for size in MAPPED):
             libc.mallopt(M_TRIM_THRESHOLD, KEPT)
