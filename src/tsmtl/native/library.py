@@ -69,7 +69,8 @@ class Library:
         try:
             library = ctypes.CDLL(str(path))
         except OSError as error:
-            raise NativeError(f"{path} cannot be loaded ({error}); XDG_CACHE_HOME names another folder") from error
+            why = str(error).removeprefix(f"{path}: ")
+            raise NativeError(f"{path} cannot be loaded ({why}); XDG_CACHE_HOME names another folder") from error
         if denormals_are_zeros() and not before:  # by flags within CXX, or a compiler that is set up so
             torch.set_flush_denormal(False)
             raise NativeError(f"{path} changes how this process rounds; CXX needs a compiler without -ffast-math")
