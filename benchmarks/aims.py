@@ -111,7 +111,7 @@ def table_of(page: str) -> str:
 TSMTL, BF16, NATIVE = "tsmtl", "tsmtl, bf16", "tsmtl, native"
 SAID = {TSMTL: "", BF16: ", `trainer.precision=bf16`", NATIVE: ", `trainer.kernels=native`"}
 TSAI_SIZES, GRU = "lstm_fcn, tsai's sizes", "gru"
-MEMORY = "memory of 1,000,000 instances beyond that of 1,000: of the input's size"
+MEMORY = "memory of 1,000,000 instances beyond that of 1,000: of the data's size"
 
 
 def throughput(case: str, batch: int, ours: str, other: str, bound: float, wished: bool = False) -> Aim:
@@ -163,7 +163,7 @@ AIMS = [
     seconds("tsmtl-train, until the first step", 3.0),
     seconds("tsmtl-predict, until the first answer", 3.0),
     Aim("time of an epoch: furthest size from the line, %", "scaling", {}, "off the line", 10, most=True),
-    Aim(MEMORY, "scaling", {"instances": "1,000,000"}, "beyond the smallest / input", 1.1, most=True),
+    Aim(MEMORY, "scaling", {"instances": "1,000,000"}, "beyond the smallest / data", 1.1, most=True),
 ]
 
 

@@ -38,7 +38,7 @@ with a busy neighbour, load 1.1
 | tsmtl, times one thread | 1.10 (1.00-1.20) | 2.01 (1.90-2.10) |
 <!-- /shared_core -->
 <!-- scaling -->
-| instances | epoch, s | off the line | beyond the smallest / input |
+| instances | epoch, s | off the line | beyond the smallest / data |
 |---|--:|--:|--:|
 | 1,000 | 0.014 | +1 % | - |
 | 10,000 | 0.111 | -11 % | 0.98 |
@@ -77,7 +77,7 @@ def test_of_two_equal_tables_the_line_above_decides_and_a_column_is_no_beginning
 def test_where_many_rows_are_meant_the_worst_counts():
     assert cell_of(Aim("", "scaling", {}, "off the line", 10, most=True), PAGE) == "-11 %"
     assert cell_of(Aim("", "training", {"model": "gru"}, "of plain loop", 1.0, **OURS), PAGE) == "1.69 (1.49-1.98)"
-    assert cell_of(Aim("", "scaling", {"instances": "1,000"}, "beyond the smallest / input", 1), PAGE) is None
+    assert cell_of(Aim("", "scaling", {"instances": "1,000"}, "beyond the smallest / data", 1), PAGE) is None
 
 
 @pytest.mark.parametrize(
