@@ -1,5 +1,6 @@
 """Fixtures that several test folders share."""
 
+import gc
 import importlib
 import os
 import shutil
@@ -14,6 +15,9 @@ from typing import Any
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # the tests run side by side; two threads of each would wait for each other
+# Else each process of the tests would compile all of tsmtl anew, and pytest its own files.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 ROOT = Path(__file__).resolve().parents[1]
 CHILDREN = ROOT / "tests/children"  # what processes that tests start read first
 MODULES = {"tsmtl-report": "report_folder"}  # of commands that are called otherwise
@@ -38,6 +42,8 @@ def _spared() -> Iterator[None]:
     """Spare this process what Hydra does again and again, and the waits for the disk; its children have their own."""
     from tests.remembered import remembered_configs
 
+    gc.collect()
+    gc.freeze()  # all tests are imported by now: searches for garbage that pass over that take a third of the time
     with remembered_configs(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)  # a loss of power alone tells the difference
         patch.setenv("PYTHONPATH", str(CHILDREN), prepend=os.pathsep)

@@ -23,6 +23,15 @@ ALL = ["compare.variants=[multi,transfer,control]", "compare.alphas=[0.2,0.5]", 
 ALL += ["compare.budget_task=cls", "compare.label_shares=[0.5,1]"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_draws():
+    """Resample test instances less often, which takes longer than the trainings; test_bootstrap.py has intervals."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tsmtl.comparison.bootstrap.DRAWS", 100)
+        patch.setattr("tsmtl.comparison.bootstrap.LEAST_DRAWS", 100)
+        yield
+
+
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
     """Everything there is to compare, in the folder ``all``."""

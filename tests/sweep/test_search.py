@@ -172,7 +172,8 @@ def test_a_search_that_cannot_be_is_refused_before_anything_trains(tsmtl_train, 
 
 
 @pytest.mark.usefixtures("jobs_here")
-def test_what_failed_is_not_run_again_unless_asked_for_and_then_goes_well(tsmtl_train, vectors, tmp_path):
+def test_what_failed_is_not_run_again_unless_asked_for_and_then_goes_well(tsmtl_train, vectors, tmp_path, monkeypatch):
+    monkeypatch.setattr("tsmtl.sweep.search.MOST_REPEATS", 10)
     data = ["-m", "hydra/sweeper=tsmtl_optuna", "hydra.sweep.dir=sweep", "model=fc", "hidden_sizes=[4]", "data=npz"]
     search = [*data, f"data.path={vectors}", "device=cpu", "num_epochs=1", "lr=choice(1e-3,1e-2)", "batch_size=16"]
     search += ["hydra.sweeper.n_trials=2"]
