@@ -49,6 +49,17 @@ def _threads_put_back() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def aeon_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Python run aeon's kernels: compiling them takes Numba over 20 times as long where it has not done so yet."""
+    from aeon.transformations.collection.convolution_based import _minirocket, _multirocket
+
+    for module in (_minirocket, _multirocket):
+        for name, function in vars(module).copy().items():
+            if hasattr(function, "py_func"):
+                monkeypatch.setattr(module, name, function.py_func)
+
+
 @functools.cache
 def _settings() -> Any:
     return composed(["device=cpu"])[0]

@@ -1,6 +1,7 @@
 """MultiRocket's poolings beside aeon's, and beside a plain count."""
 
 import numpy as np
+import pytest
 
 from tests.representation.test_minirocket import convolutions_of
 from tsmtl.representation.poolings import FOUR, four_pools, longest_stretch
@@ -42,6 +43,7 @@ def test_long_series_are_pooled_as_counted_one_by_one():
         np.testing.assert_allclose(found[:, k, q, i], expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("aeon_in_python")
 def test_features_are_those_of_aeon_with_its_dilations_channels_and_biases():
     from aeon.datasets import load_basic_motions
     from aeon.transformations.collection.convolution_based import MultiRocket as OfAeon
