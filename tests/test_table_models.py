@@ -133,7 +133,7 @@ def test_anonymous_memory_of_rows_in_a_file_is_that_of_blocks(tmp_path):
     command = [sys.executable, str(ROOT / "tests/anonymous_memory.py"), str(tmp_path), *settings]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 40, "MiB, of rows of 64"
+    assert float(done.stdout) < 48, "MiB, of rows of 64; about 32, and up to 40 beside other work"
 
 
 def test_the_last_window_of_an_entity_is_that_of_its_last_part_that_has_one(tsmtl_train, tsmtl_predict, tmp_path):
