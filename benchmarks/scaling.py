@@ -28,7 +28,6 @@ from benchmarks.contestants import ROOT
 from benchmarks.table import markdown
 from benchmarks.workers.rounds import peak
 
-
 OF_TARGETS = 8 + 4  # bytes of an instance: a class, and a number
 
 
