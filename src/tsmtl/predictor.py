@@ -65,9 +65,7 @@ class Predictor:
     @property
     def device(self) -> torch.device:
         """Where it predicts."""
-        head: Any = next(iter(self.model.heads.values()))  # finding the first of all parameters takes longer
-        device: torch.device = head.weight.device
-        return device
+        return next(self.model.heads.parameters()).device  # to find the first of all takes longer
 
     def predict(
         self, x: Series, lengths: npt.NDArray[np.integer] | None = None, level: float | None = None

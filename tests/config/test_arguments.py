@@ -14,6 +14,7 @@ from tsmtl.config.arguments import options_first
         (["lr=1", "--info", "seed=1"], ["--info=all", "lr=1", "seed=1"]),
         (["lr=1", "-i", "defaults", "seed=1"], ["-i", "defaults", "lr=1", "seed=1"]),
         (["lr=1", "--info"], ["--info=all", "lr=1"]),
+        (["--info", "~experiment"], ["--info=all", "~experiment"]),
         (["--config-dir=x", "lr=1"], ["--config-dir=x", "lr=1"]),
         (["-cd", "-odd", "lr=1"], ["-cd", "-odd", "lr=1"]),
     ],

@@ -58,7 +58,9 @@ def test_a_container_may_use_the_time_of_so_many_cores(tmp_path, member, files, 
 def test_a_process_has_the_cores_that_it_may_run_on_or_fewer(monkeypatch, quota, cores):
     monkeypatch.setattr("tsmtl.config.processor.usable_cores", lambda: [0, 4, 5])
     monkeypatch.setattr("tsmtl.config.processor.core_quota", lambda: quota)
-    assert core_count() == cores
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert core_count({}) == cores
+    assert core_count({"OMP_PROC_BIND": "close"}) == (quota or 8)  # the one that asks is kept on a core of its own
 
 
 def test_where_nothing_is_told_there_is_no_limit(tmp_path):

@@ -140,3 +140,13 @@ def test_without_the_kernel_each_value_has_16_bits_of_torchs_generator(p, n, kin
             stays = signed >= levels - 2**15
             expected = torch.tensor(stays / (1 - levels / 2**16), dtype=kind)
             assert factors[4 * number + place] == expected
+
+
+def test_maps_that_lie_turned_in_memory_are_dropped_value_by_value():
+    x = torch.randn(16, 8, 64).transpose(1, 2).requires_grad_()
+    torch.manual_seed(0)
+    out = Dropout(0.3)(x)
+    (gradient,) = torch.autograd.grad(out.sum(), x)
+    torch.manual_seed(0)
+    assert torch.equal(gradient, mask_of(torch.empty(x.shape), 0.3))
+    assert torch.equal(out, x * gradient)

@@ -30,70 +30,94 @@ def three():
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     yield
-    assert torch.get_num_threads() == 3
+    after = torch.get_num_threads()
     torch.set_num_threads(before)
+    assert after == 3
 
 
-def threads_of(x, weight, passes=1):
-    """Give the threads of forward and of each backward, of a product that notes them."""
-    seen = []
+class Product(torch.nn.Module):
+    """Multiplies by a weight (3, 2), and notes the threads of its forward and of each backward."""
 
-    def product(x):
-        seen.append(torch.get_num_threads())
-        output = x @ weight
+    def __init__(self, learns=True, kind=torch.float32):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(3, 2, dtype=kind), requires_grad=learns)
+        self.threads = []
+
+    def forward(self, x):
+        self.threads.append(torch.get_num_threads())
+        output = x @ self.weight
         if output.requires_grad:
-            output.register_hook(lambda gradient: seen.append(torch.get_num_threads()))
+            output.register_hook(lambda gradient: self.threads.append(torch.get_num_threads()))
         return output
 
-    output = in_one_thread(product, x, [weight])
+
+def threads_of(layer, x, passes=1):
+    output = in_one_thread(layer, x, layer)
     assert torch.get_num_threads() == 3
     for _ in range(passes if output.requires_grad else 0):
         output.sum().backward(retain_graph=True)
-    return seen
+    return layer.threads
 
 
 def test_both_ways_are_gone_by_one_thread_however_often():
-    x, weight = torch.randn(4, 3), torch.randn(3, 2, requires_grad=True)
-    assert threads_of(x, weight, passes=2) == [1, 1, 1]
-    assert torch.allclose(weight.grad, 2 * x.sum(dim=0)[:, None].expand(3, 2))
+    layer, x = Product(), torch.randn(4, 3)
+    assert threads_of(layer, x, passes=2) == [1, 1, 1]
+    assert torch.allclose(layer.weight.grad, 2 * x.sum(dim=0)[:, None].expand(3, 2))
 
 
-def test_so_is_a_pass_without_gradients():
-    x, weight = torch.randn(4, 3), torch.randn(3, 2, requires_grad=True)
+def test_what_learns_nothing_goes_pytorchs_way():
     with torch.no_grad():
-        assert threads_of(x, weight) == [1]
-    assert threads_of(x, weight.detach()) == [1]
+        assert threads_of(Product(), torch.randn(4, 3)) == [3]
+    assert threads_of(Product(learns=False), torch.randn(4, 3)) == [3]
 
 
 def test_an_input_with_a_gradient_goes_pytorchs_way():
-    x, weight = torch.randn(4, 3, requires_grad=True), torch.randn(3, 2, requires_grad=True)
-    assert threads_of(x, weight) == [3, 3]
-    assert torch.allclose(x.grad, weight.sum(dim=1).expand(4, 3))
+    layer, x = Product(), torch.randn(4, 3, requires_grad=True)
+    assert threads_of(layer, x) == [3, 3]
+    assert torch.allclose(x.grad, layer.weight.sum(dim=1).expand(4, 3))
+
+
+@pytest.mark.parametrize("hooked", ["weight", "before", "behind"])
+def test_a_hook_is_called_once_and_sees_the_graph_of_the_model(hooked):
+    layer, x, kept = Product(), torch.randn(4, 3), []
+    if hooked == "weight":
+        layer.weight.register_hook(lambda gradient: 2 * gradient)
+    elif hooked == "before":
+        layer.register_forward_pre_hook(lambda module, given: None)
+    else:
+        layer.register_forward_hook(lambda module, given, output: kept.append(output))
+    loss = in_one_thread(layer, x, layer).sum() + sum(output.sum() for output in kept)
+    loss.backward()
+    times = 1 if hooked == "before" else 2
+    assert torch.allclose(layer.weight.grad, times * x.sum(dim=0)[:, None].expand(3, 2))
+    assert layer.threads == [3, 3]
 
 
 def test_weights_that_do_not_learn_have_no_gradient():
-    x, learns, stays = torch.randn(4, 3), torch.randn(3, 2, requires_grad=True), torch.randn(3, 2)
-    in_one_thread(lambda x: x @ (learns * stays), x, [stays, learns]).sum().backward()
-    assert stays.grad is None
-    assert torch.allclose(learns.grad, x.sum(dim=0)[:, None] * stays)
+    layer, x = Product(), torch.randn(4, 3)
+    layer.stays = torch.nn.Parameter(torch.randn(3, 2), requires_grad=False)
+    in_one_thread(lambda x: x @ (layer.weight * layer.stays), x, layer).sum().backward()
+    assert layer.stays.grad is None
+    assert torch.allclose(layer.weight.grad, x.sum(dim=0)[:, None] * layer.stays)
 
 
 def test_gradients_have_gradients():
-    x, weight = torch.randn(4, 3, dtype=torch.float64), torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+    layer, x = Product(kind=torch.float64), torch.randn(4, 3, dtype=torch.float64)
 
     def output(weight):
-        return in_one_thread(lambda x: (x @ weight).tanh(), x, [weight])
+        return in_one_thread(lambda x: layer(x).tanh(), x, layer)
 
-    assert torch.autograd.gradcheck(output, (weight,))
-    assert torch.autograd.gradgradcheck(output, (weight,))
+    assert torch.autograd.gradcheck(output, (layer.weight,))
+    assert torch.autograd.gradgradcheck(output, (layer.weight,))
+    assert 1 in layer.threads
 
 
 def test_what_fails_leaves_the_threads_as_they_were():
     with pytest.raises(RuntimeError, match="no memory"), one_thread():
         raise RuntimeError("no memory")
-    weight = torch.randn(3, 2, requires_grad=True)
+    layer = Product()
     with pytest.raises(RuntimeError, match="shapes"):
-        in_one_thread(lambda x: x @ weight, torch.randn(4, 5), [weight])
+        in_one_thread(layer, torch.randn(4, 5), layer)
 
 
 @pytest.mark.parametrize("bf16", [False, pytest.param(True, marks=needs_bf16)], ids=["float32", "bf16"])
@@ -105,12 +129,11 @@ def test_lstm_fcn_has_the_embeddings_and_gradients_of_threads_that_share(monkeyp
     torch.manual_seed(0)
     ours = build_backbone("lstm_fcn", settings, 3, 12)
     plain, x = copy.deepcopy(ours), torch.randn(5, 3, 12)
-    threads = []
-    ours.lstm.register_forward_pre_hook(lambda *given: threads.append(torch.get_num_threads()))
-    found = []
+    threads, found, forward = [], [], ours.lstm.forward
+    ours.lstm.forward = lambda *given: threads.append(torch.get_num_threads()) or forward(*given)
     for backbone in (ours, plain):
         if backbone is plain:
-            monkeypatch.setattr(lstm_fcn, "in_one_thread", lambda compute, x, weights: compute(x))
+            monkeypatch.setattr(lstm_fcn, "in_one_thread", lambda compute, x, layer: compute(x))
         torch.manual_seed(1)
         if bf16:
             embedding = embed_in_bf16(backbone, x, lengths)
@@ -124,24 +147,27 @@ def test_lstm_fcn_has_the_embeddings_and_gradients_of_threads_that_share(monkeyp
         assert (own - right).norm() <= (2e-2 if bf16 else 1e-5) * (1e-3 + right.norm()), name
 
 
-def state_and_gradients(layer, given, serial):
-    """Give the last states and the weights' gradients; one thread of three, or all of one."""
+class NotingLSTM(torch.nn.LSTM):
+    """Notes the threads of each pass."""
 
-    def last_state(x):
-        return layer(given)[1][0]
-
-    layer.zero_grad()
-    torch.set_num_threads(3 if serial else 1)
-    state = in_one_thread(last_state, torch.empty(0), list(layer.parameters())) if serial else last_state(given)
-    state.square().sum().backward()
-    torch.set_num_threads(3)
-    return [state.detach(), *(weight.grad.clone() for weight in layer.parameters())]
+    def forward(self, *given):
+        self.threads = torch.get_num_threads()
+        return super().forward(*given)
 
 
 @pytest.mark.parametrize("lengths", [None, [20, 3, 7, 20, 1, 11]], ids=["equal", "unequal"])
-def test_an_lstm_has_the_bits_that_it_has_where_there_is_one_thread(lengths):
+def test_an_lstm_has_the_bits_that_it_has_by_itself(lengths):
     torch.manual_seed(0)
-    layer, x = torch.nn.LSTM(4, 8, num_layers=2, batch_first=True), torch.randn(6, 20, 4)
-    given = x if lengths is None else pack_padded_sequence(x, torch.tensor(lengths), True, enforce_sorted=False)
-    ours, alone = (state_and_gradients(layer, given, serial) for serial in (True, False))
-    assert all(torch.equal(own, right) for own, right in zip(ours, alone, strict=True))
+    layer, x, found = NotingLSTM(4, 8, num_layers=2, batch_first=True), torch.randn(6, 20, 4), []
+
+    def last_state(x):
+        given = x if lengths is None else pack_padded_sequence(x, torch.tensor(lengths), True, enforce_sorted=False)
+        return layer(given)[1][0]
+
+    for way, threads in ((lambda x: in_one_thread(last_state, x, layer), 1), (last_state, 3)):
+        layer.zero_grad()
+        state = way(x)
+        state.square().sum().backward()
+        assert layer.threads == threads
+        found.append([state.detach(), *(weight.grad.clone() for weight in layer.parameters())])
+    assert all(torch.equal(own, right) for own, right in zip(*found, strict=True))

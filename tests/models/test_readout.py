@@ -90,3 +90,12 @@ def test_flattened_maps_of_channels_side_by_side_have_gradients_of_gradients():
     maps = channels_side_by_side(torch.randn(2, 3, 4, dtype=torch.float64)).squeeze(2).requires_grad_()
     readout = Readout("flatten", features=3, steps=4)
     assert torch.autograd.gradgradcheck(lambda maps: readout(maps).tanh(), (maps,))
+
+
+def test_several_gradients_of_flattened_maps_are_had_at_once():
+    maps = channels_side_by_side(torch.randn(2, 3, 4)).squeeze(2).requires_grad_()
+    flat = Readout("flatten", features=3, steps=4)(maps)
+    outer = torch.randn(5, 2, 12)
+    (together,) = torch.autograd.grad(flat, maps, outer, is_grads_batched=True, retain_graph=True)
+    for one, d_flat in zip(together, outer, strict=True):
+        assert torch.equal(one, torch.autograd.grad(flat, maps, d_flat, retain_graph=True)[0])

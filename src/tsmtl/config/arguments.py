@@ -26,10 +26,10 @@ _PLAIN = r"[\w/\\.:+%*@?$ |-]"  # what Hydra's grammar takes without quotes
 _PLAIN_VALUE = re.compile(rf"({_PLAIN}|\$\{{{_PLAIN}*\}})*", re.ASCII)  # sign by sign: no text is tried in many ways
 _NO_PLACE = re.compile(r"(?:^invalid literal for int\(\) with base 10: |^Index )'(.*?)'")  # omegaconf, of a list
 _SEVERAL = re.compile(r"^Ambiguous value for argument '\+*(.+?)=(.*)'$", re.MULTILINE)
-_WITH_VALUE = (  # options of Hydra's
+_WITH_VALUE = {  # options of Hydra's
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p"),
     "--experimental-rerun",
-)
+}
 _INFO = ("--info", "-i")  # with a word of its own, or none
 _OPEN = ("hydra.launcher.sbatch", "hydra.sweeper.params")  # mappings that take any key, which Hydra refuses
 
@@ -38,13 +38,18 @@ def options_first(arguments: list[str]) -> list[str]:
     """Give Hydra's options before the settings: its parser takes settings in one place alone."""
     options, settings = [], []
     for before, argument, behind in zip(["", *arguments], arguments, [*arguments[1:], "-"], strict=False):
-        if argument in _INFO and ("=" in behind or behind.startswith("-")):
-            options.append("--info=all")  # would take the first setting for what it is to tell
-        elif argument.startswith("-") or before in _WITH_VALUE or (before in _INFO and "=" not in argument):
+        if argument in _INFO and not _is_word(behind):
+            options.append("--info=all")  # alone it would take the first setting for its word
+        elif argument.startswith("-") or before in _WITH_VALUE or (before in _INFO and _is_word(argument)):
             options.append(argument)
         else:
             settings.append(argument)
     return [*options, *settings]
+
+
+def _is_word(argument: str) -> bool:
+    """Say whether something typed is neither an option nor a setting."""
+    return "=" not in argument and not argument.startswith(("-", "~"))
 
 
 def prepare_arguments(

@@ -3,12 +3,13 @@
 import math
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 
 GROUPS = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
+BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")  # bind OpenMP's threads to cores
 
 
 def wait_briefly(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -53,9 +54,13 @@ def core_quota(groups: Path = GROUPS, member: Path = Path("/proc/self/cgroup")) 
     return None if least == sys.maxsize else least
 
 
-def core_count() -> int:
-    """Give how many cores' time this process has: of those that it may run on, what a container leaves it."""
-    return min(len(usable_cores()), core_quota() or sys.maxsize)
+def core_count(environment: Mapping[str, str] = os.environ) -> int:
+    """Give how many cores' time this process has: of those that it may run on, what a container leaves it.
+
+    Where OpenMP's threads are bound to cores, PyTorch has left the one that asks a single core, and the others theirs.
+    """
+    bound = any(name in environment for name in BINDING)
+    return min(os.cpu_count() or 1 if bound else len(usable_cores()), core_quota() or sys.maxsize)
 
 
 def processor_flags() -> set[str] | None:

@@ -1,4 +1,4 @@
-"""Dropout of few random bits, and by a native kernel (``native/dropout.cpp``) of none that are kept."""
+"""Dropout of 16 random bits a value, and by a native kernel (``native/dropout.cpp``) whose mask is not kept."""
 
 import ctypes
 from typing import Any
@@ -10,7 +10,7 @@ from tsmtl.models.kernels import WithKernels
 from tsmtl.models.transformed import transformed
 from tsmtl.native import Library
 
-LEVELS = 2**16  # of a random number: probabilities are multiples of their inverse
+LEVELS = 2**16  # of a random number: probabilities are multiples of 1 / LEVELS
 WORTH_A_CALL = 2**12  # values; torch drops fewer as fast
 WORTH_THREADS = 2**18
 _MASK = 2**32 - 1
@@ -33,7 +33,7 @@ def mask_of(x: Tensor, p: float) -> Tensor:
     the numbers that ``F.dropout`` draws, which takes a random number of 53 bits for each value.
     """
     levels = _levels(p)
-    drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
     bits = drawn.view(torch.int16)[: x.numel()].view(x.shape)
     stays = (bits >= levels - LEVELS // 2).view(torch.int8)  # which is converted several times as fast as bool
     return stays.to(x.dtype).mul_(LEVELS / (LEVELS - levels))
@@ -107,7 +107,7 @@ class Dropout(WithKernels, nn.Dropout):
             return super().forward(x)
         if not self.native:
             return x * mask_of(x, self.p)
-        key = int(torch.empty((), dtype=torch.int64).random_())
+        key = int(torch.empty((), dtype=torch.int64, device=x.device).random_())
         found: Tensor = DropValues.apply(DROPOUT_KERNELS.loaded, x, self.p, key)  # type: ignore[no-untyped-call]
         return found
 

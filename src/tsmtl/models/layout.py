@@ -18,7 +18,7 @@ def steps_side_by_side(maps: Tensor) -> Tensor:
 
     Layers take a gradient in another order than the maps, but most take several times as long for it.
     """
-    if maps.is_contiguous() or maps.stride(1) != 1 or transformed():
+    if maps.is_contiguous() or maps.stride(1) != 1 or transformed():  # 1: those of a step are neighbours
         return maps.contiguous()
     turned: Tensor = _Turn.apply(maps)  # type: ignore[no-untyped-call]
     return turned
@@ -31,4 +31,4 @@ class _Turn(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, d_turned: Tensor) -> Tensor:
-        return channels_side_by_side(d_turned).squeeze(2)
+        return d_turned.transpose(1, 2).contiguous().transpose(1, 2)  # batches of gradients know no memory format

@@ -81,7 +81,7 @@ class LSTMFCN(Backbone):
             state: Tensor = h_n[-1]
             return state  # (N, hidden)
 
-        last_of_lstm = in_one_thread(last_state, x, list(self.lstm.parameters()))
+        last_of_lstm = in_one_thread(last_state, x, self.lstm)
         maps, last = x, len(self.convs) - 1
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             if self.kernel_sizes[i] % 2 == 0:

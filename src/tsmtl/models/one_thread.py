@@ -4,12 +4,12 @@ A recurrent layer is many small operations after one another. Threads that share
 every time step, and where another process keeps a core busy, each of these waits is that process's turn.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tsmtl.models.transformed import transformed
 
@@ -25,21 +25,28 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def in_one_thread(compute: Callable[[Tensor], Tensor], x: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """Give ``compute(x)``, made in one thread; so are the gradients of the weights later.
+def in_one_thread(compute: Callable[[Tensor], Tensor], x: Tensor, layer: nn.Module) -> Tensor:
+    """Give ``compute(x)``, made in one thread where it is learnt from; so are the gradients of the weights later.
+
+    PyTorch's way goes what learns nothing, is on a GPU, has an input with a gradient, or hooks, which would see a graph
+    that is not the model's.
 
     Args:
-        compute: What reads nothing that has a gradient but ``x`` and the weights.
-        x: Its input. On a GPU all is as without this, and so it is where the input has a gradient.
-        weights: Those that it reads.
+        compute: What reads nothing that has a gradient but the layer's weights.
+        x: Its input.
+        layer: Whose weights it reads.
     """
-    if torch.get_num_threads() == 1 or x.device.type != "cpu" or x.requires_grad or transformed():
+    weights = list(layer.parameters())
+    learns = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights)
+    shared = torch.get_num_threads() > 1 and x.device.type == "cpu"
+    if not learns or not shared or x.requires_grad or transformed() or _hooked(layer, weights):
         return compute(x)
-    if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights):
-        output: Tensor = _BothWays.apply(compute, x, *weights)  # type: ignore[no-untyped-call]
-        return output
-    with one_thread():
-        return compute(x)
+    output: Tensor = _BothWays.apply(compute, x, *weights)  # type: ignore[no-untyped-call]
+    return output
+
+
+def _hooked(layer: nn.Module, weights: list[nn.Parameter]) -> bool:
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or any(w._backward_hooks for w in weights))
 
 
 class _BothWays(torch.autograd.Function):
@@ -58,6 +65,6 @@ class _BothWays(torch.autograd.Function):
         asked = [weight for weight, needs in zip(ctx.weights, needed, strict=True) if needs]
         again = torch.is_grad_enabled()  # gradients of gradients
         with one_thread():
-            # Whoever keeps the graph around this one may come again; else it goes with that.
+            # Who keeps the graph around this one may come again. It is freed with that, not by this pass.
             found = iter(torch.autograd.grad(ctx.output, asked, d_output, retain_graph=True, create_graph=again))
         return None, None, *(next(found) if needs else None for needs in needed)

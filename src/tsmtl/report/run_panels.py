@@ -140,7 +140,8 @@ def agreement_panel(
     if ends is not None:
         within = (ends[0] <= true) & (true <= ends[1])
         order = np.argsort(guess)
-        if many:  # the ends follow from the prediction: they are taken at even heights
+        if many and np.isfinite(guess[order[[0, -1]]]).all():
+            # The ends follow from the prediction: they are taken at even heights.
             heights = np.linspace(guess[order[0]], guess[order[-1]], MOST_POINTS)
             order = order[np.minimum(np.searchsorted(guess[order], heights), len(order) - 1)]
         low, high = (np.clip(side[order], *span) for side in ends)  # one may reach far beyond, or have no end

@@ -13,7 +13,7 @@ from torch import Tensor
 from tsmtl.tasks.conformal import Errors
 from tsmtl.tasks.temperature import Temperature
 
-ROWS = 2**14  # of numbers, worked on in double precision at a time
+AT_ONCE = 2**14  # numbers that are scaled at a time, in double precision
 FloatArray = npt.NDArray[np.float32]
 Calibration = Temperature | Errors  # of a classification, of numbers
 
@@ -121,8 +121,9 @@ class Task:
     def scaled(self, values: FloatArray) -> FloatArray:
         """Give numbers (N, D) as they are trained on."""
         scaled = np.empty(values.shape, dtype=np.float32)
-        for at in range(0, len(values), ROWS):
-            scaled[at : at + ROWS] = self.scaled_exactly(values[at : at + ROWS])
+        rows = max(1, AT_ONCE // values.shape[1])
+        for at in range(0, len(values), rows):
+            scaled[at : at + rows] = self.scaled_exactly(values[at : at + rows])
         return scaled
 
     def scaled_exactly(self, values: FloatArray) -> npt.NDArray[np.float64]:

@@ -61,8 +61,8 @@ class TensorSplit:
         all_targets: By task, of the instances of ``x``: (N,) class ids or (N, D) scaled numbers.
         all_lengths: Their (N,) valid steps on the CPU, or None.
         rows: (N,) which instances of ``x`` these are, on the device; None: all of them.
-        once: Whether nobody reads them a second time, so that a backbone may change what it is given: where they are
-            read in order, batches are parts of ``x`` then, not copies.
+        once: Whether batches that are read in order may be parts of ``x``, not copies: nobody reads these a second
+            time, whatever a backbone does to them.
     """
 
     x: Tensor
