@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-SLOW = ("torch._dynamo", "matplotlib", "polars", "onnx", "optuna")
+SLOW = ("torch._dynamo", "sympy", "matplotlib", "polars", "onnx", "optuna")
 # What is imported when the first step, or the first answer, is there; the process ends at once.
 CODE = """
 import os, sys
@@ -29,10 +29,17 @@ def modules_of(folder, command, module, method, *arguments):
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_the_first_step_waits_for_no_compiler_picture_or_table(tmp_path, optimizer):
+@pytest.mark.parametrize(("model", "optimizer"), [("cnn1d", "adam"), ("cnn1d", "sgd"), ("lstm_fcn", "adam")])
+def test_the_first_step_waits_for_no_compiler_picture_or_table(tmp_path, model, optimizer):
     step = "SGD.step" if optimizer == "sgd" else "FusedAdam.step"
-    words = ["model=cnn1d", "data.n_instances=64", f"trainer.optimizer={optimizer}", "device=cpu", "hydra.run.dir=run"]
+    words = [
+        f"model={model}",
+        "trainer.threads=2",
+        "data.n_instances=64",
+        f"trainer.optimizer={optimizer}",
+        "device=cpu",
+        "hydra.run.dir=run",
+    ]
     words += ["weighting=famo"] if optimizer == "adam" else []  # which has an optimiser of its own
     imported = modules_of(tmp_path, "train", "tsmtl.training.optimizers", step, *words)
     assert "torch" in imported

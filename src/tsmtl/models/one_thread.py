@@ -65,6 +65,9 @@ class _BothWays(torch.autograd.Function):
         asked = [weight for weight, needs in zip(ctx.weights, needed, strict=True) if needs]
         again = torch.is_grad_enabled()  # gradients of gradients
         with one_thread():
+            with torch.enable_grad():
+                # Whose gradient is ``d_output``, which torch.autograd.grad would import SymPy to take itself.
+                weighed = (ctx.output * d_output).sum()
             # Who keeps the graph around this one may come again. It is freed with that, not by this pass.
-            found = iter(torch.autograd.grad(ctx.output, asked, d_output, retain_graph=True, create_graph=again))
+            found = iter(torch.autograd.grad(weighed, asked, retain_graph=True, create_graph=again))
         return None, None, *(next(found) if needs else None for needs in needed)

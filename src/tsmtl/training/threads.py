@@ -15,7 +15,7 @@ from tsmtl.config.processor import core_count
 
 # Multiply-adds of convolutions, in a batch, that are worth a thread of their own. All else is not: recurrent layers
 # are many small products after one another, and lose more by waiting for threads than they gain (docs/benchmarks.md).
-WORTH_A_THREAD = 2.5e7
+WORTH_A_THREAD = 5e7
 Piece = TypeVar("Piece")
 
 
