@@ -6,6 +6,8 @@ import shlex
 import pytest
 import yaml
 
+from benchmarks.aims import size, tables_of
+from benchmarks.table import between
 from tests.conftest import DATA, ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -90,3 +92,16 @@ def test_every_file_that_the_readme_names_is_there():
         r"\b((?:docs|benchmarks|scripts)/[\w./]+\w)", README
     ):
         assert (ROOT / path).exists(), path
+
+
+def test_the_table_of_speed_is_that_of_the_page():
+    page = between((ROOT / "docs" / "performance_without_amx.md").read_text(), "training")
+    of_ours = {table.header[2]: table for table in tables_of(page) if len(table.header) > 2}
+    names = {"": "tsmtl", "`trainer.kernels=native`": "tsmtl, native", "`trainer.precision=bf16`": "tsmtl, bf16"}
+    (speed,) = (table for table in tables_of(README) if table.header[:2] == ["model", "setting"])
+    for model, setting, *said in speed.body:
+        table = of_ours[f"{names[setting]}: instances/s"]
+        (row,) = (dict(zip(table.header, row, strict=True)) for row in table.body if row[:2] == [model, "16"])
+        others = ("plain loop", "DataLoader loop", "Lightning", "tsai")
+        assert said == [f"{size(row[f'of {other}']):.1f}" for other in others], (model, setting)
+    assert len(speed.body) > 8

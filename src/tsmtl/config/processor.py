@@ -15,8 +15,8 @@ BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")  
 def wait_briefly(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let a waiting OpenMP thread soon give its core back, unless the user has said how threads wait.
 
-    Where another process wants the core, the default is several times slower, and where none does it is no faster
-    (benchmarks/shared_core.py). It is read when PyTorch is imported.
+    Where another process wants the core, the default is several times slower; where none does, now the one and now the
+    other is faster (docs/performance.md, with a busy neighbour). It is read when PyTorch is imported.
     """
     if "OMP_WAIT_POLICY" not in environment:
         environment.setdefault("GOMP_SPINCOUNT", "1000")
