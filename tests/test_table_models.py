@@ -131,9 +131,12 @@ def test_anonymous_memory_of_rows_in_a_file_is_that_of_blocks(tmp_path):
     settings += ["data.split=time", "data.stride=16", f"data.spill_folder={tmp_path}", "task=cls", "model=cnn1d"]
     settings += ["output_channels=2", "num_epochs=1", "batch_size=256", "device=cpu"]
     command = [sys.executable, str(ROOT / "tests/anonymous_memory.py"), str(tmp_path), *settings]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 48, "MiB, of rows of 64; about 32, and up to 40 beside other work"
+    took = []
+    while not took or (took[0] >= 40 and len(took) < 2):  # about 32 MiB of rows of 64; other work may add to one run
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        took.append(float(done.stdout))
+    assert min(took) < 40
 
 
 def test_the_last_window_of_an_entity_is_that_of_its_last_part_that_has_one(tsmtl_train, tsmtl_predict, tmp_path):

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from tsmtl.config.processor import core_count
+from tsmtl.models.one_thread import one_thread
 
 # Multiply-adds of convolutions, in a batch, that are worth a thread of their own. All else is not: recurrent layers
 # are many small products after one another, and lose more by waiting for threads than they gain (docs/benchmarks.md).
@@ -54,8 +55,7 @@ def by_one_thread_each(work: Callable[[Piece], None], parts: Iterable[Piece]) ->
     """
     whole = list(parts)
     threads = min(len(whole), torch.get_num_threads(), core_count())
-    with threads_put_back():
-        torch.set_num_threads(1)
+    with one_thread():
         if threads < 2:
             for part in whole:
                 work(part)
