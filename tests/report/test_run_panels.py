@@ -93,3 +93,14 @@ def test_a_band_of_many_instances_has_few_corners_and_the_same_ends():
         near = corners[np.abs(height - y) <= 20 * step, 0] - height[np.abs(height - y) <= 20 * step]
         assert near.min() == pytest.approx(-1, abs=1e-5)
         assert near.max() == pytest.approx(2, abs=1e-5) if y < 17 else near.max() <= 2.00001
+
+
+def test_a_prediction_that_is_not_finite_leaves_the_band_of_the_others():
+    guess = np.linspace(0, 1, 3000, dtype=np.float32)
+    true = guess.copy()
+    guess[7] = np.nan
+    ax = Figure().subplots()
+    agreement_panel(ax, true, guess, (guess - 1, guess + 1), "title", None, "band")
+    heights = [height for path in ax.collections[0].get_paths() for height in path.vertices[:, 1]]
+    assert min(heights) == pytest.approx(0, abs=1e-3)
+    assert max(heights) == pytest.approx(1, abs=1e-3)
