@@ -1,4 +1,4 @@
-"""The shipped models written anew in plain torch, as a user of torch would: equal sizes and order of weights.
+"""The shipped models written anew in plain torch, as a user of torch would: equal sizes and order of parameters.
 
 Nothing of tsmtl is imported, so that whatever tsmtl makes faster stays out of what it is compared with, and so that
 environments without tsmtl can train them.

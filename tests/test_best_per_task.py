@@ -13,7 +13,7 @@ from tsmtl.config.errors import UserError
 
 # Steps so large that the epochs go up and down, and no score agrees with another.
 CNN = ["model=cnn1d", *TINY_MODEL["cnn1d"], "device=cpu", "data.n_instances=60", "data.test_fraction=0.3", "lr=0.1"]
-RUN = [*CNN, "num_epochs=12", "seed=7", "trainer.best_per_task=true"]
+RUN = [*CNN, "num_epochs=12", "seed=4", "trainer.best_per_task=true"]
 SCORES = {"cls": "val/cls/macro_f1", "reg": "val/reg/rmse", "joint": "val/joint"}
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tsmtl.checkpoint.file import CALIBRATION, read_checkpoint
+from tsmtl.checkpoint.file import CALIBRATION, STEP_BY_STEP, read_checkpoint
 from tsmtl.config.errors import UserError
 from tsmtl.data.contract import InputContract, Series
 from tsmtl.data.features import Features
 from tsmtl.data.instances import FloatArray, IntArray
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.models.readout import flatten_by_feature
 from tsmtl.models.registry import BACKBONES, build_backbone, import_plugins
 from tsmtl.tasks.calibration import calibration_from_states
 from tsmtl.tasks.task import Prediction, Task
@@ -232,6 +233,8 @@ def predictor_of(content: dict[str, Any], where: str, device: torch.device, plug
         modules = content["settings"]["plugins"]
         raise UserError(f"{where}: its backbone '{spec['name']}' is a user's own; load it with plugins={modules}")
     backbone = build_backbone(spec["name"], spec["arguments"], spec["input_size"], spec["seq_len"])
+    if content["format_version"] < STEP_BY_STEP:
+        flatten_by_feature(backbone)
     sizes = {name: state["size"] for name, state in content["tasks"].items()}
     model = MultiTaskModel(backbone, sizes, spec["head_bias"])
     try:

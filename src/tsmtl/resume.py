@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from tsmtl.checkpoint.file import STEP_BY_STEP
 from tsmtl.checkpoint.last import read_last
 from tsmtl.config.errors import UserError
 from tsmtl.config.identity import PLACES, UNSET, differences
@@ -22,7 +23,8 @@ def saved_state(settings: Settings, folder: Path) -> dict[str, Any] | None:
         folder: The run folder.
 
     Raises:
-        UserError: If the folder holds an unfinished run and ``resume`` is false, or a run with other settings.
+        UserError: If the folder holds an unfinished run and ``resume`` is false, a run with other settings, or one that
+            only an earlier version can go on with.
     """
     path, finished = folder / LAST, (folder / SUMMARY).exists()
     if not settings.run.resume:
@@ -51,6 +53,11 @@ def saved_state(settings: Settings, folder: Path) -> dict[str, Any] | None:
     ]
     if problems:
         raise UserError(problems)
+    if not finished and state["format_version"] < STEP_BY_STEP and state["settings"].get("readout") == "flatten":
+        raise UserError(
+            f"{path}: an earlier tsmtl began this run, whose heads read readout=flatten in another order; finish it "
+            "with that version, or remove it to start the run anew"
+        )
     return state
 
 

@@ -56,4 +56,4 @@ def test_a_block_is_convolution_batch_norm_and_relu(build):
             maps = torch.conv1d(maps, conv.weight, stride=2, padding=1)
             scale = (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None]
             maps = ((maps - norm.running_mean[:, None]) * scale + norm.bias[:, None]).clamp(min=0)
-        torch.testing.assert_close(backbone(x), maps.flatten(1), rtol=0, atol=1e-5)
+        torch.testing.assert_close(backbone(x), maps.transpose(1, 2).flatten(1), rtol=0, atol=1e-5)

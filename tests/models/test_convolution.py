@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tsmtl.models.convolution import Convolution
+from tsmtl.models.convolution import MANY, Convolution
 
 
 def convolution(channels: int = 5, kernel: int = 4, **changes: int) -> Convolution:
@@ -47,12 +47,23 @@ def test_a_weight_and_its_gradient_lie_as_those_of_torch():
 
 
 @pytest.mark.parametrize("channels", [5, 33])
-def test_what_is_no_training_step_of_float32_takes_torchs_order_with_its_numbers(channels):
-    layer, x = convolution(channels), series(channels=channels)
+def test_many_series_outside_of_training_steps_have_their_channels_side_by_side_too(channels):
+    layer, x = convolution(channels).eval(), series(MANY, channels)
+    with torch.no_grad():
+        maps, torchs = layer(x), F.conv1d(x, layer.weight)
+        assert side_by_side(maps)
+        assert (maps - torchs).norm() <= 2e-6 * torchs.norm()
+        assert not side_by_side(layer(x[1:]))
+
+
+@pytest.mark.parametrize("channels", [5, 33])
+def test_few_series_and_double_precision_take_torchs_order_with_its_numbers(channels):
+    layer, x = convolution(channels), series(MANY - 1, channels)
     expected = F.conv1d(x, layer.weight)
     with torch.no_grad():
         assert torch.equal(layer(x), expected)
-    assert torch.equal(layer.double()(x.double()), F.conv1d(x.double(), layer.weight))
+    many = series(MANY, channels).double()
+    assert torch.equal(layer.double()(many), F.conv1d(many, layer.weight))
     layer.float().eval()
     assert torch.equal(layer(x), expected)
     assert not side_by_side(layer(x))

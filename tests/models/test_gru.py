@@ -53,7 +53,7 @@ def test_the_other_readouts_read_the_hidden_states_of_all_steps(build, readout):
         expected = {
             "mean": steps.mean(dim=1),
             "max": steps.max(dim=1).values,
-            "flatten": torch.cat([steps[:, :, f] for f in range(10)], dim=1),
+            "flatten": torch.cat([steps[:, t] for t in range(steps.shape[1])], dim=1),
         }
         torch.testing.assert_close(backbone(x), expected[readout])
 

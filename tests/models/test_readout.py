@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from tsmtl.models.layout import channels_side_by_side
 from tsmtl.models.masking import valid_steps
-from tsmtl.models.readout import Readout
+from tsmtl.models.readout import Readout, flatten_by_feature
 
 # Two series of two features and three steps; the second is two steps long, its third step is no part of it.
 X = torch.tensor([[[1.0, 2.0, 6.0], [-3.0, -1.0, -2.0]], [[4.0, 8.0, 99.0], [-5.0, -7.0, 99.0]]])
@@ -19,7 +18,7 @@ LENGTHS = torch.tensor([3, 2])
         ("mean", True, [[3, -2], [6, -6]]),
         ("max", False, [[6, -1], [99, 99]]),
         ("max", True, [[6, -1], [8, -5]]),  # all-negative features: the zeros of a mask must not win
-        ("flatten", False, [[1, 2, 6, -3, -1, -2], [4, 8, 99, -5, -7, 99]]),
+        ("flatten", False, [[1, -3, 2, -1, 6, -2], [4, -5, 8, -7, 99, 99]]),
     ],
 )
 def test_a_readout_by_hand(method, masked, expected):
@@ -74,28 +73,16 @@ def test_only_flatten_grows_with_the_steps_and_refuses_lengths():
         assert Readout(method, 2, 3).takes_lengths
 
 
-@pytest.mark.parametrize("order", [channels_side_by_side, lambda maps: maps.unsqueeze(2)], ids=["channels", "steps"])
-def test_flattened_maps_have_their_gradient_in_their_own_order(order):
-    """A convolution in the one order takes twice as long for a gradient in the other."""
-    maps = order(torch.randn(4, 3, 7)).squeeze(2).requires_grad_()
-    outer = torch.randn(4, 21)
+def test_flattening_by_feature_gives_all_steps_of_a_feature_then_those_of_the_next():
+    readout = Readout("flatten", features=2, steps=3)
+    flatten_by_feature(torch.nn.Sequential(readout))
+    assert readout(X).tolist() == [[1, 2, 6, -3, -1, -2], [4, 8, 99, -5, -7, 99]]
+
+
+def test_maps_whose_channels_lie_side_by_side_are_flattened_where_they_lie_and_so_is_their_gradient():
+    """A convolution in this order takes twice as long for a gradient in the other."""
+    maps = torch.randn(4, 7, 3).transpose(1, 2).requires_grad_()
     flat = Readout("flatten", features=3, steps=7)(maps)
-    (gradient,) = torch.autograd.grad(flat, maps, outer)
-    assert torch.equal(flat, maps.detach().reshape(4, 21))
-    assert torch.equal(gradient.reshape(4, 21), outer)
+    assert flat.data_ptr() == maps.data_ptr()
+    (gradient,) = torch.autograd.grad(flat, maps, torch.randn(4, 21))
     assert gradient.stride() == maps.stride()
-
-
-def test_flattened_maps_of_channels_side_by_side_have_gradients_of_gradients():
-    maps = channels_side_by_side(torch.randn(2, 3, 4, dtype=torch.float64)).squeeze(2).requires_grad_()
-    readout = Readout("flatten", features=3, steps=4)
-    assert torch.autograd.gradgradcheck(lambda maps: readout(maps).tanh(), (maps,))
-
-
-def test_several_gradients_of_flattened_maps_are_had_at_once():
-    maps = channels_side_by_side(torch.randn(2, 3, 4)).squeeze(2).requires_grad_()
-    flat = Readout("flatten", features=3, steps=4)(maps)
-    outer = torch.randn(5, 2, 12)
-    (together,) = torch.autograd.grad(flat, maps, outer, is_grads_batched=True, retain_graph=True)
-    for one, d_flat in zip(together, outer, strict=True):
-        assert torch.equal(one, torch.autograd.grad(flat, maps, d_flat, retain_graph=True)[0])

@@ -6,7 +6,8 @@ from typing import Any
 from tsmtl.checkpoint.archive import read_archive, write_archive
 from tsmtl.config.errors import UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+STEP_BY_STEP = 2  # the first format whose models flatten step by step; before, feature by feature
 KEYS = ("settings", "backbone", "input", "tasks", "state", "epoch", "score", "monitor", "versions")
 CALIBRATION = "calibration"  # a key that checkpoints have from the end of the training on; older ones lack it
 SEEN = "seen"  # codes of the instances that it was trained and chosen on; older checkpoints lack it

@@ -5,12 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsmtl.models.masking import BatchNorm
-from tsmtl.models.norm_relu_native import NORM_KERNELS, Form, NormReLU, Way
+from tsmtl.models.norm_relu_native import NORM_KERNELS, NormReLU, Way
 from tsmtl.models.readout import Readout
 from tsmtl.models.squeeze_excite import SqueezeExcite
 from tsmtl.models.transformed import transformed
-
-FORMS = {"flatten": Form.FLAT, "mean": Form.MEAN}  # by readout; others read the maps
 
 
 def norm_relu(
@@ -38,9 +36,9 @@ def norm_relu(
     assert isinstance(norm, BatchNorm)
     assert excite is None or isinstance(excite, SqueezeExcite)
     if norm.native and valid is None and _fits(maps, norm):
-        form = Form.MAPS if readout is None else FORMS.get(readout.method, Form.MAPS)
-        out = _by_kernel(maps, norm, excite, form)
-        return out if readout is None or form is not Form.MAPS else readout(out)
+        mean = readout is not None and readout.method == "mean"  # part of the kernel; the others read the maps
+        out = _by_kernel(maps, norm, excite, mean)
+        return out if readout is None or mean else readout(out)
     maps = F.relu(norm(maps, valid))
     if excite is not None:
         maps = excite(maps, valid)
@@ -58,8 +56,8 @@ def _fits(maps: Tensor, norm: BatchNorm) -> bool:
     return learns and here and covered and shaped  # where the shape is wrong, torch complains
 
 
-def _by_kernel(maps: Tensor, norm: BatchNorm, excite: SqueezeExcite | None, form: Form) -> Tensor:
+def _by_kernel(maps: Tensor, norm: BatchNorm, excite: SqueezeExcite | None, mean: bool) -> Tensor:
     weights = (None, None) if excite is None else (excite.squeeze.weight, excite.excite.weight)
-    given = (maps, Way(norm.eps, form), norm.remember, norm.weight, norm.bias, *weights)
+    given = (maps, Way(norm.eps, mean), norm.remember, norm.weight, norm.bias, *weights)
     out: Tensor = NormReLU.apply(NORM_KERNELS.loaded, *given)  # type: ignore[no-untyped-call]
     return out

@@ -8,7 +8,6 @@ single precision, bfloat16 on the way from and to memory.
 
 import ctypes
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 import torch
@@ -25,19 +24,17 @@ Remember = Callable[[Tensor, Tensor], None]
 _NUMBER, _CHOICE, _ARRAY = ctypes.c_int64, ctypes.c_int, ctypes.c_void_p
 
 
-class Form(IntEnum):
-    """What comes out, in the kernel's numbers."""
-
-    MAPS = 0  # (N, F, T), the channels of a step side by side in memory
-    FLAT = 1  # (N, F * T), the steps of a channel side by side
-    MEAN = 2  # (N, F) over the steps, float32; not behind squeeze-and-excite
-
-
 class Way(NamedTuple):
-    """What is no tensor: epsilon of the batch norm, and what comes out."""
+    """What is no tensor.
+
+    Attributes:
+        eps: Epsilon of the batch norm.
+        mean: Whether the mean (N, F) over the steps comes out, float32; not behind squeeze-and-excite. Else (N, F, T),
+            the channels of a step side by side in memory.
+    """
 
     eps: float
-    form: Form
+    mean: bool
 
 
 class Weights(NamedTuple):
@@ -64,18 +61,18 @@ class NormReLU(torch.autograd.Function):
         weights = Weights(*(w if w is None else w.contiguous() for w in given))  # type: ignore[arg-type]
         n, t, f = z.shape
         narrow = 0 if weights.squeeze is None else len(weights.squeeze)
-        new, pools = weights.weight.new_empty, narrow > 0 or way.form is Form.MEAN
+        new, pools = weights.weight.new_empty, narrow > 0 or way.mean
         channels, series, hidden = new(3, f), new((4, n, f) if pools else (0,)), new(n, narrow)  # as the kernel says
-        out = z.new_empty({Form.MAPS: (n, t, f), Form.FLAT: (n, f * t), Form.MEAN: (0,)}[way.form])
+        out = z.new_empty((0,) if way.mean else (n, t, f))
         scratch = _scratch(weights, 3 * -(-n * t // BLOCK) * f + narrow * f)
         arrays = (z, *weights, out, channels, series, hidden, *scratch)
         kernels.norm_relu_forward(*_sizes(z, narrow, way), *map(_address, arrays))
         remember(channels[0], channels[1])
         ctx.save_for_backward(maps, z, *weights, channels, series, hidden)
         ctx.kernels, ctx.way = kernels, way
-        if way.form is Form.MEAN:
+        if way.mean:
             return series[0].clone()
-        return out.transpose(1, 2) if way.form is Form.MAPS else out
+        return out.transpose(1, 2)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: D102
@@ -84,7 +81,7 @@ class NormReLU(torch.autograd.Function):
         if torch.is_grad_enabled():
             out, inputs = by_torch(maps, way, weights), (None, maps, None, None, *weights)
             return double_backward([out], gradients, inputs, ctx.needs_input_grad)
-        d_out = (d_out.transpose(1, 2) if way.form is Form.MAPS else d_out).contiguous()
+        d_out = (d_out if way.mean else d_out.transpose(1, 2)).contiguous()
         d_z, d_norm = torch.empty_like(z), weights.bias.new_empty(2, z.shape[2])
         d_squeeze, d_excite = (None if w is None else torch.empty_like(w) for w in (weights.squeeze, weights.excite))
         (n, _, f), narrow = z.shape, kept[2].shape[1]
@@ -100,9 +97,9 @@ def by_torch(maps: Tensor, way: Way, weights: Weights) -> Tensor:
     y = F.relu(F.batch_norm(maps.to(weight.dtype), None, None, weight, bias, training=True, eps=way.eps))
     if squeeze is not None and excite is not None:
         y = y * torch.sigmoid(F.relu(y.mean(dim=2) @ squeeze.t()) @ excite.t())[:, :, None]
-    if way.form is Form.MEAN:
+    if way.mean:
         return y.mean(dim=2)
-    return (y.flatten(1) if way.form is Form.FLAT else y).to(maps.dtype)
+    return y.to(maps.dtype)
 
 
 def _address(array: Tensor | None) -> int | None:
@@ -117,14 +114,14 @@ def _scratch(weights: Weights, size: int) -> tuple[Tensor, Tensor]:
 
 def _sizes(z: Tensor, narrow: int, way: Way) -> tuple[int | float, ...]:
     threads = torch.get_num_threads() if z.numel() >= WORTH_THREADS else 1
-    return *z.shape, narrow, int(way.form), threads, z.dtype is torch.bfloat16, way.eps
+    return *z.shape, narrow, way.mean, threads, z.dtype is torch.bfloat16, way.eps
 
 
 def _check(kernels: ctypes.CDLL) -> str | None:
     """Compare output and gradients with those of torch, with squeeze-and-excite."""
     generator = torch.Generator().manual_seed(0)
     n, f, t, narrow = 3, 37, 5, 2
-    way, shapes = Way(1e-5, Form.MAPS), [(n, f, t), (f,), (f,), (narrow, f), (f, narrow)]
+    way, shapes = Way(1e-5, mean=False), [(n, f, t), (f,), (f,), (narrow, f), (f, narrow)]
     *inputs, outer = (torch.randn(*shape, generator=generator) for shape in [*shapes, (n, f, t)])
     return other_numbers(
         lambda maps, *weights: (by_torch(maps, way, Weights(*weights)),),

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from tsmtl.models.layout import steps_side_by_side
 from tsmtl.models.masking import mean_over_steps
 
 
@@ -12,14 +11,15 @@ class Readout(nn.Module):
 
     Args:
         method: ``last`` valid step; ``mean`` or ``max`` over the valid steps; ``attention``: a mean weighted by a
-            learned score of each step (Lin et al. 2017, arXiv:1703.03130, one head); ``flatten``: all steps side by
-            side, which keeps where in the window something happened and needs equal lengths.
+            learned score of each step (Lin et al. 2017, arXiv:1703.03130, one head); ``flatten``: the features
+            of all steps, step by step, which keeps where in the window something happened and needs equal lengths.
         features: F.
         steps: T.
 
     Attributes:
         embed_dim: Size of the embedding: F, or F * T for ``flatten``.
         takes_lengths: Whether lengths are honoured.
+        by_feature: Whether ``flatten`` goes feature by feature instead; see :func:`flatten_by_feature`.
     """
 
     def __init__(self, method: str, features: int, steps: int) -> None:
@@ -27,13 +27,14 @@ class Readout(nn.Module):
         self.method = method
         self.embed_dim = features * steps if method == "flatten" else features
         self.takes_lengths = method != "flatten"
+        self.by_feature = False
         # No bias: the softmax over the steps takes it out again.
         self.score = nn.Linear(features, 1, bias=False) if method == "attention" else None
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Read (N, F, T) out; ``valid`` is (N, 1, T), or None where all steps count."""
         if self.method == "flatten":
-            return steps_side_by_side(x).flatten(1)  # (N, F * T)
+            return (x if self.by_feature else x.transpose(1, 2)).flatten(1)  # (N, T * F)
         if self.method == "mean":
             return mean_over_steps(x, valid)
         if self.method == "max":
@@ -47,3 +48,10 @@ class Readout(nn.Module):
             return x[:, :, -1]
         last = valid.sum(dim=2, keepdim=True) - 1  # (N, 1, 1)
         return x.gather(2, last.expand(-1, x.shape[1], 1)).squeeze(2)
+
+
+def flatten_by_feature(backbone: nn.Module) -> None:
+    """Let a backbone flatten all steps of a feature, then those of the next, as earlier versions trained it."""
+    for module in backbone.modules():
+        if isinstance(module, Readout):
+            module.by_feature = True

@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "halves.h"
 #include "threads.h"
@@ -132,36 +131,6 @@ void pool(const Z* z, int64_t t, int64_t f, Channels of, float* pooled, float* c
   for (int64_t i = 0; i < f; i++) pooled[i] /= float(t);
 }
 
-// Rows become columns: pairs of single elements change places, then of two together, and so on.
-#if defined(__has_builtin) && __has_builtin(__builtin_shufflevector)
-template <int S, int... L>
-TSMTL_INLINE void change_places(Vec (&rows)[LANES], std::integer_sequence<int, L...>) {
-  for (int i = 0; i < LANES; i++) {
-    if (i & S) continue;
-    const Vec a = rows[i], b = rows[i + S];
-    rows[i] = __builtin_shufflevector(a, b, ((L & S) ? LANES + L - S : L)...);
-    rows[i + S] = __builtin_shufflevector(a, b, ((L & S) ? LANES + L : L + S)...);
-  }
-}
-
-template <int S = 1>
-TSMTL_INLINE void turn(Vec (&rows)[LANES]) {
-  if constexpr (S < LANES) {
-    change_places<S>(rows, std::make_integer_sequence<int, LANES>{});
-    turn<2 * S>(rows);
-  }
-}
-#else
-TSMTL_INLINE void turn(Vec (&rows)[LANES]) {
-  for (int i = 0; i < LANES; i++)
-    for (int j = 0; j < i; j++) {
-      const float kept = rows[i][j];
-      rows[i][j] = rows[j][i];
-      rows[j][i] = kept;
-    }
-}
-#endif
-
 template <typename Z, typename O>
 void write(const Z* z, int64_t t, int64_t f, Channels of, const float* gate, O* out) {
   over_channels(f, [&](auto tile) {
@@ -181,48 +150,6 @@ void write(const Z* z, int64_t t, int64_t f, Channels of, const float* gate, O* 
   });
 }
 
-// Call body(first row, rows, first column, columns) for blocks of LANES rows and columns and for what is left of them.
-template <typename Body>
-TSMTL_INLINE void over_blocks(int64_t rows, int64_t columns, Body body) {
-  for (int64_t at = 0; at < columns; at += LANES)
-    for (int64_t first = 0; first < rows; first += LANES)
-      body(first, std::min<int64_t>(LANES, rows - first), at, std::min<int64_t>(LANES, columns - at));
-}
-
-template <typename T>
-TSMTL_INLINE Vec get_some(const T* from, int64_t lanes) {
-  return lanes == LANES ? get<true>(from, LANES) : get<false>(from, lanes);
-}
-
-template <typename T>
-TSMTL_INLINE void put_some(T* to, Vec x, int64_t lanes) {
-  lanes == LANES ? put<true>(to, x, LANES) : put<false>(to, x, lanes);
-}
-
-// y as [f][t].
-template <typename Z, typename O>
-void write_flat(const Z* z, int64_t t, int64_t f, Channels of, O* out) {
-  over_blocks(t, f, [&](int64_t first, int64_t rows, int64_t at, int64_t lanes) {
-    const Lanes own = lanes_of<false>(of, at, lanes);
-    Vec block[LANES] = {};
-    for (int64_t r = 0; r < rows; r++)
-      block[r] = own.activated(get_some(z + (first + r) * f + at, lanes) - own.mean);
-    turn(block);
-    for (int64_t k = 0; k < lanes; k++) put_some(out + (at + k) * t + first, block[k], rows);
-  });
-}
-
-// [f][t] to [t][f].
-template <typename O, typename Z>
-void turn_back(const O* from, int64_t t, int64_t f, Z* to) {
-  over_blocks(t, f, [&](int64_t first, int64_t rows, int64_t at, int64_t lanes) {
-    Vec block[LANES] = {};
-    for (int64_t k = 0; k < lanes; k++) block[k] = get_some(from + (at + k) * t + first, rows);
-    turn(block);
-    for (int64_t r = 0; r < rows; r++) put_some(to + (first + r) * f + at, block[r], lanes);
-  });
-}
-
 // Sums of the gradient of the output over the steps with y > 0, and of its product with z - m.
 template <typename Z, typename D>
 void gather(const Z* z, const D* d_out, int64_t t, int64_t f, Channels of, float* sums, float* products) {
@@ -232,7 +159,7 @@ void gather(const Z* z, const D* d_out, int64_t t, int64_t f, Channels of, float
   });
 }
 
-// The gradient of z; d_out may lie where d_z goes. Without d_out the output was the mean alone.
+// The gradient of z. Without d_out the output was the mean alone.
 template <typename Z, typename D>
 void spread_back(const Z* z, const D* d_out, int64_t t, int64_t f, Channels of, const float* gate, const float* of_mean,
                  const float* along, const float* across, Z* d_z) {
@@ -275,8 +202,6 @@ struct Shape {
   int64_t n, t, f, narrow;
 };
 
-enum Form { MAPS, FLAT, MEAN };
-
 // Squeeze-and-excite of one series.
 void weigh(Shape of, const float* pooled, const float* squeeze, const float* excited, float* hidden, float* gate) {
   for (int64_t j = 0; j < of.narrow; j++) hidden[j] = positive(dot(squeeze + j * of.f, pooled, of.f));
@@ -291,7 +216,7 @@ void weigh(Shape of, const float* pooled, const float* squeeze, const float* exc
 }
 
 template <typename Z, typename O>
-void forward(Shape of, Form form, int threads, const Z* z, const float* weight, const float* bias, float eps,
+void forward(Shape of, bool mean_alone, int threads, const Z* z, const float* weight, const float* bias, float eps,
              const float* squeeze, const float* excite, O* out, float* channels, float* series, float* hidden,
              double* sums, float* scratch) {
   const int64_t rows = of.n * of.t, f = of.f, blocks = (rows + BLOCK - 1) / BLOCK, plane = of.n * f;
@@ -322,15 +247,14 @@ void forward(Shape of, Form form, int threads, const Z* z, const float* weight, 
     const Z* own = z + n * of.t * f;
     const Channels shared{mean, scale, bias};
     float *s = series + n * f, *g = s + 3 * plane, *h = hidden + n * of.narrow;
-    if (form == MEAN || of.narrow) pool(own, of.t, f, shared, s, s + plane, s + 2 * plane);
+    if (mean_alone || of.narrow) pool(own, of.t, f, shared, s, s + plane, s + 2 * plane);
     if (of.narrow) weigh(of, s, squeeze, excited, h, g);
-    if (form == MAPS) write(own, of.t, f, shared, of.narrow ? g : nullptr, out + n * of.t * f);
-    if (form == FLAT) write_flat(own, of.t, f, shared, out + n * of.t * f);
+    if (!mean_alone) write(own, of.t, f, shared, of.narrow ? g : nullptr, out + n * of.t * f);
   });
 }
 
 template <typename Z, typename O>
-void backward(Shape of, Form form, int threads, const Z* z, const O* d_out, const float* bias, float eps,
+void backward(Shape of, bool mean_alone, int threads, const Z* z, const O* d_out, const float* bias, float eps,
               const float* squeeze, const float* excite, const float* channels, const float* series,
               const float* hidden, Z* d_z, float* d_norm, float* d_squeeze, float* d_excite, double* of_all,
               float* scratch) {
@@ -338,7 +262,7 @@ void backward(Shape of, Form form, int threads, const Z* z, const O* d_out, cons
   const float *mean = channels, *variance = mean + f, *scale = variance + f;
   const float *pooled = series, *counts = pooled + plane, *parts = counts + plane, *gate = parts + plane;
   const float* d_mean = reinterpret_cast<const float*>(d_out);  // where the output is the mean
-  const bool pools = form == MEAN || narrow;
+  const bool pools = mean_alone || narrow;
   float *sums = scratch, *products = sums + plane, *of_pool = products + plane, *of_gate = of_pool + plane;
   float *of_hidden = of_gate + plane, *along = of_hidden + of.n * narrow, *across = along + f;
   double *total = of_all, *product = of_all + f;
@@ -346,10 +270,7 @@ void backward(Shape of, Form form, int threads, const Z* z, const O* d_out, cons
   in_parallel(threads, of.n, [&](int64_t n) {
     const int64_t at = n * f;
     const Z* own = z + at * of.t;
-    if (form == FLAT) {
-      turn_back(d_out + at * of.t, of.t, f, d_z + at * of.t);
-      gather(own, d_z + at * of.t, of.t, f, shared, &sums[at], &products[at]);
-    } else if (form == MAPS) {
+    if (!mean_alone) {
       gather(own, d_out + at * of.t, of.t, f, shared, &sums[at], &products[at]);
     } else {
       for (int64_t i = at; i < at + f; i++) of_pool[i] = d_mean[i];
@@ -390,11 +311,8 @@ void backward(Shape of, Form form, int threads, const Z* z, const O* d_out, cons
     const int64_t at = n * f;
     const Z* own = z + at * of.t;
     const float *g = narrow ? gate + at : nullptr, *p = pools ? &of_pool[at] : nullptr;
-    Z* to = d_z + at * of.t;
-    if (form == MAPS)
-      spread_back(own, d_out + at * of.t, of.t, f, shared, g, p, along, across, to);
-    else
-      spread_back(own, form == FLAT ? to : static_cast<Z*>(nullptr), of.t, f, shared, g, p, along, across, to);
+    const O* given = mean_alone ? nullptr : d_out + at * of.t;
+    spread_back(own, given, of.t, f, shared, g, p, along, across, d_z + at * of.t);
   });
   for (int64_t j = 0; j < narrow; j++) {
     std::fill(d_squeeze + j * f, d_squeeze + (j + 1) * f, 0.0f);
@@ -410,20 +328,20 @@ void backward(Shape of, Form form, int threads, const Z* z, const O* d_out, cons
 }  // namespace
 
 // What both passes take; z, out, d_out and d_z are floats, or bfloat16 (the mean is always floats).
-//   form       0: out is [n][t][f]; 1: [n][f][t]; 2: the mean [n][f], which is found in `series`; not with narrow > 0
+//   mean_alone 0: out is [n][t][f]; 1: the mean [n][f], which is found in `series`; not with narrow > 0
 //   narrow     units of squeeze-and-excite, whose weights are [narrow][f] and [f][narrow]; 0: there is none
 //   channels   [3][f] mean, unbiased variance, a; written by forward, read by backward, as is what follows
-//   series     [4][n][f] s; steps with y > 0; sum of c over these; g. Where there is narrow, or form is 2
+//   series     [4][n][f] s; steps with y > 0; sum of c over these; g. Where there is narrow, or mean_alone
 //   hidden     [n][narrow] max(squeeze s, 0)
 //   sums       [2][f] doubles, scratch, zeros at first; so is the next: what allocates here could not say that it fails
 //   scratch    forward [3][blocks of 64 rows][f] and [narrow][f]; backward [4][n][f], [n][narrow] and [2][f]
-TSMTL_EXPORT void norm_relu_forward(int64_t n, int64_t t, int64_t f, int64_t narrow, int form, int threads, int bf16,
-                                    float eps, const void* z, const float* weight, const float* bias,
+TSMTL_EXPORT void norm_relu_forward(int64_t n, int64_t t, int64_t f, int64_t narrow, int mean_alone, int threads,
+                                    int bf16, float eps, const void* z, const float* weight, const float* bias,
                                     const float* squeeze, const float* excite, void* out, float* channels,
                                     float* series, float* hidden, double* sums, float* scratch) {
   auto run = [&](auto* from, auto* to) {
-    forward(Shape{n, t, f, narrow}, Form(form), threads, from, weight, bias, eps, squeeze, excite, to, channels, series,
-            hidden, sums, scratch);
+    forward(Shape{n, t, f, narrow}, mean_alone != 0, threads, from, weight, bias, eps, squeeze, excite, to, channels,
+            series, hidden, sums, scratch);
   };
   if (bf16)
     run(static_cast<const BF16*>(z), static_cast<BF16*>(out));
@@ -432,14 +350,14 @@ TSMTL_EXPORT void norm_relu_forward(int64_t n, int64_t t, int64_t f, int64_t nar
 }
 
 //   d_norm     [2][f] gradients of weight and bias
-TSMTL_EXPORT void norm_relu_backward(int64_t n, int64_t t, int64_t f, int64_t narrow, int form, int threads, int bf16,
-                                     float eps, const void* z, const float* bias, const float* squeeze,
+TSMTL_EXPORT void norm_relu_backward(int64_t n, int64_t t, int64_t f, int64_t narrow, int mean_alone, int threads,
+                                     int bf16, float eps, const void* z, const float* bias, const float* squeeze,
                                      const float* excite, const void* d_out, const float* channels,
                                      const float* series, const float* hidden, void* d_z, float* d_norm,
                                      float* d_squeeze, float* d_excite, double* sums, float* scratch) {
   auto run = [&](auto* from, auto* gradient, auto* to) {
-    backward(Shape{n, t, f, narrow}, Form(form), threads, from, gradient, bias, eps, squeeze, excite, channels, series,
-             hidden, to, d_norm, d_squeeze, d_excite, sums, scratch);
+    backward(Shape{n, t, f, narrow}, mean_alone != 0, threads, from, gradient, bias, eps, squeeze, excite, channels,
+             series, hidden, to, d_norm, d_squeeze, d_excite, sums, scratch);
   };
   if (bf16)
     run(static_cast<const BF16*>(z), static_cast<const BF16*>(d_out), static_cast<BF16*>(d_z));
