@@ -30,7 +30,7 @@ NO_DROPOUT = {"dropout": 0.0, "lstm_drop_out": 0.0, "fc_drop_out": 0.0}
 
 # How far apart the ends may lie, of the way there. The convolutions of lstm_fcn add up in another order: a rounding
 # that Adam, whose first steps have one length whatever the gradient, and a ReLU near 0 make larger from step to step.
-# So do heads that read the steps of cnn1d in another order: where a gradient is 0 but for rounding, one weight goes astray.
+# So do heads that read the steps of cnn1d in another order: a weight whose gradient is but rounding goes astray.
 SAME_PATH = {"lstm_fcn": 0.05, "cnn1d": 1e-3}
 SAME = "ignore:Using padding='same' with even kernel lengths:UserWarning"  # what it says is meant
 

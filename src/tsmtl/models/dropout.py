@@ -35,7 +35,7 @@ def mask_of(x: Tensor, p: float) -> Tensor:
     levels = _levels(p)
     drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
     bits = drawn.view(torch.int16)[: x.numel()].view(x.shape)
-    stays = (bits >= levels - LEVELS // 2).view(torch.int8)  # which is converted several times as fast as bool
+    stays = bits.ge_(levels - LEVELS // 2)  # in place, and so as integers: bools take several times as long
     return stays.to(x.dtype).mul_(LEVELS / (LEVELS - levels))
 
 
