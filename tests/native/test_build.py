@@ -208,13 +208,26 @@ def test_what_killed_compilations_left_is_removed_and_not_what_is_under_way(sour
     assert new.exists()
 
 
-def test_a_full_disk_is_not_the_compilers_fault(sources, cache, monkeypatch, tmp_path):
+def test_a_full_disk_is_named_and_not_the_compilers_fault(sources, cache, monkeypatch, tmp_path):
     said = "/usr/bin/ld: final link failed: No space left on device\ncollect2: error: ld returned 1 exit status"
     compiler(tmp_path, monkeypatch, f"[ $1 = --version ] && exit 0\necho '{said}' >&2\nexit 1")
-    with pytest.raises(
-        NativeError, match=r"^the disk is full \(.*No space left on device\); XDG_CACHE_HOME and TMPDIR"
-    ):
+    with pytest.raises(NativeError) as raised:
         built("times")
+    assert str(raised.value) == (
+        f"the disk of {cache} is full (/usr/bin/ld: final link failed: No space left on device); "
+        "XDG_CACHE_HOME names another folder"
+    )
+
+
+@needs_compiler
+def test_a_compiler_writes_to_the_disk_of_the_cache_alone(sources, cache, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "full"))
+    script = '[ $1 = --version ] || echo "$TMPDIR" > "$0.asked"\nexec c++ "$@"'
+    compiler(tmp_path, monkeypatch, script)
+    assert built("times").parent == cache
+    (asked,) = (tmp_path / "compiler.asked").read_text().splitlines()
+    assert Path(asked).parent == cache
+    assert not Path(asked).exists()
 
 
 def test_without_a_home_folder_none_is_made_where_the_process_stands(sources, monkeypatch, tmp_path):

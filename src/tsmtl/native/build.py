@@ -152,27 +152,35 @@ def _compiler() -> list[str]:
 
 
 def _version(compiler: list[str]) -> str:
-    return _run([*compiler, "--version"])
+    return _run([*compiler, "--version"], dict(os.environ))
 
 
 def _compile(command: list[str]) -> None:
-    _run(command)  # a compiler that says nothing of a failure is no compiler
-    if not Path(command[command.index("-o") + 1]).is_file():
+    made = Path(command[command.index("-o") + 1])
+    # What it writes on the way lies there too, so that one disk alone may be full.
+    _run(command, {**os.environ, "TMPDIR": str(made.parent)})
+    if not made.is_file():  # a compiler that says nothing of a failure is no compiler
         raise NativeError(f"{command[0]} left no library; {MEND}")
 
 
-def _run(command: list[str]) -> str:
+def _run(command: list[str], environment: dict[str, str]) -> str:
     """Run the compiler; give what it says."""
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=TIME_LIMIT
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIME_LIMIT,
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NativeError(f"the compiler {command[0]} does not run ({error}); {MEND}") from error
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         if full := next((line for line in lines if "No space left" in line), None):
-            raise NativeError(f"the disk is full ({full}); XDG_CACHE_HOME and TMPDIR name other folders")
+            raise NativeError(f"the disk of {cache_folder()} is full ({full}); XDG_CACHE_HOME names another folder")
         said = next((line for line in lines if "error" in line.lower()), lines[0] if lines else "without a word")
         raise NativeError(f"the compiler {command[0]} failed ({said}); {MEND}")
     return done.stdout
