@@ -8,6 +8,7 @@ import torch
 from tests.test_resume import assert_same_run
 from tests.test_train import SMALL, TINY_MODEL
 from tsmtl.checkpoint.last import read_last
+from tsmtl.config.processor import core_count
 
 CNN = ["model=cnn1d", *TINY_MODEL["cnn1d"], *SMALL, "device=cpu", "num_epochs=3"]
 
@@ -90,3 +91,10 @@ def test_more_threads_than_cores_are_warned_of_on_a_resume_too(tsmtl_train, stop
         answer = tsmtl_train(*words, *more)
         assert answer.code == code
         assert (said in answer.err) == warned
+
+
+def test_the_threads_of_all_processes_are_counted(tsmtl_train, caplog):
+    cores = core_count()
+    assert tsmtl_train(*CNN, "devices=2", f"trainer.threads={cores}").code == 0
+    said = f"trainer.threads: {2 * cores} threads of 2 processes take turns on {cores} cores, which is slower"
+    assert said in caplog.text

@@ -14,6 +14,7 @@ from tsmtl.assembly import head_bias, steps_of, warn_of_fallback
 from tsmtl.calibrate import Seen
 from tsmtl.config.processor import core_count
 from tsmtl.config.schema import Settings
+from tsmtl.config.torchrun import place
 from tsmtl.config.unread import idle_targets
 from tsmtl.data.features import Features
 from tsmtl.data.instances import Bundle
@@ -59,13 +60,27 @@ def say_what_starts(settings: Settings, bundle: Bundle, model: MultiTaskModel, d
     parameters = sum(p.numel() for p in model.parameters())
     targets = ", ".join(f"{name} ({target.key})" for name, target in instances.targets.items())
     on = str(device) if settings.run.devices == 1 else f"{settings.run.devices} x {device.type}"
-    if device.type == "cpu" and (threads := torch.get_num_threads()) > (cores := core_count()):
-        log.warning("trainer.threads: %d threads take turns on %d cores, which is slower than one each", threads, cores)
+    if device.type == "cpu":
+        _warn_of_many_threads(settings)
     log.info("model: %s, %s parameters, tasks %s, on %s", settings.model.model, f"{parameters:,}", targets, on)
     if settings.trainer.precision == "bf16":
         _say_bf16(settings, model, device)
     elif settings.trainer.precision == "tf32":
         _say_tf32(device)
+
+
+def _warn_of_many_threads(settings: Settings) -> None:
+    """Say so where threads outnumber cores, those of all processes that this training has started on them."""
+    each, cores = torch.get_num_threads(), core_count()
+    processes = settings.run.devices if place() is None else 1  # those of torchrun may have cores of their own
+    if each * processes > cores:
+        log.warning(
+            "%s: %d threads%s take turns on %d cores, which is slower than one each",
+            "trainer.threads" if each > 1 else "devices",
+            each * processes,
+            f" of {processes} processes" if processes > 1 else "",
+            cores,
+        )
 
 
 def precision_of(settings: Settings, model: MultiTaskModel, device: torch.device) -> str:
