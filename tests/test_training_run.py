@@ -44,6 +44,9 @@ def train_batches(monkeypatch) -> list[dict[str, Any]]:
         def __getattr__(self, name: str) -> Any:
             return getattr(self.train, name)
 
+        def __len__(self) -> int:
+            return len(self.train)
+
         def batch(self, rows: torch.Tensor) -> Batch:
             found = self.train.batch(rows)
             seen.append({task: target.numpy() for task, target in found[2].items()} | {"rows": rows.tolist()})

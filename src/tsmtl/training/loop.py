@@ -18,6 +18,7 @@ from tsmtl.training.balance import Balance
 from tsmtl.training.batches import Split
 from tsmtl.training.best_epoch import BestEpoch, weights_of
 from tsmtl.training.captured_step import CapturedSteps
+from tsmtl.training.labelled_batches import LabelledBatches
 from tsmtl.training.objective import Objective
 from tsmtl.training.ranks import ALONE, Ranks
 from tsmtl.training.sampling import Sampler
@@ -144,7 +145,7 @@ def fit(
         earlier += time.perf_counter() - result.epoch_began
     began = time.perf_counter() - earlier
     tasks = list(criterion.losses)
-    steps = sampler.steps
+    steps, labelled = sampler.steps, LabelledBatches(train, tasks)
     done = len(result.history)
     bar: tqdm[NoReturn] = tqdm(
         total=num_epochs * steps,
@@ -167,11 +168,14 @@ def fit(
             schedule.before_epoch(epoch)
             # One for each epoch: by it recorded steps see that a backbone may have begun to learn.
             step = Step(model, criterion, optimizer, gradient_clip, augmentation, ranks, balance)
-            losses = train_epoch(step, schedule, train, sampler, generator, after_step, result, average, captured)
+            losses, batches = train_epoch(
+                step, schedule, train, sampler, generator, after_step, result, average, captured
+            )
             _stop_if_not_finite(losses, epoch)
-            means = losses.mean(dim=0).tolist()  # of the batches: total, then each task
-            row: Row = {"epoch": epoch, "lr": schedule.lr, "train/loss": means[0]}
-            row |= {f"train/{task}/loss": mean for task, mean in zip(tasks, means[1:], strict=True)}
+            row: Row = {"epoch": epoch, "lr": schedule.lr, "train/loss": losses[:, 0].mean().item()}
+            means = labelled.mean(losses[:, 1:], batches).tolist()
+            row |= {f"train/{task}/loss": mean for task, mean in zip(tasks, means, strict=True)}
+            del batches  # as many rows as the split has
             row |= {} if balance is None else balance.after_epoch()
             row |= validate()
             row["seconds"] = time.perf_counter() - result.epoch_began
@@ -209,8 +213,10 @@ def train_epoch(
     result: Fit,
     average: WeightAverage[Any] | None = None,
     captured: CapturedSteps | None = None,
-) -> Tensor:
-    """Train one epoch, or what is left of it; give the losses (steps, 1 + tasks), the total first.
+) -> tuple[Tensor, list[Tensor]]:
+    """Train one epoch, or what is left of it.
+
+    Gives the losses (steps, 1 + tasks) of the whole epoch, the total first, and the rows of each step.
 
     Waits for the device only at the end; with unequal lengths once a batch, to know its longest series.
 
@@ -231,9 +237,10 @@ def train_epoch(
     else:
         generator.set_state(result.order)
     losses, width = result.losses, 1 + len(step.criterion.losses)
-    batches = sampler.draw(generator)[len(losses) // width :]
-    with train.ahead(batches):
-        for rows in batches:
+    batches = sampler.draw(generator)
+    left = batches[len(losses) // width :]
+    with train.ahead(left):
+        for rows in left:
             schedule.before_step()
             losses.add(step(*train.batch(rows)) if captured is None else captured.take(step, train, rows))
             if average is not None:
@@ -241,7 +248,7 @@ def train_epoch(
             after_step()
     found = losses.whole()
     assert found is not None, "an epoch has a step"
-    return found.view(-1, width).cpu()
+    return found.view(-1, width).cpu(), batches
 
 
 def _stop_if_not_finite(losses: Tensor, epoch: int) -> None:
