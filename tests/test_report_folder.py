@@ -1,5 +1,6 @@
 """``tsmtl-report``: a page of a run, a sweep or a comparison, and one line for anything else."""
 
+import csv
 import json
 import os
 import subprocess
@@ -102,6 +103,18 @@ def test_labels_best_epochs_and_readings_have_their_parts(tsmtl_report, tmp_path
     ] in page.tables
     assert f"alarms (alarms), F1 of each label on test: {NASTY} 0.5" in page.says
     assert "<li>state helps &lt;b&gt;" in (folder / "report.html").read_text()
+
+
+def test_numbers_none_of_which_is_finite_have_no_pictures(tsmtl_report, tmp_path):
+    folder = write_run(tmp_path / "run")
+    header, *rows = list(csv.reader((folder / "predictions_test.csv").read_text().splitlines()))
+    with (folder / "predictions_test.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *([*row[:-3], "nan", "nan", "nan"] for row in rows)])
+    answer = tsmtl_report(str(folder))
+    assert (answer.code, answer.err) == (0, "")
+    said = read_page(folder / "report.html").says
+    assert len(said) == 13
+    assert not [line for line in said if line.startswith(("predicted against true", "residuals"))]
 
 
 def test_a_run_that_is_not_finished_has_its_curves(tsmtl_report, tmp_path):

@@ -165,9 +165,11 @@ def _numbers(run: RunContents, name: str, task: Mapping[str, Any], svg: Pictures
     for d in range(min(task["size"], MOST_NUMBERS)):
         suffix = f"_{d + 1}" if task["size"] > 1 else ""
         true, guess, low, high = (run.column(f"{name}_{what}{suffix}") for what in ("true", "predicted", "low", "high"))
-        if true is None or guess is None or not np.isfinite(true).any():
+        if true is None or guess is None:
             continue
         known = np.isfinite(true) & np.isfinite(guess)
+        if not known.any():
+            continue
         ends = None
         if low is not None and high is not None:
             ends = (np.nan_to_num(low[known], nan=-np.inf), np.nan_to_num(high[known], nan=np.inf))
