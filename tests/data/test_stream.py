@@ -41,3 +41,8 @@ def test_an_unknown_class_is_refused_with_its_instance(refuses, values, ids_have
 
 def test_a_class_called_minus_one_is_no_missing_class():
     assert class_ids(np.array(["-1", "1", ""]), ("-1", "1"), False, "f", range(3)).tolist() == [0, 1, -1]
+
+
+def test_blanks_are_part_of_a_class_where_the_model_learnt_them():
+    names = ("bad ", "ok", "ok ")  # columns of a fixed width give such
+    assert class_ids(np.array(["ok ", "ok", " ok", "bad "]), names, False, "f", range(4)).tolist() == [2, 1, 1, 0]

@@ -115,7 +115,7 @@ def class_ids(
 
     Args:
         values: (n,) texts or whole numbers; "" and, unless it is a class, -1 or NaN is a missing class. A text that is
-            no class is taken as what it says: 2.0 for 2, true for 1.
+            no class is taken without the blanks around it, and then as what it says: 2.0 for 2, true for 1.
         class_names: The K classes.
         ids_have_names: Whether a whole number is the place of a class among them, not its name.
         where: The file, for messages.
@@ -133,9 +133,10 @@ def class_ids(
         number = isinstance(value, int | float)
         if number and float(value).is_integer():
             value = int(value)  # 2.0 is class 2, true is class 1
-        text = str(value).strip()
-        if not number and text not in places:
-            text = class_word(text)
+        text = str(value)
+        for otherwise in (str.strip, class_word):
+            if not number and text not in places:
+                text = otherwise(text)
         as_id = ids_have_names and text.isdecimal() and int(text) < len(class_names)
         if as_id and (number or text not in places):
             ids[row] = int(text)
