@@ -99,6 +99,7 @@ def test_dates_in_any_iso_form_time_zone_or_column_type_are_the_same_moments(loa
     when = [datetime.fromisoformat(t) for t in hours(20)]
     zoned = [(t.replace(tzinfo=UTC) + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S") + "+01:00" for t in when]
     forms = {
+        "hours of offset": ([cell.removesuffix(":00") for cell in zoned], {}),
         "blank": (hours(20, "%Y-%m-%d %H:%M"), {}),
         "Z": (hours(20, "%Y-%m-%dT%H:%M:%S.000Z"), {}),
         "offset": (zoned, {}),
@@ -158,6 +159,14 @@ def test_dates_and_numbers_in_two_files_are_refused(load_file, refuses, tmp_path
         written(dated(*second), tmp_path / "2.csv")
         with refuses("2.csv: row 2, column 'time'"):
             load_file(tmp_path, "reg", **{**PLANT, "entity": None})
+
+
+@pytest.mark.parametrize("date", ["05/06/2024", "05.06.2024 12:00", "05-06-2024"])
+def test_a_date_whose_day_and_month_cannot_be_told_apart_is_refused_in_any_file(load_file, refuses, tmp_path, date):
+    written(dated(*hours(9)), tmp_path / "1.csv")
+    written(dated(date, date), tmp_path / "2.csv")
+    with refuses(f"2.csv: row 2, column 'time': '{date}' is not a date such as 2024-05-31 12:00:00"):
+        load_file(tmp_path, "reg", **{**PLANT, "entity": None})
 
 
 def test_an_own_format_that_does_not_fit_is_refused(load, refuses):

@@ -13,8 +13,9 @@ from tsmtl.data.targets import TRUTHS
 EXACT = 2**53  # whole numbers up to here are exact in double precision
 MOST_WORDS = 10_000  # different words in a column of classes
 _ISO = r"^\d{4}-\d{2}-\d{2}"
+_YEAR_FIRST = r"^\d{4}-"
 _FINER = r"\.\d{6}\d*[1-9]"  # than a microsecond
-_ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
+_ZONE = r"(?:Z|[+-]\d{2}(?::?\d{2})?)$"
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,11 @@ class Times:
                 parsed = column.str.to_datetime(strict=False, time_unit="us", time_zone=zone)
         except pl.exceptions.PolarsError as error:
             raise UserError(f"{place.of(0, self.name)}: {column[0]!r} is no date ({first_line(error)})") from error
-        if parsed.null_count():
-            at = int(parsed.is_null().arg_max() or 0)
+        wrong = parsed.is_null()
+        if self.format is None:  # of 05/06/2024 alone polars would take the first number for the day
+            wrong |= ~column.str.contains(_YEAR_FIRST)
+        if wrong.any():
+            at = int(wrong.arg_max() or 0)
             form = self.format or "a date such as 2024-05-31 12:00:00"
             raise UserError(f"{place.of(at, self.name)}: {column[at][:40]!r} is not {form}")
         return parsed
