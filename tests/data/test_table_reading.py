@@ -238,6 +238,14 @@ def test_a_class_of_too_many_words_and_one_without_any_are_refused(load, refuses
         load(plant().with_columns(state=pl.col("time") * 0.5), "cls")
 
 
+@pytest.mark.parametrize("setting", ["entity", "class_target", "split_key", "condition"])
+@pytest.mark.parametrize("of", [pl.concat_list("machine"), pl.duration(days=pl.col("time")), pl.lit(b"\xff")])
+def test_columns_of_neither_texts_nor_numbers_are_refused(load, refuses, setting, of):
+    with refuses("t.parquet: column 'odd' holds ", ", neither texts nor numbers"):
+        named = ["odd"] if setting == "condition" else "odd"
+        load(plant().with_columns(odd=of), kind="parquet", channels=["a", "b"], **{setting: named})
+
+
 def test_a_class_in_test_that_train_never_has_is_named(load, refuses):
     late = pl.when(pl.col("time") > 37).then(pl.lit("burst")).otherwise("state")
     with refuses("t.csv: 'state' has classes in the test split that train never has (burst)"):

@@ -214,9 +214,13 @@ class Words:
         """Give numbers (n,) of words.
 
         Raises:
-            UserError: If there are too many different ones for a column of classes.
+            UserError: If there are too many different ones for a column of classes, or the column has no texts.
         """
-        texts = column.cast(pl.String).str.replace(r"^(-?\d+)\.0+$", "$1")  # 2.0 is 2, in numbers and as text
+        try:
+            texts = column.cast(pl.String).str.replace(r"^(-?\d+)\.0+$", "$1")  # 2.0 is 2, in numbers and as text
+        except pl.exceptions.PolarsError as error:  # lists, durations, bytes that are no UTF-8
+            said = f"column '{self.name}' holds {column.dtype}, neither texts nor numbers"
+            raise UserError(f"{place.where}: {said}") from error
         if column.dtype.is_float():  # class 2 may be stored as 2.0
             column = column.fill_nan(None)
             whole = (column.round() == column) & column.is_finite()
