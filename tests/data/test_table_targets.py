@@ -41,6 +41,24 @@ def test_the_largest_of_negative_classes_too(targets):
     assert classes(instances) == ["-2", "5", "-2", None, "5", "0"]
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["1_1", "11", "2"], ["11", "1_1", "2"]),
+        (["01", "1", "2"], ["01", "1", "2"]),
+        (["1e1", "10", "3"], ["10", "1e1", "3"]),
+        (["+1", "1", "9" * 20], ["+1", "1", "9" * 20]),
+        (["10", "9", "nan"], ["9", "10"]),
+        (["10", "9", "-1"], ["9", "10"]),
+    ],
+)
+def test_classes_that_are_written_differently_stay_apart(targets, words, names):
+    instances = targets([words[i // 2 % 3] for i in range(12)])
+    assert instances.targets["cls"].names == names
+    told = [word if word in names else None for word in words]
+    assert classes(instances) == told * 2
+
+
 def test_bins_name_themselves_and_a_bound_belongs_to_the_class_above(targets):
     cells = [0, 29, 30, 79.5, 80, 80, 99, None, 10, 50, 30, 31]
     instances = targets(cells, class_bins=[30, 80])

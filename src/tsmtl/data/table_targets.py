@@ -1,18 +1,18 @@
 """The class column of a table: words, or a number that bounds divide."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.instances import FloatArray
 from tsmtl.data.recording import ROWS, Codes, Recording
-from tsmtl.data.targets import MISSING, check_names_have_ids, class_target
+from tsmtl.data.targets import MISSING, check_names_have_ids, class_target, is_whole
 from tsmtl.data.window_targets import binned, classes_of_windows, numbers_of_windows
 from tsmtl.data.windows import Windows
 
@@ -105,11 +105,20 @@ def class_column(settings: TableSettings, task: str, recording: Recording, share
 
 
 def _whole_numbers(words: list[str]) -> npt.NDArray[Any] | None:
-    """Give words as whole numbers, so that class 10 comes after class 9; None if one is not."""
-    for kind in (int, float):  # class_target refuses fractions, and takes 2.0 for 2
-        with suppress(ValueError):
-            return np.array([kind(word) for word in words])
-    return None
+    """Give words as whole numbers, so that class 10 comes after class 9; None where one is a text, 01 or 1_2 say.
+
+    Numbers with a fraction among them come as they are, for :func:`class_target` to refuse.
+    """
+    numbers = pl.Series(words, dtype=pl.String).cast(pl.Float64, strict=False)
+    if numbers.null_count():
+        return None
+    values = numbers.to_numpy()
+    missing = np.isnan(values)
+    if (missing | np.isfinite(values) & (values == np.round(values))).all():
+        if not all(is_whole(word) for word, none in zip(words, missing, strict=True) if not none):
+            return None
+        values = np.array([MISSING if none else int(word) for word, none in zip(words, missing, strict=True)])
+    return values
 
 
 def _names_of_bins(bounds: list[float]) -> list[str]:
