@@ -6,7 +6,7 @@ import pytest
 
 from tests.data.tables import source_of
 from tsmtl.data.instances import SPLITS, Instances
-from tsmtl.data.table import instances_of
+from tsmtl.data.table import instances_of, load_new_rows
 
 
 @pytest.fixture
@@ -73,6 +73,26 @@ def test_a_rise_over_the_horizon_is_a_class(targets):
     instances = targets(cells, class_bins=[0], class_reduce="change", horizon=1, stride=1)
     # Windows of rows 0-1, 1-2, 4-5, 5-6, 8-9 and 9-10: the row behind minus their last one is 1, 0, 4, -5, 0 and 5.
     assert instances.targets["cls"].ids.tolist() == [1, 1, 1, 0, 1, 1]
+
+
+def test_a_change_of_large_numbers_is_exact(targets):
+    meter = 12345678.25 + 0.3 * np.arange(12)  # single precision has steps of 1 there
+    how = {"regression_target": "c", "regression_reduce": "change", "class_reduce": "change", "class_bins": [0.5]}
+    instances = targets(meter.tolist(), ("cls", "reg"), horizon=2, stride=1, **how)
+    np.testing.assert_allclose(instances.targets["reg"].values, 0.6, rtol=1e-6)
+    assert set(instances.targets["cls"].ids) == {1}
+
+
+def test_a_number_whose_values_single_precision_cannot_tell_apart_is_refused(targets, refuses, settings_of):
+    seconds = 1.7e9 + 0.5 * np.arange(12)
+    with refuses("made: column 'c': lies between 1.7e+09 and 1.70000001e+09", "steps of 128", "subtract an offset"):
+        targets(seconds.tolist(), ("reg",), regression_target="c", class_target=None)
+    exact = (2**24 - 20 + np.arange(12)).tolist()  # whole, and below 2^24
+    found = targets(exact, ("reg",), regression_target="c", class_target=None)
+    assert found.targets["reg"].values[:, 0].tolist() == exact[1::2]
+    frame = pl.DataFrame({"c": seconds, "x": np.arange(12.0)})
+    asked = settings_of("table", channels=["x"], regression_target="c", window=2, split="time")
+    assert len(load_new_rows(asked, {"reg": "reg"}, source_of(frame)).x) == 11  # of a few rows of one machine, say
 
 
 @pytest.mark.parametrize("how", ["last", "mode"])

@@ -1,5 +1,6 @@
 """Tables in long form as instances: read, split, and only then cut into windows."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def load_new_rows(settings: TableSettings, tasks: dict[str, str], source: Source
     Raises:
         UserError: If the rows are not as in training, or too few for a window.
     """
-    recording = read_recording(settings, source, columns_wanted(settings, tasks))
+    recording = read_recording(settings, source, replace(columns_wanted(settings, tasks), learnt=False))
     cuts = cuts_at_gaps(recording, settings.max_gap)
     classes = _class_columns(settings, tasks, recording)
     start = np.unique(np.concatenate([recording.bounds[:-1], cuts]))
@@ -134,12 +135,14 @@ def _instances(
 
 def columns_wanted(settings: TableSettings, tasks: dict[str, str]) -> Wanted:
     """Say which columns are read beside entity, time and channels."""
-    wanted = Wanted()
+    wanted, reduced = Wanted(), {"cls": settings.class_reduce, "reg": settings.regression_reduce}
     for task, kind in tasks.items():
         place = settings.place_of(task)
         as_words = kind == "cls" and not number_column_needed(settings)
         (wanted.words if as_words else wanted.numbers).extend(place.keys)
         wanted.targets.update(dict.fromkeys(place.keys, place.setting))
+        if reduced.get(kind) == "change":
+            wanted.differences.extend(place.keys)
     if settings.split_key is not None:
         wanted.words.append(settings.split_key)
     if settings.condition is not None:

@@ -50,13 +50,23 @@ def numbers(frame: pl.DataFrame, place: Place) -> FloatArray:
     """
     out = np.empty((len(frame), frame.width), dtype=np.float32)
     for c, column in enumerate(frame):
-        found = as_float(column, place)
-        with np.errstate(over="ignore"):
-            out[:, c] = found
-        if np.isinf(out[:, c]).any():
-            at = int(np.argmax(np.isinf(out[:, c])))
-            raise UserError(f"{place.of(at, column.name)} is infinite in single precision; a missing value is empty")
+        out[:, c] = number(column, place)
     return out
+
+
+def number(column: pl.Series, place: Place) -> npt.NDArray[np.float64]:
+    """Give a column as numbers (n,) in double precision, NaN where a cell is empty.
+
+    Raises:
+        UserError: As :func:`numbers`.
+    """
+    found = as_float(column, place)
+    with np.errstate(over="ignore"):
+        infinite = np.isinf(found.astype(np.float32))
+    if infinite.any():
+        at = place.of(int(np.argmax(infinite)), column.name)
+        raise UserError(f"{at} is infinite in single precision; a missing value is empty")
+    return found
 
 
 def as_float(column: pl.Series, place: Place) -> npt.NDArray[np.float64]:

@@ -13,7 +13,8 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.recording import Recording, in_order
 from tsmtl.data.row_space import RowSpace
-from tsmtl.data.table_cells import Place, Times, Words, is_numeric, numbers
+from tsmtl.data.single import check_levels
+from tsmtl.data.table_cells import Place, Times, Words, is_numeric, number, numbers
 from tsmtl.data.table_files import TableFile, no_column, table_files
 
 Frame = tuple[bool, str, Place, pl.DataFrame]  # of a test file, file's name, place of the first row, columns
@@ -46,11 +47,15 @@ class Wanted:
         numbers: As numbers.
         words: As codes of texts.
         targets: The targets among them, with the setting that names each.
+        differences: The targets of which only differences are learnt; these are taken in double precision.
+        learnt: Whether a model is to learn the other targets, so that single precision must tell their values apart.
     """
 
     numbers: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     targets: dict[str, str] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+    learnt: bool = True
 
 
 def source_of_files(settings: TableSettings) -> Source:
@@ -107,7 +112,7 @@ def read_recording(settings: TableSettings, source: Source, wanted: Wanted) -> R
     most = source.most_rows
     values = RowSpace(settings.spill_folder).array(most, len(channels))
     runs: list[tuple[int, int]] = []
-    number_columns = {name: np.empty(most, dtype=np.float32) for name in dict.fromkeys(wanted.numbers)}
+    number_columns = {name: _NumberColumn(name, most, wanted) for name in dict.fromkeys(wanted.numbers)}
     code_columns = {name: np.empty(most, dtype=np.int16) for name in dict.fromkeys(wanted.words)}
     words = {name: Words(name) for name in code_columns}
     entities, times = (
@@ -121,7 +126,7 @@ def read_recording(settings: TableSettings, source: Source, wanted: Wanted) -> R
         values[rows] = numbers(frame.select(channels), place)
         runs += entities.read(frame, place, is_test, file)
         for name, column in number_columns.items():
-            column[rows] = numbers(frame.select(name), place)[:, 0]
+            column.read(rows, frame[name], place)
         for name, codes in code_columns.items():
             codes[rows] = words[name].read(frame[name], place)
         if times is not None:
@@ -138,7 +143,7 @@ def read_recording(settings: TableSettings, source: Source, wanted: Wanted) -> R
         None if when is None else when[:n],
         times is not None and bool(times.dates),
         times is not None and bool(times.aware),
-        {name: column[:n] for name, column in number_columns.items()},
+        {name: column.first(n, source.where) for name, column in number_columns.items()},
         {name: codes[:n] for name, codes in code_columns.items()},
         {name: w.words for name, w in words.items()},
         0 if times is None else times.finer,
@@ -216,6 +221,34 @@ def _with_a_cell(column: pl.Series) -> str:
     """Name a column with one of its cells, which shows why it holds no numbers: 1,5 has a decimal comma."""
     filled = column.drop_nulls()
     return f"{column.name} ({' '.join(str(filled[0]).split())[:20]!r})" if len(filled) else f"{column.name} (empty)"
+
+
+class _NumberColumn:
+    """Reads a column of numbers beside the input."""
+
+    def __init__(self, name: str, most: int, wanted: Wanted) -> None:
+        self.name = name
+        self.values: npt.NDArray[np.floating] = np.empty(most, np.float64 if name in wanted.differences else np.float32)
+        self.told_apart = wanted.learnt and name in wanted.targets and name not in wanted.differences
+        self.extremes: list[npt.NDArray[np.float64]] = []
+        self.whole = True
+
+    def read(self, rows: slice, column: pl.Series, place: Place) -> None:
+        found = number(column, place)
+        self.values[rows] = found
+        if self.told_apart and len(known := found[~np.isnan(found)]):
+            self.extremes.append(np.array([[known.min()], [known.max()]]))
+            self.whole = self.whole and bool((known == np.round(known)).all())
+
+    def first(self, n: int, where: str) -> npt.NDArray[np.floating]:
+        """Give the first rows.
+
+        Raises:
+            UserError: If single precision cannot tell apart what must be.
+        """
+        if self.extremes:
+            check_levels(self.extremes, np.dtype(np.int64 if self.whole else np.float64), f"{where}:", [self.name])
+        return self.values[:n]
 
 
 class _Entities:
