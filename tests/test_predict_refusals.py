@@ -173,7 +173,7 @@ def test_a_file_that_cannot_be_used_is_one_line_and_leaves_no_output(
         (["data.path=none.npz"], "data.path: there is no file none.npz; check the name, or the folder you started"),
         (
             ["data.path=new.txt"],
-            "data.path: must be a file that ends in .npz, .ts, .csv, .parquet, .pq (got 'new.txt')",
+            "data.path: must be a file that ends in .npz, .ts, .csv, .csv.gz, .parquet, .pq (got 'new.txt')",
         ),
         (["output=out.xlsx"], "output: must be a file that ends in .csv, .npz, .parquet (got 'out.xlsx')"),
         (["output=new.npz"], "output: new.npz is the file to read; name another"),
@@ -182,7 +182,7 @@ def test_a_file_that_cannot_be_used_is_one_line_and_leaves_no_output(
         (["checkpoint=none.pt"], "none.pt: there is no such checkpoint"),
         (["checkpoint=null"], "checkpoint: missing; give checkpoint=... (the trained model, a best_model.pt)"),
         (["batch_size=0"], "batch_size: must be a whole number, at least 1 (got 0)"),
-        (["data.instance_key=name"], "data.instance_key: is for .csv, .parquet, .pq files; new.npz is none"),
+        (["data.instance_key=name"], "data.instance_key: is for .csv, .csv.gz, .parquet, .pq files; new.npz is none"),
         (["data.input_key=Y"], "new.npz: no array 'Y' (data.input_key); it has X"),
         (["data.pth=x"], "data.pth: unknown setting; did you mean 'data.path'?"),
         (["plugins=[no_such_module]"], "plugins: importing 'no_such_module' failed ("),
@@ -263,8 +263,8 @@ CHECKPOINT = "checkpoint: missing; give checkpoint=... (the trained model, a bes
             [
                 CHECKPOINT,
                 "output: missing; give output=... (file of predictions: .csv, .npz or .parquet)",
-                "data.path: missing; give data.path=... (new instances: a .npz, .ts, .csv or .parquet file, a folder of"
-                " .npy files, or files of tables as in training)",
+                "data.path: missing; give data.path=... (new instances: a .npz, .ts, .csv, .csv.gz or .parquet file, "
+                "a folder of .npy files, or files of tables as in training)",
             ],
         ),
         ("tsmtl-evaluate", [CHECKPOINT]),

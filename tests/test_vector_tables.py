@@ -1,5 +1,6 @@
 """Vectors in tables, through the commands: from ``tsmtl-represent`` into training and prediction, or from anywhere."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -365,14 +366,17 @@ def test_a_model_is_evaluated_on_the_file_it_was_trained_on(
     serial = pl.Series([f"{i:04d}" for i in range(len(plant))])
     plant = plant.with_columns(serial=serial, fault=pl.Series([cells[word == "worn"] for word in plant["fault"]]))
     plant.rename({"wear": "wear_1"}).write_csv("plant.csv")
+    found = []
     assert tsmtl_train(*PLANT, *FAST, "hydra.run.dir=run").code == 0
     names = table_of(tmp_path / "run/predictions_test.csv")["instance"]
     assert set(names) <= set(serial)
     model = "checkpoint=run/best_model.pt"
-    for words in (["split=all", "output=own.json"], ["data.path=plant.csv", "output=file.json"]):
-        answer = tsmtl_evaluate(model, *words)
+    (tmp_path / "plant.csv.gz").write_bytes(gzip.compress((tmp_path / "plant.csv").read_bytes()))
+    for words in (["split=all"], ["data.path=plant.csv"], ["data.path=plant.csv.gz"]):
+        answer = tsmtl_evaluate(model, *words, "output=found.json")
         assert answer.code == 0, answer.err
-    assert metrics_of(tmp_path / "own.json") == metrics_of(tmp_path / "file.json")
+        found.append(metrics_of(tmp_path / "found.json"))
+    assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.parametrize("ending", ["npz", "parquet"])

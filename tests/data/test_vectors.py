@@ -1,5 +1,6 @@
 """Tables of one row per instance: the same instances as the arrays of an .npz file, and refusals of one line."""
 
+import gzip
 from dataclasses import replace
 from datetime import date, time, timedelta
 
@@ -42,6 +43,8 @@ def load(tmp_path, settings_of):
             path.write_bytes(table.encode() if isinstance(table, str) else table)
         elif ending == ".csv":
             table.write_csv(path)
+        elif ending.lower() == ".csv.gz":
+            path.write_bytes(gzip.compress(table.write_csv().encode()))
         else:
             table.write_parquet(path)
         return load_bundle(settings_of("vectors", path=str(path), **changes), tasks)
@@ -49,7 +52,7 @@ def load(tmp_path, settings_of):
     return read
 
 
-@pytest.mark.parametrize("ending", [".csv", ".parquet", ".pq"])
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".CSV.GZ", ".parquet", ".pq"])
 @pytest.mark.parametrize(
     "split", [{}, {"split_key": "part"}, {"group_key": "batch"}, {"split_key": "batch", "test_fold": [3, 4]}]
 )
@@ -236,7 +239,7 @@ FILES = {
     (b"f0,y_cls,y_reg\n1,\xff,3\n", ".csv"): "v.csv: not a readable text file; is it UTF-8?",
     ('f0,y_cls,y_reg\n1,"a,3\n', ".csv"): "v.csv: row 2: a quote is never closed",
     ("PAR1", ".parquet"): "v.parquet: not a readable Parquet file; was it cut off?",
-    ("{}", ".json"): "v.json is no table of vectors; it must end in .csv, .parquet, .pq",
+    ("{}", ".json"): "v.json is no table of vectors; it must end in .csv, .csv.gz, .parquet, .pq",
 }
 
 

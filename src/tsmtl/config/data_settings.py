@@ -143,7 +143,9 @@ class RecordedSettings(DataSettings):
 class FileSettings(RecordedSettings):
     """Settings of the sources that read a file."""
 
-    path: Text = Field(description="the file; data=npz: or a folder of .npy files; data=vectors: .csv or .parquet")
+    path: Text = Field(
+        description="the file; data=npz: or a folder of .npy files; data=vectors: .csv, .csv.gz or .parquet"
+    )
 
 
 class SyntheticSettings(DataSettings):
@@ -212,7 +214,7 @@ class VectorsSettings(ArraySettings):
     """Settings of ``data=vectors``."""
 
     source: Literal["vectors"] = Field(description="kind of source")
-    path: Text = Field(description="a .csv or .parquet file with one row per instance")
+    path: Text = Field(description="a .csv, .csv.gz or .parquet file with one row per instance")
     features: Annotated[list[Text], Field(min_length=1)] | None = Field(
         description="columns of the vectors: names, or patterns such as f_*"
     )

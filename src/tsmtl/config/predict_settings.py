@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tsmtl.config.section import Count, Section, Text
 
-ROWS = (".csv", ".parquet", ".pq")  # one row per instance, or per time step of one
+ROWS = (".csv", ".csv.gz", ".parquet", ".pq")  # one row per instance, or per time step of one
 INPUTS = (".npz", ".ts", *ROWS)
 TABLES = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")  # of models trained on tables
 OUTPUTS = (".csv", ".npz", ".parquet")
@@ -41,8 +41,8 @@ class PredictDataSettings(Section):
     """The section ``data`` of ``tsmtl-predict``."""
 
     path: Text = Field(
-        description="new instances: a .npz, .ts, .csv or .parquet file, a folder of .npy files, or files of tables as "
-        "in training"
+        description="new instances: a .npz, .ts, .csv, .csv.gz or .parquet file, a folder of .npy files, or files of "
+        "tables as in training"
     )
     input_key: Text | None = Field(description=".npz: array of series (N, C, T) or vectors (N, E)")
     lengths_key: Text | None = Field(description=".npz: array of lengths of padded series")
@@ -76,7 +76,9 @@ def place_problems(key: str, value: str, endings: Iterable[str]) -> list[str]:
 
 def input_format(path: str) -> str:
     """Give the ending that tells the format of a file; a folder of .npy files is read like a .npz file."""
-    return ".npz" if Path(path).expanduser().is_dir() else Path(path).suffix.lower()
+    if Path(path).expanduser().is_dir():
+        return ".npz"
+    return next((ending for ending in ROWS if path.lower().endswith(ending)), Path(path).suffix.lower())
 
 
 def input_problems(path: str) -> list[str]:

@@ -11,7 +11,7 @@ import polars as pl
 
 from tsmtl.config.data_settings import KINDS, VectorsSettings
 from tsmtl.config.errors import UserError
-from tsmtl.config.predict_settings import ROWS
+from tsmtl.config.predict_settings import ROWS, input_format
 from tsmtl.data.array_targets import PerInstance
 from tsmtl.data.csv_rows import COMMAS
 from tsmtl.data.files import existing_file
@@ -40,7 +40,7 @@ def load_vectors(settings: VectorsSettings, tasks: dict[str, str]) -> Instances:
         UserError: If the file, a column or a cell is not as the settings say.
     """
     path = existing_file(settings.path)
-    if path.suffix.lower() not in ROWS:
+    if input_format(str(path)) not in ROWS:
         raise UserError(f"data.path: {path} is no table of vectors; it must end in {', '.join(ROWS)}")
     table = InstanceTable(path)
     said = table.metadata(MANIFEST)
