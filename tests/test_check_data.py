@@ -11,6 +11,7 @@ import pytest
 import tsmtl.data.loading as loading
 import tsmtl.data.table as table
 from tests.conftest import DATA, ROOT, public_data
+from tsmtl.config.python_call import composed
 
 TABLE = ["data=table", "data.path=plant.csv", "data.entity=machine", "data.channels=[a,b]", "data.window=5"]
 TABLE += ["data.class_target=state", "data.regression_target=wear"]
@@ -206,6 +207,14 @@ def test_help_has_its_own_settings_and_those_of_the_data(tsmtl_check_data):
     for key in ("picture", "page", "data.path", "data.window", "data.n_steps"):
         assert f"\n  {key} " in text
     assert "cmapss" in text
+
+
+def test_the_examples_of_the_help_are_taken(tsmtl_check_data):
+    lines = [line.split() for line in tsmtl_check_data("--help").out.splitlines()]
+    examples = [words for _, *words in (line for line in lines if line[:1] == ["tsmtl-check-data"]) if "=" in words[0]]
+    assert len(examples) == 2
+    for words in examples:
+        composed([word for word in words if not word.startswith(("page=", "picture="))])
 
 
 def test_torch_is_not_imported(tmp_path):

@@ -18,7 +18,7 @@ ABOUT = """\
 {name} says what settings make of the data: which instances in which split, channels, targets, and what the splits
 share, as measured. It ends with exit code 1 where they share what they must not.
 
-  {name} data=table data.path=plant.csv data.entity=machine data.window=40 task=cls data.class_target=state
+  {name} data=table data.path=plant.csv data.entity=machine data.window=40 model=gru task=cls data.class_target=state
   {name} experiment=hydraulic page=check.html picture=windows.png
 
 It takes the words of tsmtl-train; the settings that only training reads are accepted and not used.
