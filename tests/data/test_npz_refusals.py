@@ -216,6 +216,13 @@ def test_arrays_that_cannot_be_used_are_refused_with_file_key_and_mend(
         load_arrays(change(arrays) if change else arrays, **changes)
 
 
+@pytest.mark.parametrize("word", ["train", "test", "valid"])
+def test_the_array_of_a_split_beside_that_of_all_is_said_not_to_be_read(arrays, load_arrays, word):
+    said = f"not read, as 'X' is there by itself: X_{word}"
+    assert said in load_arrays({**arrays, f"X_{word}": arrays["X"][:9]}).notes
+    assert not load_arrays({**arrays, "X_2": arrays["X"][:9]}).notes
+
+
 def test_a_family_member_that_would_not_be_read_is_named(arrays, load_arrays):
     parts = family_of(arrays, {"train": 30, "test": 10})
     parts["X_valid"] = parts["X_test"]

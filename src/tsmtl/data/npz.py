@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tsmtl.config.data_settings import NpzSettings
 from tsmtl.config.errors import UserError
 from tsmtl.data.array_targets import PerInstance, joined
-from tsmtl.data.instances import Instances, IntArray, Rows, blocks
+from tsmtl.data.instances import SPLITS, Instances, IntArray, Rows, blocks
 from tsmtl.data.manifest import FEATURES, Manifest, check_no_other_split
 from tsmtl.data.named_arrays import NamedArrays, full_names, open_arrays
 from tsmtl.data.npy_rows import NpyFile, NpyRows
@@ -50,6 +50,9 @@ def _read_instances(arrays: NamedArrays, settings: NpzSettings, tasks: dict[str,
     if family and "train" not in family:
         raise UserError(f"{path}: has {settings.input_key}_{family[0]}, but no {settings.input_key}_train")
     x, sizes = _read_input(arrays, settings.input_key, family)
+    of_splits = [f"{settings.input_key}_{word}" for word in (*SPLITS, *OTHER_WORDS)]
+    left = [] if family else [name for name in of_splits if name in arrays.names]
+    notes = [f"not read, as '{settings.input_key}' is there by itself: {', '.join(left)}"] if left else []
 
     beside = PerInstance(arrays, settings, sizes, family)
     targets = beside.targets(tasks, _texts(arrays, settings.class_names_key, "data.class_names_key"))
@@ -72,6 +75,7 @@ def _read_instances(arrays: NamedArrays, settings: NpzSettings, tasks: dict[str,
         lengths,
         beside.groups(),
         _given_split(settings, beside),
+        notes=notes,
     )
 
 
