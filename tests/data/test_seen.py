@@ -14,9 +14,9 @@ def series(n: int, seed: int = 0, steps: int = 5) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, 2, steps)).astype(np.float32)
 
 
-def bundle_of(x, train, val, test=()) -> Bundle:
+def bundle_of(x, train, val, test=(), lengths=None) -> Bundle:
     rows = {"train": np.asarray(train), "val": np.asarray(val), "test": np.asarray(test, dtype=np.int64)}
-    return Bundle(Instances(x, {}, "file", ["a", "b"]), rows)
+    return Bundle(Instances(x, {}, "file", ["a", "b"], lengths), rows)
 
 
 def windows(values: np.ndarray) -> Windows:
@@ -54,6 +54,20 @@ def test_they_are_told_in_another_order_with_another_missing_value_and_after_a_r
     other[other == 0] = -0.0
     found = known.trained_on(other, np.arange(47))
     assert np.flatnonzero(found).tolist() == [47 - 1 - i for i in reversed(range(10))]
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+def test_padding_is_no_part_of_an_instance(tmp_path, in_files):
+    x, lengths = series(40), np.arange(40) % 4 + 2
+    known = SeenInstances.of(bundle_of(x, range(10), [12], lengths=lengths))
+    wider = np.concatenate([x, np.full((40, 2, 3), 7, dtype=np.float32)], axis=2)[::-1]
+    wider[np.broadcast_to(np.arange(8) >= lengths[::-1, None, None], wider.shape)] = np.nan
+    np.save(tmp_path / "wider.npy", wider)
+    given = NpyRows([NpyFile(tmp_path / "wider.npy")]) if in_files else wider
+    found = known.trained_on(given, np.arange(40), lengths[::-1])
+    assert np.flatnonzero(found).tolist() == list(range(30, 40))
+    threes = np.flatnonzero(lengths == 3)  # alone they are of equal length, and need no padding
+    assert known.trained_on(x[threes][:, :, :3], np.arange(10)).tolist() == (threes < 10).tolist()
 
 
 def test_one_value_makes_another_instance():
