@@ -55,6 +55,17 @@ def test_a_setting_typed_anew_for_the_same_folder_becomes_a_column(tmp_path):
     assert results_of(tmp_path).keys == ["num_epochs"]
 
 
+def test_a_file_of_settings_that_has_changed_between_two_sweeps_makes_columns_and_no_more_seeds(tmp_path):
+    for seed in (0, 1):
+        for name, epochs in (("a", 5), ("b", 9)):
+            settings = {"seed": seed, "num_epochs": epochs, "trainer": {"keep": "best", "pictures": name == "a"}}
+            write_job(tmp_path, f"{name}{seed}", settings, epochs / 10, swept=("seed",), typed=["experiment", "seed"])
+    assert [(dict(values), s["score"].n) for values, s in results_of(tmp_path).over_seeds] == [
+        ({"num_epochs": "5"}, 2),
+        ({"num_epochs": "9"}, 2),
+    ]
+
+
 def test_other_data_under_the_same_settings_is_told_apart_and_not_averaged(tmp_path):
     for seed in (0, 1):
         write_job(tmp_path, f"a{seed}", {"seed": seed}, 0.5, swept=("seed",), data="a" * 64)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tsmtl.config.identity import PLACES
+from tsmtl.config.identity import PLACES, differences, flattened, without_places
 from tsmtl.sweep.job import value_of
 from tsmtl.sweep.record import JobRecord, records_in
 from tsmtl.sweep.statistics import Spread, spread
@@ -135,7 +135,21 @@ def _ranked(jobs: Sequence[JobResult], higher_is_better: bool) -> list[JobResult
 
 
 def differing_keys(records: Sequence[JobRecord]) -> list[str]:
-    """Give the settings that users gave, now or before, and that are not the same in all jobs."""
+    """Give the settings that tell the jobs apart.
+
+    Those that users gave, now or before, and that are not the same in all jobs; where these are the same in two jobs,
+    all others in which the two differ, as they do when a file of settings has changed between two sweeps.
+    """
+    keys = _given_keys(records)
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for record in records:
+        said = tuple(value_of(record.settings, key, record.swept.get(key, "")) for key in keys)
+        alike.setdefault(said, []).append(flattened(without_places(record.settings)))
+    unsaid = [key for first, *others in alike.values() for other in others for key, *_ in differences(first, other)]
+    return list(dict.fromkeys([*keys, *unsaid]))
+
+
+def _given_keys(records: Sequence[JobRecord]) -> list[str]:
     given = dict.fromkeys(key for record in records for key in record.swept)
     given |= dict.fromkeys(
         key
