@@ -14,6 +14,7 @@ import pytest
 
 import tsmtl.compare
 from tests.jobs_here import JobsHere
+from tsmtl.comparison.conclusion import _draw as draw_comparison
 from tsmtl.sweep.statistics import spread
 
 TINY = ["model=cnn1d", "output_channels=4", "data.n_instances=80", "data.n_classes=2", "num_epochs=2", "device=cpu"]
@@ -202,6 +203,14 @@ def test_the_terminal_and_the_files_say_the_same(compared):
     assert record["command"].startswith("tsmtl-compare model=cnn1d")
     table = rows_of(folder / "comparison.csv")
     assert [row["mean"] for row in table] == [str(f["mean"]) for f in record["figures"]]
+
+
+def test_without_pictures_there_are_none_nor_those_of_an_earlier_comparison(compared, tmp_path):
+    record = record_of(compared[0])
+    drawn = draw_comparison(tmp_path, record, wanted=True)
+    assert {tmp_path / name for name in drawn} == set(tmp_path.iterdir()) >= {tmp_path / "differences.png"}
+    assert draw_comparison(tmp_path, record, wanted=False) == []
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("jobs_here")

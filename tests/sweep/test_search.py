@@ -111,6 +111,11 @@ def test_objectives_give_the_front_and_seeds_their_mean(tsmtl_train, tmp_path):
     for lr, values in front.items():
         assert values == pytest.approx(means[lr], rel=1e-3)
     assert (tmp_path / "sweep/pareto.png").stat().st_size > 0
+    drawn = {"sweep.png", "pareto.png"}
+    assert drawn <= {path.name for path in (tmp_path / "sweep").iterdir()}
+    again = [*SEARCH, *settings, f"hydra.sweeper.objectives=[{','.join(names)}]", "hydra.sweeper.seed=1"]
+    assert tsmtl_train(*again, "trainer.pictures=false").code == 0
+    assert not drawn & {path.name for path in (tmp_path / "sweep").iterdir()}
 
 
 @pytest.mark.usefixtures("jobs_here")

@@ -15,8 +15,8 @@ from tsmtl.sweep.summary import conclude, get_ready
 DRAWS = "tsmtl.report.sweep_picture"
 
 
-def concluded(folder, capsys) -> list[str]:
-    conclude(folder, results_of(folder))
+def concluded(folder, capsys, pictures=True) -> list[str]:
+    conclude(folder, results_of(folder), pictures)
     return capsys.readouterr().out.splitlines()
 
 
@@ -42,6 +42,16 @@ def test_the_table_ends_with_the_files_and_the_best_is_linked(tmp_path, capsys):
     lines = concluded(tmp_path, capsys)
     assert not (tmp_path / "best_model.pt").is_symlink(), "nothing says any more that it is the best"
     assert [line.split()[:3] for line in lines[1:3]] == [["lr", "monitor", "score"], ["0.1", "val/loss", "0.5"]]
+
+
+def test_a_sweep_without_pictures_has_none_nor_one_of_an_earlier_sweep(tmp_path, capsys):
+    for lr in (0.1, 0.01):
+        write_job(tmp_path, f"{lr}", {"lr": lr}, lr, swept=("lr",))
+    concluded(tmp_path, capsys)
+    assert (tmp_path / "sweep.png").exists()
+    lines = concluded(tmp_path, capsys, pictures=False)
+    assert not any(line.startswith("picture") for line in lines)
+    assert not list(tmp_path.rglob("*.png"))
 
 
 @pytest.mark.parametrize("reason", ["", "ValueError: all\nlost"])
@@ -85,11 +95,15 @@ def test_what_draws_is_imported_and_a_library_that_is_not_there_costs_no_job_und
     get_ready()
 
 
-@pytest.mark.parametrize(("key", "early"), [("lr", True), ("seed", False)])
-def test_it_is_imported_while_the_last_job_runs_where_there_is_a_picture(tmp_path, compose, monkeypatch, key, early):
+@pytest.mark.parametrize(
+    ("key", "pictures", "early"), [("lr", True, True), ("seed", True, False), ("lr", False, False)]
+)
+def test_it_is_imported_while_the_last_job_runs_where_there_is_a_picture(
+    tmp_path, compose, monkeypatch, key, pictures, early
+):
     called: list[str] = []
     monkeypatch.setattr("tsmtl.sweep.launch.get_ready", lambda: called.append("ready"))
-    flat = compose("model=fc").flat
+    flat = compose("model=fc", f"trainer.pictures={pictures}").flat
     jobs = [Job({key: str(number)}, {**flat, "seed": number}, frozenset(), {}) for number in range(3)]
 
     class Runner:

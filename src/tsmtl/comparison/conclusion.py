@@ -30,7 +30,7 @@ def conclude(folder: Path, comparison: Comparison) -> None:
     with whole_file(folder / NAME) as file:
         file.write((json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
     write_rows(folder / FIGURES, [_flat(figure) for figure in record["figures"]])
-    pictures = [*_draw(folder, record), PAGE]
+    pictures = [*_draw(folder, record, comparison.training.trainer.pictures), PAGE]
     write_comparison_page(folder / PAGE, record)
     lines = ["", *lines_of([_row(figure, record) for figure in record["figures"]], width=terminal_width()), ""]
     lines += [f"{task}: {said['sentence']}" for task, said in record["verdicts"].items()]
@@ -42,15 +42,15 @@ def conclude(folder: Path, comparison: Comparison) -> None:
     sys.stdout.flush()
 
 
-def _draw(folder: Path, record: Mapping[str, Any]) -> list[str]:
-    """Draw what there is to show; give the names of the pictures."""
+def _draw(folder: Path, record: Mapping[str, Any], wanted: bool) -> list[str]:
+    """Draw what there is to show, if that is wanted; give the names of the pictures."""
     shown = {
         "differences.png": (draw.draw_differences, any(f["difference"] for f in record["figures"])),
         "delta_m.png": (draw.draw_delta_m, record["delta_m"]),
         "frontier.png": (draw.draw_frontier, record["frontier"]),
         "budget.png": (draw.draw_budget, record["budget"]),
     }
-    names = [name for name, (_, there) in shown.items() if there]
+    names = [name for name, (_, there) in shown.items() if there and wanted]
     for name in shown.keys() - names:
         (folder / name).unlink(missing_ok=True)  # of an earlier comparison in the folder
     with style():

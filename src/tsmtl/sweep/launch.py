@@ -59,16 +59,17 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, make_r
         _say_what_is_left(planned, len(to_run), folder)
         runner = make_runner(len(jobs), to_run, Needs.of(jobs))
         order = LongestFirst(to_run)
+        pictures = any(job.flat["trainer"]["pictures"] for job in jobs)
 
         def on_end(job: Job, outcome: Outcome) -> None:
             order.ended(job, _seconds(job))
-            if order.last_is_under_way and set(job.swept) - {SEED}:
+            if pictures and order.last_is_under_way and set(job.swept) - {SEED}:
                 get_ready()
 
         try:
             outcomes = run_jobs(runner, order, len(to_run), folder, on_end)
         finally:
-            conclude(folder, results_of(folder))
+            conclude(folder, results_of(folder), pictures)
         before = {one.job.key: Outcome(one.status, one.reason) for one in planned}
         bad = [(one.job.name, outcomes.get(one.job.key, before[one.job.key])) for one in planned]
         fail_for([(name, outcome) for name, outcome in bad if outcome.status != "done"], len(planned))

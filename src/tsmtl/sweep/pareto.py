@@ -18,7 +18,9 @@ from tsmtl.sweep.tables import write_rows
 TABLE, PICTURE = "pareto.csv", "pareto.png"
 
 
-def conclude_front(folder: Path, study: optuna.Study, objectives: Mapping[str, bool], space: SearchSpace) -> None:
+def conclude_front(
+    folder: Path, study: optuna.Study, objectives: Mapping[str, bool], space: SearchSpace, pictures: bool
+) -> None:
     """Write the front as a table and, of two objectives, a picture, and show it.
 
     Args:
@@ -26,6 +28,7 @@ def conclude_front(folder: Path, study: optuna.Study, objectives: Mapping[str, b
         study: With completed trials; without any, nothing is written.
         objectives: Their names, and whether higher is better.
         space: What was searched.
+        pictures: Whether the trials draw; else no picture is there, nor one of an earlier search.
 
     Raises:
         OSError: If the disk is full or not writable.
@@ -48,9 +51,11 @@ def conclude_front(folder: Path, study: optuna.Study, objectives: Mapping[str, b
     write_rows(folder / TABLE, rows)
     lines = ["", f"Pareto front: {len(front)} of {len(trials)} trials that no other beats in every objective"]
     paths = [folder / TABLE]
-    if len(names) == 2:
+    if pictures and len(names) == 2:
         _draw(folder / PICTURE, trials, front, names)
         paths.append(folder / PICTURE)
+    else:
+        (folder / PICTURE).unlink(missing_ok=True)
     sys.stdout.write("\n".join([*lines, *lines_of(rows), "", *map(str, paths), ""]))
     sys.stdout.flush()
 

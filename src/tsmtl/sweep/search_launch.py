@@ -78,6 +78,7 @@ def launch_search(
     _check_same_search(study, space, example, folder)
     _check_same_data(space, example, plan)
     reporting = arguments if settings.prunes else None
+    pictures = bool(example.flat["trainer"]["pictures"])
     search = Search(study, space, composer, settings, plan, list(better), reporting, launcher.retry_failed)
     if launcher.dry_run:
         _show(search.left, settings.n_trials)
@@ -96,9 +97,9 @@ def launch_search(
     finally:
         (folder / LOCKS).mkdir(exist_ok=True)
         with FileLock(folder / LOCKS / "results.lock"):  # another process of the search may end in the same moment
-            conclude(folder, results_of(folder))
+            conclude(folder, results_of(folder), pictures)
             if len(better) > 1:
-                conclude_front(folder, study, better, space)
+                conclude_front(folder, study, better, space, pictures)
     if search.exhausted is not None:
         log.error("%s", search.exhausted)
     fail_for(search.failures, len(study.get_trials(deepcopy=False)), "trials")

@@ -26,8 +26,13 @@ def get_ready() -> None:
         import tsmtl.report.sweep_picture  # noqa: F401  # matplotlib is slow to import
 
 
-def conclude(folder: Path, results: Results) -> None:
+def conclude(folder: Path, results: Results, pictures: bool) -> None:
     """Write the tables, the picture and the link into the sweep's folder, and show the table.
+
+    Args:
+        folder: The sweep's folder.
+        results: Its jobs.
+        pictures: Whether any job that was asked for draws; else no picture is there, nor one of an earlier sweep.
 
     Raises:
         OSError: If the disk is full or not writable.
@@ -36,8 +41,10 @@ def conclude(folder: Path, results: Results) -> None:
     paths = {"results": folder / JOBS}
     if results.over_seeds:
         paths["over seeds"] = folder / OVER_SEEDS
-    if _draw(folder / PICTURE, results):
+    if pictures and _draw(folder / PICTURE, results):
         paths["picture"] = folder / PICTURE
+    else:
+        (folder / PICTURE).unlink(missing_ok=True)
     if results.best is not None and _link(results.best, folder / BEST):
         paths["best model"] = folder / BEST
     elif (folder / BEST).is_symlink():  # to what was the best before
