@@ -203,7 +203,11 @@ def test_what_failed_is_not_run_again_unless_asked_for_and_then_goes_well(tsmtl_
 
 
 class StubComposer:
+    def __init__(self):
+        self.composed = []
+
     def job(self, number, overrides, swept):
+        self.composed.append(number)
         return Job(swept, {"overrides": list(overrides)}, frozenset(), {})
 
 
@@ -259,6 +263,14 @@ def test_a_trial_that_is_killed_again_and_again_ends_the_search(tmp_path):
     assert ran == 3
     assert search.failures == [("lr=0.001", Outcome("killed", reason))] * 3
     assert search.exhausted is not None
+
+
+def test_settings_that_come_again_are_composed_once(tmp_path):
+    search = searching(tmp_path, "++lr=choice(1e-3)", max_failed=3)
+    for job in search.jobs():
+        search.ended(job, Outcome("failed", "no"))
+    assert len(search.study.trials) == 3
+    assert search.composer.composed == [0]
 
 
 def test_the_failing_seed_names_a_failed_trial(tmp_path):

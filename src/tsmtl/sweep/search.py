@@ -70,6 +70,9 @@ class Search:
         self.folder, self.objectives, self.reporting = plan.folder, objectives, reporting
         self.failures: list[tuple[str, Outcome]] = []
         self._plan = plan
+        self._composed: dict[
+            tuple[str, ...], Job
+        ] = {}  # by its arguments: settings that have failed come again and again
         self._of_job: dict[str, list[_Trial]] = {}  # by the job's key: two trials may ask for the same settings
         self._mine: set[int] = set()
         self._retry, self._retried = retry_failed, set[str]()  # keys of jobs
@@ -160,8 +163,10 @@ class Search:
         try:
             for seed in self.space.seeds:
                 seeds = {key.lstrip("+"): value for key, _, value in (one.partition("=") for one in seed)}
-                job = self.composer.job(number, [*self.space.overrides(typed), *seed], typed | seeds)
-                trial.jobs.append(replace(job, search=search))
+                asked = (*self.space.overrides(typed), *seed)
+                if asked not in self._composed:
+                    self._composed[asked] = self.composer.job(number, asked, typed | seeds)
+                trial.jobs.append(replace(self._composed[asked], search=search))
         except UserError as error:
             trial.jobs = []
             name = " ".join(f"{key}={value}" for key, value in typed.items())
