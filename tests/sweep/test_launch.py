@@ -8,6 +8,11 @@ import pytest
 from filelock import FileLock
 
 from tests.sweep.conftest import write_series
+from tests.sweep.records import write_job
+from tsmtl.config.launcher_settings import LauncherSettings
+from tsmtl.config.logs import close_logs
+from tsmtl.sweep.job import Job, Outcome
+from tsmtl.sweep.launch import launch
 
 TROUBLES = {
     "loss": ("failed", "NotFiniteError: the loss is nan at epoch 1"),
@@ -92,6 +97,24 @@ def test_a_sweep_finds_its_jobs_again_by_settings_and_data(sweep_here, tmp_path)
     shown = sweep_here("lr=1e-3,1e-2", "hidden_size=8,4,6", "alpha=1", "hydra.launcher.dry_run=true")
     states = [line.split()[-1] for line in shown.out.splitlines()[1:]]
     assert states == ["done", "done", "run", "done", "done", "run"]
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.9])
+def test_jobs_of_an_earlier_sweep_are_ranked_with_these_and_warned_of_alike(tmp_path, compose, capsys, alpha):
+    class Runner:
+        def run(self, jobs, follower):
+            for job in jobs:
+                follower.ended(job, 0, Outcome("done"))
+
+    write_job(tmp_path / "s", "before", compose("model=fc", f"alpha={alpha}").flat, 0.5, typed=["alpha"])
+    job = Job({}, compose("model=fc", "alpha=0.1").flat, frozenset({"alpha"}), {})
+    settings = LauncherSettings(n_jobs=1, retry_failed=False, dry_run=False)
+    try:
+        launch([job], settings, tmp_path / "s", lambda most, left, needs: Runner())
+    finally:
+        close_logs()
+    said = "warning: val/loss does not compare the jobs: alpha changes the loss itself; trainer.monitor=joint does"
+    assert (said in capsys.readouterr().err) == (alpha == 0.9)
 
 
 def test_a_second_sweep_in_the_same_folder_is_refused(sweep, tmp_path):

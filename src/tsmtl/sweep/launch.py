@@ -4,15 +4,17 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tsmtl.config.command import forget_sweep
 from tsmtl.config.comparability import why_not_comparable
-from tsmtl.config.errors import Interrupted, SweepError
+from tsmtl.config.errors import Interrupted, SweepError, UserError
 from tsmtl.config.launcher_settings import LauncherSettings
 from tsmtl.config.logs import set_up_logs
+from tsmtl.config.schema import Settings, check
 from tsmtl.report.sweep_table import lines_of, terminal_width
 from tsmtl.storage.alone import alone_in
 from tsmtl.sweep.job import Job, Needs, Outcome
@@ -20,7 +22,7 @@ from tsmtl.sweep.job_order import LongestFirst
 from tsmtl.sweep.plan import Planned, plan
 from tsmtl.sweep.pool import Follower
 from tsmtl.sweep.progress import Progress
-from tsmtl.sweep.record import read_record, record_of
+from tsmtl.sweep.record import read_record, record_of, records_in
 from tsmtl.sweep.results import SEED, results_of
 from tsmtl.sweep.runners import Runner, RunnerMaker
 from tsmtl.sweep.summary import conclude, get_ready
@@ -51,7 +53,7 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, make_r
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder / LOCK, "hydra.sweep.dir", "at the sweep in"):
         set_up_logs(folder)
-        if why := why_not_comparable([job.settings() for job in jobs]):
+        if why := why_not_comparable([*(job.settings() for job in jobs), *_settings_of_others(folder, jobs)]):
             log.warning("%s", why)
         planned = plan(jobs, folder)
         settle(planned)
@@ -73,6 +75,15 @@ def launch(jobs: Sequence[Job], settings: LauncherSettings, folder: Path, make_r
         before = {one.job.key: Outcome(one.status, one.reason) for one in planned}
         bad = [(one.job.name, outcomes.get(one.job.key, before[one.job.key])) for one in planned]
         fail_for([(name, outcome) for name, outcome in bad if outcome.status != "done"], len(planned))
+
+
+def _settings_of_others(folder: Path, jobs: Sequence[Job]) -> Iterator[Settings]:
+    """Give the settings of the folder's other jobs, which the table will rank among these."""
+    asked = {job.key for job in jobs}
+    for record in records_in(folder):
+        if record.key not in asked:
+            with suppress(UserError):  # of another version, with settings of its own
+                yield check(record.settings)
 
 
 def _seconds(job: Job) -> float | None:
