@@ -77,6 +77,16 @@ def test_other_data_under_the_same_settings_is_told_apart_and_not_averaged(tmp_p
     ]
 
 
+@pytest.mark.parametrize("noise", [0.3, 0.5])
+def test_other_data_of_more_seeds_is_not_averaged_unless_their_settings_asked_for_it(tmp_path, noise):
+    for seed, digest in enumerate("aabb"):
+        data = {"noise": 0.3 if digest == "a" else noise}
+        write_job(tmp_path, f"{seed}", {"seed": seed, "data": data}, 0.5, swept=("seed",), data=digest * 64)
+    write_job(tmp_path, "lost", {"seed": 9, "data": {"noise": 0.3}}, swept=("seed",), data=None)
+    apart = [{"data sha256": "aaaaaaaa"}, {"data sha256": "bbbbbbbb"}]
+    assert [values for values, _ in results_of(tmp_path).over_seeds] == (apart if noise == 0.3 else [{}])
+
+
 SCORES = {0.1: [0.1, 0.9, 0.8], 0.01: [0.4, 0.5, 0.45], 0.001: [0.2, 0.1]}
 
 

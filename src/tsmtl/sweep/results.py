@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tsmtl.config.identity import PLACES, differences, flattened, without_places
+from tsmtl.config.identity import PLACES, differences, flattened, sha256_of_values, without_places
 from tsmtl.sweep.job import value_of
 from tsmtl.sweep.record import JobRecord, records_in
 from tsmtl.sweep.statistics import Spread, spread
 
 SEED = "seed"  # an axis of its own: repetitions, among which nothing is chosen
-DATA = "data sha256"  # an axis where the same settings met different files
+DATA = "data sha256"  # an axis where what was asked for in the same way was different files
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,9 @@ def results_of(folder: Path) -> Results:
     keys = differing_keys(records)
     values = [{key: value_of(record.settings, key, record.swept.get(key, "")) for key in keys} for record in records]
     files = ["+".join(digest[:8] for digest in (record.data, record.start) if digest) for record in records]
-    said = [tuple(found.values()) for found in values]
-    if len(set(said)) < len(set(zip(said, files, strict=True))):
+    asked = [_data_asked(*about) for about in zip(records, values, strict=True)]
+    read = {(name, file) for name, file, record in zip(asked, files, records, strict=True) if record.data is not None}
+    if len({name for name, _ in read}) < len(read):
         keys.append(DATA)
         values = [{**found, DATA: read} for found, read in zip(values, files, strict=True)]
     jobs = [_row(record, folder, found) for record, found in zip(records, values, strict=True)]
@@ -116,6 +117,12 @@ def results_of(folder: Path) -> Results:
     if len(monitors) == 1:
         jobs = _ranked(jobs, higher)
     return Results(jobs, keys, monitors.pop() if len(monitors) == 1 else None, higher)
+
+
+def _data_asked(record: JobRecord, values: Mapping[str, str]) -> str:
+    """Name the files that a job asked for, by its settings of them and the places that the table shows."""
+    asked = {key: value for key, value in without_places(record.settings).items() if key in ("data", "task", "tasks")}
+    return sha256_of_values(asked, {key: value for key, value in values.items() if key in PLACES})
 
 
 def _ranked(jobs: Sequence[JobResult], higher_is_better: bool) -> list[JobResult]:
