@@ -194,6 +194,30 @@ def test_what_is_no_operating_condition_is_refused(tsmtl_train, tmp_path, condit
     assert answer.lines[0].startswith(f"tsmtl-train: {said}")
 
 
+@pytest.mark.usefixtures("jobs_here")
+@pytest.mark.parametrize(
+    "start",
+    [
+        ["pretrained_path=start/best_model.pt"],
+        ["pretrain.task=reg", "pretrain.folder=p", "pretrain.data.condition=[gear]"],
+    ],
+    ids=["file", "chain"],
+)
+def test_a_fine_tuning_that_takes_its_conditions_from_its_start_is_found_again(tsmtl_train, tmp_path, start):
+    path = written(divided(), tmp_path / "plant.csv")
+    table = [*TABLE, f"data.path={path}", "trainer.pictures=false"]
+    assert tsmtl_train(*table, "task=reg", "data.condition=[gear]", "hydra.run.dir=start").code == 0
+    tuning = [*table, "stage=finetune", *start]
+    assert tsmtl_train(*tuning, "hydra.run.dir=run").code == 0
+    again = tsmtl_train(*tuning, "hydra.run.dir=run", "resume=true")
+    assert again.code == 0, again.err
+    assert "run: finished before; nothing is left to do" in again.err
+    sweep = ["-m", *tuning, "lr=1e-3,1e-2", "hydra.sweep.dir=sweep", "hydra.launcher.n_jobs=1"]
+    assert tsmtl_train(*sweep).code == 0
+    assert "sweep holds 2 done of 2 jobs; 0 to run" in tsmtl_train(*sweep).err
+    assert len(list(tmp_path.glob("sweep/*/summary.json"))) == 2
+
+
 def test_a_condition_written_as_1_and_as_1_0_is_the_same(tsmtl_train, tmp_path):
     histories = []
     for name, gear in (("whole", pl.col("gear")), ("decimal", pl.col("gear").cast(pl.Float64).cast(pl.String))):

@@ -104,7 +104,7 @@ def run_training(asked: Settings, folder: Path, watch: Watch | None = None, rank
     if state is not None and summary is not None:
         known = _start_still_there(asked, ranks)
         start = state["pretrained"] if known is None else known.identity
-        check_same(state, _loaded(asked, ranks)[1], start, folder)
+        check_same(state, _loaded(asked if known is None else known.settings_of(asked), ranks)[1], start, folder)
         return ranks.from_first(lambda: _finished(asked, folder, summary))
     pretrained = _what_to_start_from(asked, folder, device, ranks)
     settings = asked if pretrained is None else pretrained.settings_of(asked)

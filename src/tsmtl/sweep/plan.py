@@ -9,6 +9,8 @@ from typing import Any
 
 from tsmtl.config.errors import UserError
 from tsmtl.config.identity import sha256_of_values, without_places
+from tsmtl.config.pretraining import ROWS_OF_START
+from tsmtl.config.schema import Settings
 from tsmtl.storage.run_folder import LAST, SUMMARY
 from tsmtl.sweep.job import Job
 from tsmtl.sweep.record import JobRecord, checkpoint_hash, read_record, records_in
@@ -90,7 +92,10 @@ class Plan:
 
     def data_hash(self, job: Job) -> str | None:
         """Hash the data as it is now; None where it cannot be read, which the run will say."""
-        settings = job.settings()
+        try:
+            settings = _as_read(job.settings())
+        except UserError:  # the checkpoint that it starts from is gone
+            return None
         asked = settings.data_name
         if asked not in self._hashes:
             from tsmtl.data.checks import data_hash
@@ -106,6 +111,23 @@ class Plan:
         said = re.sub(r"[^\w.=+-]+", "-", "_".join(f"{k}={v}" for k, v in job.swept.items())).strip("-")
         said = said.encode()[:MOST_BYTES].decode(errors="ignore")
         return job.subdir.replace("{settings}", said or "job").replace("{hash}", job.key[:8])
+
+
+def _as_read(settings: Settings) -> Settings:
+    """Give settings whose data is what the run reads: a fine-tuning takes the conditions of a table from its start."""
+    start, path = settings.pretraining, settings.run.pretrained_path
+    if "condition" not in settings.flat["data"]:
+        return settings
+    if start is not None:
+        theirs = start.flat["data"]
+    elif path is not None:
+        from tsmtl.checkpoint.file import read_checkpoint  # PyTorch takes a while to import
+
+        theirs = read_checkpoint(Path(path).expanduser())["settings"]["data"]
+    else:
+        return settings
+    taken = {key: theirs[key] for key in ROWS_OF_START if key in theirs}
+    return replace(settings, data=settings.data.model_copy(update=taken))
 
 
 def _hash(flat: Mapping[str, Any]) -> str:
