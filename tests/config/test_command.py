@@ -302,12 +302,13 @@ def test_nothing_in_an_experiment_file_is_dropped_silently(tsmtl_train, tmp_path
 
 
 @pytest.mark.parametrize("where", ["/proc/nowhere/run", "taken/run"])
-def test_a_run_folder_that_cannot_be_made_is_one_line(tsmtl_train, tmp_path, where):
+@pytest.mark.parametrize(("setting", "sweep"), [("hydra.run.dir", []), ("hydra.sweep.dir", ["-m", "lr=1e-3,1e-4"])])
+def test_a_folder_that_cannot_be_made_is_one_line(tsmtl_train, tmp_path, where, setting, sweep):
     (tmp_path / "taken").write_text("a file")
-    answer = tsmtl_train(f"hydra.run.dir={where}", "device=cpu")
+    answer = tsmtl_train(*sweep, f"{setting}={where}", "device=cpu")
     assert answer.code == 2
     assert len(answer.lines) == 1, answer.err
-    assert answer.lines[0].startswith("tsmtl-train: hydra.run.dir: cannot write ")
+    assert answer.lines[0].startswith(f"tsmtl-train: {setting}: cannot write ")
 
 
 def test_version(tsmtl_train):

@@ -174,6 +174,14 @@ def test_each_job_may_have_its_model_elsewhere_and_the_best_is_linked(sweep_here
     assert float(best["score"]) == pytest.approx(min(scores), rel=1e-5)
 
 
+def test_jobs_may_have_the_folders_that_hydra_gives_them(sweep_here, tmp_path):
+    for lr in ("lr=1e-3,1e-4", "lr=1e-4,1e-3"):
+        assert sweep_here(lr, "hydra.sweep.subdir=${hydra.job.num}").code == 0
+    settings = [json.loads((tmp_path / "s" / name / "job.json").read_text())["settings"] for name in ("0", "1")]
+    assert [one["lr"] for one in settings] == [1e-3, 1e-4]
+    assert len(list(tmp_path.glob("s/*/summary.json"))) == 2
+
+
 def test_hydras_own_launcher_gives_each_job_a_folder(tsmtl_train, tmp_path):
     settings = ["model=cnn1d", "output_channels=4", "data.n_instances=60", "num_epochs=1", "device=cpu"]
     answer = tsmtl_train("-m", "hydra/launcher=basic", "hydra.sweep.dir=s", *settings, "lr=1e-3,1e-4")

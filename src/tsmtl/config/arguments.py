@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tsmtl.config.errors import UserError, first_line
 
 if TYPE_CHECKING:  # hydra takes longer to import than some answers may take
-    from omegaconf import DictConfig
+    from omegaconf import DictConfig, ListConfig
     from omegaconf.errors import ConfigIndexError
 
 GROUPS = ("task", "data", "model", "trainer", "weighting", "experiment")
@@ -177,6 +177,13 @@ def plain_settings(config: "DictConfig") -> dict[str, Any]:
     if missing := OmegaConf.missing_keys(visible):
         raise UserError([f"{key}: ??? stands for a value that must be given" for key in sorted(missing)])
     return dict(OmegaConf.to_container(visible, resolve=True))  # type: ignore[arg-type]  # keys are text
+
+
+def as_typed(overrides: "ListConfig") -> list[str]:
+    """Give the overrides that Hydra keeps of a command line, with interpolations as they were typed."""
+    from omegaconf import OmegaConf
+
+    return list(OmegaConf.to_container(overrides, resolve=False))  # type: ignore[arg-type]  # a list of text
 
 
 def typed_keys(overrides: list[str]) -> frozenset[str]:

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsmtl.config.answer import answer, leave
-from tsmtl.config.arguments import GROUPS, composing, options_first, plain_settings, prepare_arguments, typed_keys
+from tsmtl.config.arguments import (
+    GROUPS,
+    as_typed,
+    composing,
+    options_first,
+    plain_settings,
+    prepare_arguments,
+    typed_keys,
+)
 from tsmtl.config.errors import FailedError, Interrupted, UserError, first_line, reason_of
 from tsmtl.config.location import config_dir
 from tsmtl.config.logs import FILE_NAME, close_logs, set_up_logs
@@ -58,8 +66,9 @@ def _run_through_hydra(name: str, job: "Callable[[Settings, Path], Any]") -> Non
         raise
     except BrokenPipeError:
         raise
-    except OSError as error:  # runs answer for their own; this one is Hydra's, making the folder
-        raise UserError(f"hydra.run.dir: cannot write {error.filename} ({error.strerror})") from error
+    except OSError as error:  # runs answer for their own; this one is Hydra's, making the folder, or a sweep's
+        setting = "hydra.sweep.dir" if {"-m", "--multirun"} & {*sys.argv} else "hydra.run.dir"
+        raise UserError(f"{setting}: cannot write {error.filename} ({error.strerror})") from error
 
 
 @contextmanager
@@ -135,7 +144,7 @@ _sweep: list[tuple[Path, bool]] = []  # of this process, which runs one command
 
 def expect_sweep(config: "DictConfig") -> None:
     """Note the folder that a sweep is about to write to; a refused sweep leaves nothing in it."""
-    typed = typed_keys(list(config.hydra.overrides.hydra))
+    typed = typed_keys(as_typed(config.hydra.overrides.hydra))
     _sweep.append((Path(str(config.hydra.sweep.dir)), "hydra.sweep.dir" not in typed))
 
 

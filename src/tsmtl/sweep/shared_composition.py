@@ -10,6 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig
 
+from tsmtl.config.arguments import as_typed
+
 
 class _FilesReadOnce(CachingConfigRepository):
     """Reads every YAML file once for all jobs."""
@@ -41,7 +43,7 @@ class SharedComposition:
         self._parser = OverridesParser.create()
         # With the places that hydra.searchpath names.
         _, self._groups = loader._parse_overrides_and_create_caching_repo(
-            master.hydra.job.config_name, list(master.hydra.overrides.hydra)
+            master.hydra.job.config_name, as_typed(master.hydra.overrides.hydra)
         )
         self._merged: dict[tuple[str, ...], DictConfig] = {}
 
