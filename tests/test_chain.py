@@ -179,12 +179,17 @@ def _own_backbones():
     yield
     BACKBONES.clear()
     BACKBONES.update(before)
-    sys.modules.pop("tsmtl_test_mine", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tsmtl_test_mine"]:
+        sys.modules.pop(name)
 
 
 @pytest.mark.usefixtures("_own_backbones")
-def test_a_changed_plugin_is_another_pretraining(tsmtl_train, tmp_path):
+@pytest.mark.parametrize("file", ["tsmtl_test_mine.py", "tsmtl_test_mine/tiny.py"])
+def test_a_changed_plugin_is_another_pretraining(tsmtl_train, tmp_path, file):
     (tmp_path / "model").mkdir()
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    if "/" in file:
+        (tmp_path / "tsmtl_test_mine/__init__.py").write_text("from tsmtl_test_mine import tiny\n")
     settings = "model: tiny\nplugins: [tsmtl_test_mine]\nwidth: 4\nnum_epochs: 1\nbatch_size: 16\nlr: 1.0e-3\n"
     (tmp_path / "model/tiny.yaml").write_text("# @package _global_\n" + settings)
     source = """
@@ -202,7 +207,7 @@ class Tiny(Backbone):
 """
     arguments = ["--config-dir", ".", "experiment=pretrain_finetune", "model=tiny", *SMALL, "num_epochs=1"]
     for name, activation, reused in (("a", "relu", False), ("b", "relu", True), ("c", "tanh", False)):
-        (tmp_path / "tsmtl_test_mine.py").write_text(source.replace("ACTIVATION", activation))
+        (tmp_path / file).write_text(source.replace("ACTIVATION", activation))
         answer = tsmtl_train(*arguments, f"hydra.run.dir={name}")
         assert answer.code == 0, answer.err
         assert summary_of(tmp_path / name)["pretrained"]["reused"] is reused

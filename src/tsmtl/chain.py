@@ -148,6 +148,8 @@ def identity(settings: Settings, data: str) -> str:
     return sha256_of_values(tsmtl.__version__, without_places(settings.flat), data, code)[:16]
 
 
-def _source(module: str) -> str:
-    file = getattr(sys.modules[module], "__file__", None)
-    return sha256_of(Path(file)) if file else ""
+def _source(module: str) -> list[str]:
+    """Hash the files of a module; of a package, all of it."""
+    folders, file = getattr(sys.modules[module], "__path__", ()), getattr(sys.modules[module], "__file__", None)
+    files = [path for folder in folders for path in sorted(Path(folder).rglob("*.py"))] or ([file] if file else [])
+    return [sha256_of(Path(path)) for path in files]
