@@ -20,11 +20,7 @@ SHARED = frozenset(
     {*_OWN, "pretrain", "device", "devices", "plugins", "model"}
 )  # a pretraining has no own value of these
 DROPOUTS = frozenset({"dropout", "lstm_drop_out", "fc_drop_out"})  # how a backbone is trained, not what it is
-ROWS_OF_START = (
-    "derive",
-    "condition",
-    "condition_clusters",
-)  # of data: what a start was given to read, so is its tuning
+ROWS_OF_START = ("derive", "condition", "condition_clusters")  # of data: read by a tuning as by its start
 DRAWN = frozenset({"npz", "vectors", "table", "cmapss", "synthetic"})  # sources with several targets
 _KINDS = {"cls": {"cls": "cls"}, "reg": {"reg": "reg"}, "multi": {"cls": "cls", "reg": "reg", "cls_2": "cls"}}
 

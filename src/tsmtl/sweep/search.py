@@ -70,9 +70,7 @@ class Search:
         self.folder, self.objectives, self.reporting = plan.folder, objectives, reporting
         self.failures: list[tuple[str, Outcome]] = []
         self._plan = plan
-        self._composed: dict[
-            tuple[str, ...], Job
-        ] = {}  # by its arguments: settings that have failed come again and again
+        self._composed: dict[tuple[str, ...], Job] = {}  # by arguments: what has failed comes again and again
         self._of_job: dict[str, list[_Trial]] = {}  # by the job's key: two trials may ask for the same settings
         self._mine: set[int] = set()
         self._retry, self._retried = retry_failed, set[str]()  # keys of jobs
