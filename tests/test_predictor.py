@@ -177,6 +177,14 @@ def test_a_loaded_model_says_what_it_reads_and_predicts(gru):
     assert tsmtl.load_model is load_model
 
 
+@pytest.mark.parametrize("case", ["gru", "fc"])
+def test_loading_leaves_the_random_numbers_of_a_script_as_they_were(run, case):
+    best = run(case).best
+    before = torch.random.get_rng_state()
+    load_model(best)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 NORMAL = np.random.default_rng(0).normal(size=(5, 3, 32)).astype(np.float32)
 
 

@@ -327,6 +327,14 @@ def test_a_failure_before_the_first_step_leaves_no_state(series, tsmtl_represent
     assert not (tmp_path / "v.last.pt").exists()
 
 
+@pytest.mark.parametrize("method", ALL)
+def test_loading_leaves_the_random_numbers_of_a_script_as_they_were(series, tsmtl_represent, method):
+    assert tsmtl_represent(*words_of(method, 2)).code == 0
+    before = torch.random.get_rng_state()
+    tsmtl.load_transform("v.transform.pt")
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 @needs_bf16
 @pytest.mark.parametrize("method", ALL)
 def test_bfloat16_is_for_the_training_alone(series, tsmtl_represent, method):

@@ -197,6 +197,7 @@ class Predictor:
         return TensorSplit(prepared.to(self.device), {}, steps, once=True)
 
 
+@torch.random.fork_rng(devices=[])  # weights are drawn before those of the file take their place
 def load_model(path: str | os.PathLike[str], device: str = "cpu", plugins: Sequence[str] = ()) -> Predictor:
     """Load a checkpoint for prediction.
 

@@ -146,6 +146,7 @@ def _build(
     return build_method(name, arguments, device, learner)
 
 
+@torch.random.fork_rng(devices=[])  # weights are drawn before those of the file take their place
 def load_transform(
     path: str | os.PathLike[str],
     device: str = "cpu",

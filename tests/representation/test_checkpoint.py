@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tsmtl import load_model, load_transform
 from tsmtl.checkpoint.file import SEEN, read_checkpoint, write_checkpoint
@@ -25,7 +26,9 @@ def test_vectors_are_the_embedding_of_the_model(trained, tsmtl_represent, tmp_pa
     expected = load_model(run.folder / "best_model.pt").embed(arrays["X"], arrays.get("lengths"))
     with np.load("v.npz") as found:
         np.testing.assert_allclose(found["X"], expected, rtol=1e-5, atol=1e-6)
+    before = torch.random.get_rng_state()
     transform = load_transform("v.transform.pt")
+    assert torch.equal(torch.random.get_rng_state(), before)  # a script's own random numbers go on as they were
     np.testing.assert_allclose(transform.transform(arrays["X"], arrays.get("lengths")), expected, rtol=1e-5, atol=1e-6)
 
 
