@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+import tomllib
 
 import pytest
+
+from tests.conftest import ROOT
 
 SLOW = ("torch._dynamo", "sympy", "matplotlib", "polars", "onnx", "optuna")
 # What is imported when the first step, or the first answer, is there; the process ends at once.
@@ -52,3 +55,14 @@ def test_the_first_prediction_waits_for_no_compiler_picture_or_table(trained, tm
     imported = modules_of(tmp_path, "predict", "tsmtl.predictor", "Predictor.predict_checked", *words)
     assert "torch" in imported
     assert imported.isdisjoint(SLOW)
+
+
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_python_runs_the_module_of_a_command_like_the_command(command):
+    words = [sys.executable, "-m", SCRIPTS[command].removesuffix(":cli"), "nonsense=1"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(f"{command}: ")

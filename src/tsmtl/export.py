@@ -135,3 +135,7 @@ def _description(predictor: "Predictor", differences: dict[str, float]) -> list[
             unit += ", float32 rounding aside,"
         lines.append(f"gives {name} ({task.key}): {what}, at most {differences[name]:.2g}{unit} from PyTorch's")
     return lines
+
+
+if __name__ == "__main__":
+    cli()
