@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -311,6 +312,18 @@ def test_a_tensor_is_read_as_an_array(run):
     predictor = load_model(run("cnn1d").best)
     found, expected = predictor.predict(torch.from_numpy(NORMAL)), predictor.predict(NORMAL)
     np.testing.assert_array_equal(found["reg"].values, expected["reg"].values)
+
+
+def test_a_table_names_its_features_and_one_without_their_names_has_them_by_place(run):
+    trained = run("fc")
+    predictor = load_model(trained.best)
+    frame = pl.DataFrame(trained.x, schema=predictor.channels)
+    moved = frame.select(pl.lit("text").alias("label"), *reversed(predictor.channels))
+    for table in (frame, moved, frame.rename({name: f"other_{name}" for name in predictor.channels})):
+        assert_equals_the_run([predictor.predict(table)], trained.rows)
+    with pytest.raises(UserError) as error:
+        predictor.predict(frame.rename({predictor.channels[2]: "other"}))
+    assert error.value.lines == [f"x: no column '{predictor.channels[2]}', which the model was trained on"]
 
 
 def test_large_values_whose_sum_is_infinite_are_no_reason_to_refuse_them(gru):

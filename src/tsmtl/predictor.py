@@ -75,7 +75,8 @@ class Predictor:
 
         Args:
             x: Raw, unscaled series (N, C, T) or vectors (N, E), as in training; or a list of (C, T_i) series of
-                different lengths. NaN, and what a masked array hides, is filled as in training.
+                different lengths. NaN, and what a masked array hides, is filled as in training. A table whose columns
+                are named like the features may have them in any order, and others beside them.
             lengths: (N,) valid steps of padded series, or None.
             level: In (0, 1), share of new instances that the interval of a number shall hold; None: no intervals.
 

@@ -54,7 +54,7 @@ class InputContract:
 
         Args:
             x: Raw series (N, C, T), vectors (N, E), or a list of (C, T_i) series of different lengths; what a masked
-                array hides is missing.
+                array hides is missing. Of a table whose columns are named like features these are taken by name.
             lengths: (N,) valid steps of padded series, or None.
             where: Where they come from, for messages.
             names: What each instance is called in messages; its row without them.
@@ -70,7 +70,7 @@ class InputContract:
             return f"{where}: instance {row if names is None else names[row]}"
 
         if hasattr(x, "__array__"):  # tensors and tables too
-            array = _single(numbers_of(x, where))
+            array = _single(numbers_of(self._by_name(x, where), where))
         elif not isinstance(x, Sequence) or isinstance(x, str):
             raise UserError(f"{where}: must be an array, or a list of series (got {type(x).__name__})")
         elif lengths is not None:
@@ -94,6 +94,15 @@ class InputContract:
             raise UserError(f"{place(row)} has {steps[row]} time steps; the model reads {self.shortest} or more")
         self._check_values(array, steps, place)
         return array, steps
+
+    def _by_name(self, x: Any, where: str) -> Any:
+        """Give the features of a table in their order, as of a file; what has no such columns as it is."""
+        columns = {name for name in getattr(x, "columns", ()) if isinstance(name, str)}
+        if self.kind == "series" or columns.isdisjoint(self.channels):
+            return x
+        if missing := [name for name in self.channels if name not in columns]:
+            raise UserError(f"{where}: no column '{missing[0]}', which the model was trained on")
+        return x[self.channels]
 
     def _check_values(self, array: FloatArray, steps: IntArray | None, place: Callable[[int], str]) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
