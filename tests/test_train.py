@@ -80,6 +80,25 @@ def test_a_run_draws_its_curves_and_its_tasks(tsmtl_train, run_folder, task, pic
 
 
 @pytest.mark.usefixtures("pictures")
+def test_a_run_that_takes_the_place_of_another_removes_its_pictures_and_no_others(tsmtl_train, vectors, tmp_path):
+    tasks = "{name: a, kind: cls, target: fault}, {name: b, kind: reg, target: wear}"
+    labels = "{name: c, kind: multilabel, target: [faulty, severe, worn]}"
+    of_series = ["task=custom", f"tasks=[{tasks}, {labels}]", "model=gru", *TINY_MODEL["gru"], *SMALL]
+    of_vectors = ["model=fc", *TINY_MODEL["fc"], "data=npz", f"data.path={vectors}", "num_epochs=1", "device=cpu"]
+    drawn = {"a": ["confusion_a", "curves", "labels_c", "predicted_b", "reliability_a"]}
+    drawn["b"] = ["confusion_cls", "curves", "predicted_reg", "reliability_cls", "vectors"]
+    for name, words in (("a", of_series), ("b", of_vectors)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "of_the_user.png").touch()
+        assert tsmtl_train(*words, f"hydra.run.dir={name}").code == 0
+        assert sorted(p.stem for p in folder.glob("*.png")) == sorted([*drawn[name], "of_the_user"])
+        (folder / "conflict.png").touch()  # of trainer.conflict
+        assert tsmtl_train(*words, f"hydra.run.dir={name}", "trainer.pictures=false").code == 0
+        assert [p.stem for p in folder.glob("*.png")] == ["of_the_user"]
+
+
+@pytest.mark.usefixtures("pictures")
 def test_a_run_without_pictures_is_the_same_run(tsmtl_train, tmp_path):
     for name, pictures in (("with", "true"), ("without", "false")):
         words = ["model=gru", *TINY_MODEL["gru"], *SMALL, f"trainer.pictures={pictures}", f"hydra.run.dir={name}"]

@@ -11,7 +11,7 @@ from tsmtl.checkpoint.last import read_last
 from tsmtl.config.errors import UserError
 from tsmtl.config.identity import PLACES, UNSET, differences
 from tsmtl.config.schema import Settings
-from tsmtl.storage.run_folder import BEST, LAST, SUMMARY, side_checkpoint
+from tsmtl.storage.run_folder import BEST, LAST, SUMMARY, pictures_of, side_checkpoint
 from tsmtl.tracking.tracker import EVENTS, RUN_FILE
 
 
@@ -90,9 +90,9 @@ def stamp_of(folder: Path) -> tuple[int, int] | None:
 
 def clear(folder: Path) -> None:
     """Remove what an earlier run left that the run that replaces it would not overwrite at once."""
-    for checkpoint in checkpoints_of(folder):
-        checkpoint.unlink()
-    for pattern in (SUMMARY, LAST, "metrics.csv", "predictions_test.csv", "vectors_2d.csv", "*.png", EVENTS, RUN_FILE):
+    for own in (*checkpoints_of(folder), *pictures_of(folder)):
+        own.unlink()
+    for pattern in (SUMMARY, LAST, "metrics.csv", "predictions_test.csv", "vectors_2d.csv", EVENTS, RUN_FILE):
         for file in folder.glob(pattern):
             file.unlink()
 

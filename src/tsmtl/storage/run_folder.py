@@ -8,6 +8,15 @@ LAST = "last.pt"  # the state that a run goes on from
 LOCK = "run.lock"  # there while a process is at it
 BEST = "best_model.pt"  # the best checkpoint, where no best_model_path puts it elsewhere
 
+PICTURES = ("curves.png", "conflict.png", "vectors.png")  # and one of each kind per task:
+PICTURES_OF_TASKS = ("confusion", "reliability", "predicted", "labels")
+
+
+def pictures_of(folder: Path) -> list[Path]:
+    """Give the pictures under names of tsmtl's own; others that lie in a run folder are the user's."""
+    patterns = (*PICTURES, *(f"{kind}_*.png" for kind in PICTURES_OF_TASKS))
+    return sorted(path for pattern in patterns for path in folder.glob(pattern))
+
 
 def side_checkpoint(name: str) -> str:
     """Give the file of the best checkpoint by a task's own score, or by ``joint``."""

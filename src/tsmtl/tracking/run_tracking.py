@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from tsmtl.config.errors import Pruned
+from tsmtl.storage.run_folder import pictures_of
 from tsmtl.tracking.background import Background, say_that_it_failed
 from tsmtl.tracking.tracker import Epoch, Status, TrackedRun, Tracker
 
@@ -53,7 +54,7 @@ class RunTracking:
     def results(self, epoch: int, test: Mapping[str, Mapping[str, float]], checkpoint: Path) -> None:
         """Tell of the test metrics, the pictures in the run folder and the best checkpoint."""
         metrics = {f"test/{task}/{name}": float(v) for task, values in test.items() for name, v in values.items()}
-        self._tell("results", epoch, metrics, sorted(self._run.folder.glob("*.png")), checkpoint.absolute())
+        self._tell("results", epoch, metrics, pictures_of(self._run.folder), checkpoint.absolute())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
