@@ -177,6 +177,7 @@ def test_a_file_that_cannot_be_used_is_one_line_and_leaves_no_output(
         ),
         (["output=out.xlsx"], "output: must be a file that ends in .csv, .npz, .parquet (got 'out.xlsx')"),
         (["output=new.npz"], "output: new.npz is the file to read; name another"),
+        (["output=~/new.npz"], "output: ~/new.npz is the file to read; name another"),
         (["output=none/out.csv"], "output: there is no folder "),
         (["output=folder.csv"], "output: folder.csv is a folder; name a file in it"),
         (["checkpoint=none.pt"], "none.pt: there is no such checkpoint"),
@@ -188,7 +189,8 @@ def test_a_file_that_cannot_be_used_is_one_line_and_leaves_no_output(
         (["plugins=[no_such_module]"], "plugins: importing 'no_such_module' failed ("),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_one_line(trained, tsmtl_predict, tmp_path, changes, line):
+def test_a_setting_that_cannot_be_used_is_one_line(trained, tsmtl_predict, tmp_path, monkeypatch, changes, line):
+    monkeypatch.setenv("HOME", str(tmp_path))
     np.savez(tmp_path / "new.npz", X=X)
     (tmp_path / "folder.csv").mkdir()
     before = sorted(tmp_path.iterdir())

@@ -74,6 +74,11 @@ def place_problems(key: str, value: str, endings: Iterable[str]) -> list[str]:
     return [] if path.parent.is_dir() else [f"{key}: there is no folder {path.parent}"]
 
 
+def same_file(path: str | Path, other: str | Path) -> bool:
+    """Say whether two paths lead to one place."""
+    return Path(path).expanduser().resolve() == Path(other).expanduser().resolve()
+
+
 def input_format(path: str) -> str:
     """Give the ending that tells the format of a file; a folder of .npy files is read like a .npz file."""
     if Path(path).expanduser().is_dir():
@@ -121,7 +126,7 @@ def predict_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[st
     """Check what the checked sections of ``tsmtl-predict`` say of the files."""
     path, output = settings["data"].path, settings[""].output
     problems = input_problems(path) + ending_problems("output", output, OUTPUTS)
-    if Path(path).resolve() == Path(output).resolve():
+    if same_file(path, output):
         problems.append(f"output: {output} is the file to read; name another")
     problems += weights_problems(settings[""])
     return problems or unread_problems(path, typed)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tsmtl.config.predict_settings import input_problems, place_problems, unread_problems
+from tsmtl.config.predict_settings import input_problems, place_problems, same_file, unread_problems
 from tsmtl.config.section import Count, Section, Text
 
 VECTORS, TRANSFORM = (".npz", ".parquet"), (".pt",)
@@ -58,7 +58,7 @@ def represent_problems(settings: RepresentSettings) -> list[str]:
     problems = place_problems("output", settings.output, VECTORS)
     if settings.transform is not None:
         problems += place_problems("transform", settings.transform, TRANSFORM)
-        if _same(settings.transform_path, settings.state_path):
+        if same_file(settings.transform_path, settings.state_path):
             problems.append(f"transform: {settings.transform} is where a training keeps its state; name another")
     return problems
 
@@ -69,18 +69,14 @@ def overwriting_problems(settings: RepresentSettings, data: Section, method: Sec
     return [
         f"{key}: {place} is the file to read; name another"
         for key, (place, section) in read.items()
-        if isinstance(path := getattr(section, "path", None), str) and _same(path, place)
+        if isinstance(path := getattr(section, "path", None), str) and same_file(path, place)
     ]
-
-
-def _same(path: str | Path, other: str | Path) -> bool:
-    return Path(path).expanduser().resolve() == Path(other).expanduser().resolve()
 
 
 def represent_new_problems(settings: dict[str, Any], typed: frozenset[str]) -> list[str]:
     """Check what the checked sections of ``tsmtl-represent fitted=...`` say of the files."""
     path, own = settings["data"].path, settings[""]
     problems = input_problems(path) + place_problems("output", own.output, VECTORS)
-    if _same(path, own.output):
+    if same_file(path, own.output):
         problems.append(f"output: {own.output} is the file to read; name another")
     return problems or unread_problems(path, typed)
