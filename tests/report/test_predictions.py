@@ -1,6 +1,9 @@
 """Names of the columns and arrays of predictions: each belongs to one task, or the run is refused."""
 
+import re
+
 import numpy as np
+import polars as pl
 import pytest
 
 from tsmtl.config.errors import UserError
@@ -60,6 +63,28 @@ def test_the_text_of_a_class_is_there_once_however_often_it_occurs():
     assert columns["a_true"] == ["another", "", "a name"]
     assert columns["a_predicted"] == ["a name"] * 3
     assert all(text is one.class_names[0] for text in columns["a_predicted"])
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "as_written"),
+    [
+        ("2024-04-01", "24h", ["2024-04-01", "2024-04-02", "2024-04-03"]),
+        ("2024-04-01T12:00", "12h", ["2024-04-01T12:00", "2024-04-02T00:00", "2024-04-02T12:00"]),
+        ("2024-04-01T00:00", "30s", ["2024-04-01T00:00:00", "2024-04-01T00:00:30", "2024-04-01T00:01:00"]),
+        ("2024-04-01T00:00", "250ms", [f"2024-04-01T00:00:00.{part}" for part in ("000", "250", "500")]),
+        ("2024-04-01T00:00", "1us", [f"2024-04-01T00:00:00.00000{part}" for part in range(3)]),
+    ],
+)
+def test_all_times_of_a_file_are_written_alike_so_that_they_are_read_as_times(tmp_path, first, step, as_written):
+    number, unit = re.fullmatch(r"(\d+)(\w+)", step).groups()
+    times = (np.datetime64(first) + np.arange(3) * np.timedelta64(int(number), unit)).astype("M8[us]")
+    one, path = task("a", "reg", 1), tmp_path / "p.csv"
+    with predictions_file(path, {"a": one}) as add:
+        add({"time": times}, {"a": prediction(one)})
+    frame = pl.read_csv(path, try_parse_dates=True)
+    assert frame["time"].dtype.is_temporal()
+    assert frame["time"].cast(pl.Datetime("us")).to_numpy().tolist() == times.tolist()
+    assert pl.read_csv(path)["time"].to_list() == as_written
 
 
 def test_the_names_are_those_of_the_table_and_of_no_other_array(tmp_path):

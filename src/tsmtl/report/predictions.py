@@ -142,13 +142,22 @@ class _CsvTable:
         if not self._has_header:
             self._writer.writerow(columns)
             self._has_header = True
-        for at in range(0, max(map(len, columns.values())), ROWS):
-            self._writer.writerows(zip(*(_cells(c[at : at + ROWS]) for c in columns.values()), strict=True))
+        whole = [_in_one_unit(column) for column in columns.values()]
+        for at in range(0, max(map(len, whole)), ROWS):
+            self._writer.writerows(zip(*(_cells(column[at : at + ROWS]) for column in whole), strict=True))
+
+
+def _in_one_unit(column: Column) -> Column:
+    """Give times in the coarsest unit that holds all of them: written alike, they are read as times."""
+    if not isinstance(column, np.ndarray) or column.dtype.kind != "M":
+        return column
+    units = (column.astype(f"M8[{unit}]") for unit in ("D", "m", "s", "ms"))
+    return next((times for times in units if (times == column).all()), column)
 
 
 def _cells(column: Column) -> list[Any]:
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
-        return list(np.datetime_as_string(column, unit="auto"))
+        return list(np.datetime_as_string(column))
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
         cells = ("%.9g " * len(column) % tuple(column.tolist())).split()  # all at once takes half as long
         return ["" if cell == "nan" else cell for cell in cells] if np.isnan(column).any() else cells
