@@ -1,10 +1,11 @@
-"""What training steps gain by ``tsmtl.training.step_environment``: denormal numbers as 0, and freed memory kept.
+"""What training steps gain by ``tsmtl.training.step_environment``: no denormal numbers, freed memory kept, large pages.
 
     OMP_NUM_THREADS=1 python -m benchmarks.step_environment [--repeats 3] [--seconds 0.3] [--models lstm gru]
 
-Every figure is that of a process of its own, since what its allocator has learnt stays with it; both kinds take turns.
-Milliseconds of a step at the default sizes, nine channels, by the processor's time: medians over the processes. Faults
-are the pages of 4 KiB that a step asks the system for.
+Every figure is that of a process of its own, since what its allocator has learnt stays with it; the kinds take turns:
+outside of it, within it but in pages of 4 KiB, which a limit of addresses brings about, and within it. Milliseconds of
+a step at the default sizes, nine channels, by the processor's time: medians over the processes. Faults are the pages
+that a step asks the system for.
 """
 
 import argparse
@@ -25,6 +26,8 @@ from tsmtl.training.step_environment import step_environment
 
 STEPS = 2  # in a turn
 LENGTHS, BATCHES = (128, 512), (16, 64)
+KINDS = OUTSIDE, SMALL_PAGES, INSIDE = ("outside", "small-pages", "inside")
+LIMIT = 2**40  # bytes of addresses
 
 
 def measured(name: str, steps: int, batch_size: int, seconds: float) -> tuple[float, float]:
@@ -50,38 +53,37 @@ def main() -> None:
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        name, steps, batch_size, inside = arguments.one
-        with step_environment() if inside == "inside" else nullcontext():
+        name, steps, batch_size, kind = arguments.one
+        if kind == SMALL_PAGES:
+            resource.setrlimit(resource.RLIMIT_AS, (LIMIT, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        with nullcontext() if kind == OUTSIDE else step_environment():
             print(json.dumps(measured(name, int(steps), int(batch_size), arguments.seconds)))
         return
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}\n")
-    print("| model | T | batch | without, ms | with, ms | times as fast (min - max) | faults without | with |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| model | T | batch | without, ms | with, ms | times as fast | by large pages | faults without | with |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name in arguments.models:
         for steps in LENGTHS:
             for batch_size in BATCHES:
-                found: dict[str, list[list[float]]] = {"outside": [], "inside": []}
+                found: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}
                 for _ in range(arguments.repeats):
                     for kind, figures in found.items():
                         command = [sys.executable, "-m", "benchmarks.step_environment"]
-                        command += [
-                            "--seconds",
-                            str(arguments.seconds),
-                            "--one",
-                            name,
-                            str(steps),
-                            str(batch_size),
-                            kind,
-                        ]
+                        command += ["--seconds", str(arguments.seconds), "--one"]
+                        command += [name, str(steps), str(batch_size), kind]
                         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
                         figures.append(json.loads(printed))
-                gains = [a / b for (a, _), (b, _) in zip(*found.values(), strict=True)]
+                gains, by_pages = (
+                    [a / b for (a, _), (b, _) in zip(found[kind], found[INSIDE], strict=True)]
+                    for kind in (OUTSIDE, SMALL_PAGES)
+                )
                 (slow, many), (fast, few) = (
-                    [statistics.median(c) for c in zip(*f, strict=True)] for f in found.values()
+                    [statistics.median(c) for c in zip(*found[kind], strict=True)] for kind in (OUTSIDE, INSIDE)
                 )
                 print(
                     f"| {name} | {steps} | {batch_size} | {slow:.1f} | {fast:.1f} | {statistics.median(gains):.2f} "
-                    f"({min(gains):.2f} - {max(gains):.2f}) | {many:.0f} | {few:.0f} |",
+                    f"({min(gains):.2f} - {max(gains):.2f}) | {statistics.median(by_pages):.2f} "
+                    f"({min(by_pages):.2f} - {max(by_pages):.2f}) | {many:.0f} | {few:.0f} |",
                     flush=True,
                 )
 
