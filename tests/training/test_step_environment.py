@@ -58,7 +58,14 @@ def test_freed_memory_is_not_asked_for_again_in_every_step(monkeypatch: pytest.M
     assert outside > 20 * 40  # in each round 24,576 pages of 4 KiB, or 48 of 2 MiB where it may lie in these still
 
 
-@pytest.mark.parametrize("said", [{"MALLOC_TRIM_THRESHOLD_": "0"}, {"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=0"}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"MALLOC_TRIM_THRESHOLD_": "0"},
+        {"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=0"},
+        {"MALLOC_TOP_PAD_": "4096"},
+    ],
+)
 def test_the_environments_word_counts(monkeypatch: pytest.MonkeyPatch, said: dict[str, str]) -> None:
     inside, _ = page_faults(environment_with(monkeypatch, **said))
     assert inside > 20 * 1000

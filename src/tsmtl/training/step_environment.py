@@ -34,6 +34,7 @@ ROOM, USUAL_PAD = 2**30, 2**17  # bytes that the heap grows by beyond what is as
 SAID = {
     "MALLOC_TRIM_THRESHOLD_": "glibc.malloc.trim_threshold",
     "MALLOC_MMAP_THRESHOLD_": "glibc.malloc.mmap_threshold",
+    "MALLOC_TOP_PAD_": "glibc.malloc.top_pad",
 }
 _LOCK = threading.Lock()
 _WITHIN: list[None] = []  # one entry for each block under way
@@ -50,9 +51,9 @@ def step_environment() -> Iterator[None]:
 def freed_memory_kept() -> Iterator[None]:
     """Let glibc keep up to 2 GiB of what is freed, in large pages; other libraries stay as they are.
 
-    So does glibc where the environment says how, by ``MALLOC_TRIM_THRESHOLD_``, ``MALLOC_MMAP_THRESHOLD_`` or
-    ``GLIBC_TUNABLES``. What was freed before is given back first. Behind the last of such blocks glibc keeps what it
-    would have come to keep by itself, 64 MiB.
+    So does glibc where the environment says how, by the variables of :data:`SAID` or ``GLIBC_TUNABLES``. What was freed
+    before is given back first. Behind the last of such blocks glibc keeps what it would have come to keep by itself,
+    64 MiB.
     """
     libc = _glibc()
     if libc is None:
