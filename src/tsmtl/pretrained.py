@@ -11,7 +11,7 @@ import torch
 
 from tsmtl.checkpoint.file import SEEN, read_checkpoint
 from tsmtl.config.errors import UserError
-from tsmtl.config.pretraining import DROPOUTS, ROWS_OF_START
+from tsmtl.config.pretraining import DROPOUTS, rows_of_start
 from tsmtl.config.schema import Settings
 from tsmtl.data.features import Features
 from tsmtl.data.instances import Bundle
@@ -87,7 +87,7 @@ class Pretrained:
             "nan_padding": self.content["input"]["nan_padding"],
         }
         theirs = self.content["settings"]["data"]
-        data |= {key: theirs[key] for key in ROWS_OF_START if key in theirs}
+        data |= rows_of_start(theirs)
         data = {key: value for key, value in data.items() if key in type(settings.data).model_fields}
         if not data.get("nan_padding"):
             data.pop("nan_padding", None)  # there was none in that data; here it may be

@@ -20,7 +20,7 @@ SHARED = frozenset(
     {*_OWN, "pretrain", "device", "devices", "plugins", "model"}
 )  # a pretraining has no own value of these
 DROPOUTS = frozenset({"dropout", "lstm_drop_out", "fc_drop_out"})  # how a backbone is trained, not what it is
-ROWS_OF_START = ("derive", "condition", "condition_clusters")  # of data: read by a tuning as by its start
+ROWS_OF_START = ("derive", "condition", "condition_clusters")
 DRAWN = frozenset({"npz", "vectors", "table", "cmapss", "synthetic"})  # sources with several targets
 _KINDS = {"cls": {"cls": "cls"}, "reg": {"reg": "reg"}, "multi": {"cls": "cls", "reg": "reg", "cls_2": "cls"}}
 
@@ -136,3 +136,8 @@ def pretraining_keys(typed: frozenset[str]) -> frozenset[str]:
     task_keys = {key for section in TASKS.values() for key in section.model_fields}
     shared = {key for key in typed if not key.startswith("pretrain.")} - task_keys - _OWN.keys()
     return frozenset(own_keys(typed) | shared)
+
+
+def rows_of_start(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Give of a start's settings of data those by which a tuning reads the rows of a table as well."""
+    return {key: data[key] for key in ROWS_OF_START if key in data}

@@ -9,7 +9,7 @@ from typing import Any
 
 from tsmtl.config.errors import UserError
 from tsmtl.config.identity import sha256_of_values, without_places
-from tsmtl.config.pretraining import ROWS_OF_START
+from tsmtl.config.pretraining import rows_of_start
 from tsmtl.config.schema import Settings
 from tsmtl.storage.run_folder import LAST, SUMMARY
 from tsmtl.sweep.job import Job
@@ -126,8 +126,7 @@ def _as_read(settings: Settings) -> Settings:
         theirs = read_checkpoint(Path(path).expanduser())["settings"]["data"]
     else:
         return settings
-    taken = {key: theirs[key] for key in ROWS_OF_START if key in theirs}
-    return replace(settings, data=settings.data.model_copy(update=taken))
+    return replace(settings, data=settings.data.model_copy(update=rows_of_start(theirs)))
 
 
 def _hash(flat: Mapping[str, Any]) -> str:
