@@ -1,6 +1,7 @@
 """Data that does not fit on a GPU stays in memory; a CPU asks nothing."""
 
 import logging
+from functools import partial
 
 import numpy as np
 import pytest
@@ -33,8 +34,14 @@ def test_the_memory_that_is_left_is_that_of_the_gpu_and_of_this_process(monkeypa
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (free * GIB, 80 * GIB))
     monkeypatch.setattr("torch.cuda.memory_allocated", lambda device: ours * GIB)
     monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: kept * GIB)
-    monkeypatch.setattr("torch.cuda.get_per_process_memory_fraction", lambda device: share)
+    monkeypatch.setattr("torch.cuda.get_per_process_memory_fraction", partial(_share, share))
     assert free_memory(GPU) == expected * GIB
+
+
+def _share(share: float, device: torch.device | int | None) -> float:
+    """Stand in for PyTorch's, which refuses a device without a number."""
+    torch.cuda._utils._get_device_index(0 if device is None else device)
+    return share
 
 
 def test_half_of_the_free_memory_is_for_data_and_more_is_said(monkeypatch, caplog):

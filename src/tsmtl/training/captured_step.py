@@ -130,7 +130,8 @@ class CapturedSteps:
                     "itself; trainer.cuda_graph=off does so from the start",
                     first_line(error),
                 )
-                return step(*_batch(train, inputs))
+        if self._recording is None:  # behind the error, which keeps what was computed on the stream of the recordings
+            return step(*_batch(train, inputs))
         self.replayed += 1
         return self._recording(inputs)
 

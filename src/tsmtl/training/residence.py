@@ -36,5 +36,5 @@ def free_memory(device: torch.device) -> int | None:
     free, total = torch.cuda.mem_get_info(device)
     ours, kept = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
     share = getattr(torch.cuda, "get_per_process_memory_fraction", None)  # which the oldest PyTorch does not tell
-    most = total if share is None else int(share(device) * total)
+    most = total if share is None else int(share(device.index) * total)  # takes no "cuda" without a number
     return max(0, min(free + kept - ours, most - ours))

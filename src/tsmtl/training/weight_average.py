@@ -30,6 +30,9 @@ class WeightAverage(Generic[Model]):
 
     def __init__(self, model: Model, decay: float) -> None:
         self.model = copy.deepcopy(model).requires_grad_(False)
+        for module in self.model.modules():
+            if isinstance(module, nn.RNNBase):
+                module.flatten_parameters()  # cuDNN wants a layer's weights in one piece, which a copy does not keep
         self.decay = decay
         self.steps = 0
         self._pairs: list[
