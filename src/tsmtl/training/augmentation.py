@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tsmtl.models.masking import valid_steps
-from tsmtl.training.batches import Split, in_order
+from tsmtl.training.batches import Split, in_order, take_rows
 from tsmtl.training.evaluation import EVALUATION_BATCH
 from tsmtl.training.objective import Losses, Objective
 
@@ -121,7 +121,7 @@ def mixup(x: Tensor, lengths: Tensor | None, concentration: float) -> tuple[Tens
     a = torch.full((), concentration, device=x.device)
     share = torch.distributions.Beta(a, a, validate_args=False).sample()  # a check would wait for the device
     partner = torch.randperm(len(x), device=x.device)
-    x = share * x + (1 - share) * x.index_select(0, partner)
+    x = share * x + (1 - share) * take_rows(x, partner)
     if lengths is not None:
         lengths = torch.maximum(lengths, lengths.index_select(0, partner.cpu()))
     return x, lengths, Mixture(share, partner)
@@ -180,7 +180,7 @@ class Augmentation:
         total, parts = criterion(outputs, targets)
         if mixture is None:
             return total, parts
-        others = {task: target.index_select(0, mixture.partner) for task, target in targets.items()}
+        others = {task: take_rows(target, mixture.partner) for task, target in targets.items()}
         of_others, parts_of_others = criterion(outputs, others)
         share = mixture.share
         mixed = {task: share * part + (1 - share) * parts_of_others[task] for task, part in parts.items()}

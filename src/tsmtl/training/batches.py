@@ -111,7 +111,7 @@ class TensorSplit:
     def batch(self, rows: Tensor) -> Batch:
         """Select rows, an index tensor on the device; series are cut to the longest of the batch."""
         places = self._places_of(rows)
-        x, targets = self.x.index_select(0, places), self._targets_at(places)
+        x, targets = take_rows(self.x, places), self._targets_at(places)
         if self.all_lengths is None:
             return x, None, targets
         lengths = self.all_lengths.index_select(0, places.cpu())
@@ -134,10 +134,18 @@ class TensorSplit:
                 yield x[:, :, : int(lengths.max())], lengths
 
     def _places_of(self, rows: Tensor) -> Tensor:
-        return rows if self.rows is None else self.rows.index_select(0, rows)
+        return rows if self.rows is None else take_rows(self.rows, rows)
 
     def _targets_at(self, places: Tensor) -> dict[str, Tensor]:
-        return {task: target.index_select(0, places) for task, target in self.all_targets.items()}
+        return {task: take_rows(target, places) for task, target in self.all_targets.items()}
+
+
+def take_rows(x: Tensor, rows: Tensor) -> Tensor:
+    """Select instances, by an index tensor on the same device: the faster way there.
+
+    On a GPU index_select takes four times as long for up to 16 rows as ``[]``, which is never slower there.
+    """
+    return x[rows] if x.is_cuda else x.index_select(0, rows)
 
 
 def in_order(split: Split, rows: slice, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:

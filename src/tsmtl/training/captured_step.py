@@ -149,7 +149,7 @@ class _Recording:
     def __init__(self, recorder: Recorder, step: Step, train: Split, inputs: dict[str, Tensor]) -> None:
         self._buffers = {name: tensor.clone() for name, tensor in inputs.items()}
         self._losses = torch.zeros(1 + len(step.criterion.losses), device=train.device)
-        self._replay = recorder.record(lambda: self._losses.copy_(torch.stack(step(*_batch(train, self._buffers)))))
+        self._replay = recorder.record(lambda: torch.stack(step(*_batch(train, self._buffers)), out=self._losses))
 
     def __call__(self, inputs: dict[str, Tensor]) -> list[Tensor]:
         """Take the step; give its losses, which later ones leave alone."""

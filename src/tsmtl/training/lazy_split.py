@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tsmtl.data.instances import FloatArray, IntArray, Rows
 from tsmtl.data.npy_rows import NpyRows
-from tsmtl.training.batches import Batch
+from tsmtl.training.batches import Batch, take_rows
 from tsmtl.training.order import TOGETHER
 from tsmtl.training.read_ahead import Arrival, PinnedCopies, ReadAhead
 
@@ -62,7 +62,7 @@ class LazySplit:
 
     def targets_of(self, rows: Tensor) -> dict[str, Tensor]:
         """Select rows, an index tensor on the device."""
-        return {task: target.index_select(0, rows) for task, target in self.targets.items()}
+        return {task: take_rows(target, rows) for task, target in self.targets.items()}
 
     def batch(self, rows: Tensor) -> Batch:
         """Read rows, an index tensor on the device; series are cut to the longest of the batch."""

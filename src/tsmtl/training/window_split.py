@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tsmtl.data.instances import IntArray
 from tsmtl.data.windows import Windows
-from tsmtl.training.batches import Batch
+from tsmtl.training.batches import Batch, take_rows
 
 
 class WindowSplit:
@@ -71,17 +71,17 @@ class WindowSplit:
 
     def targets_of(self, rows: Tensor) -> dict[str, Tensor]:
         """Select rows, an index tensor on the device."""
-        return self._of_windows(self._rows.index_select(0, rows))
+        return self._of_windows(take_rows(self._rows, rows))
 
     def batch(self, rows: Tensor) -> Batch:
         """Gather windows (n, C, T); see :class:`Split`."""
-        chosen = self._rows.index_select(0, rows).long()
+        chosen = take_rows(self._rows, rows).long()
         piece = torch.searchsorted(self._ends, chosen, right=True)
-        first = self._origin.index_select(0, piece) + chosen * self._stride
+        first = take_rows(self._origin, piece) + chosen * self._stride
         steps = first[:, None] + self._steps  # (n, T)
         if self._padded:
-            steps = torch.maximum(steps, self._floor.index_select(0, piece)[:, None])
-        x = self._values.index_select(0, steps.view(-1)).view(*steps.shape, -1)  # (n, T, C)
+            steps = torch.maximum(steps, take_rows(self._floor, piece)[:, None])
+        x = take_rows(self._values, steps.view(-1)).view(*steps.shape, -1)  # (n, T, C)
         return x.transpose(1, 2), None, self._of_windows(chosen)
 
     def ahead(self, batches: Sequence[Tensor]) -> AbstractContextManager[None]:
@@ -89,7 +89,7 @@ class WindowSplit:
         return nullcontext()
 
     def _of_windows(self, chosen: Tensor) -> dict[str, Tensor]:
-        found = {task: values.index_select(0, chosen) for task, values in self._all_targets.items()}
+        found = {task: take_rows(values, chosen) for task, values in self._all_targets.items()}
         return {task: self._scaled.get(task, _as_they_are)(t) for task, t in found.items()}
 
 
