@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tsmtl.models import convolution_gpu
 from tsmtl.models.convolution import MANY, Convolution
 
 
@@ -67,3 +68,17 @@ def test_few_series_and_double_precision_take_torchs_order_with_its_numbers(chan
     layer.float().eval()
     assert torch.equal(layer(x), expected)
     assert not side_by_side(layer(x))
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_gpu_in_float32_has_a_way_of_its_own_for_many_series_and_recorded_steps(monkeypatch, recorded):
+    """A CPU stands for it: the way is the same there, but for who is asked whether it is taken."""
+    monkeypatch.setattr("tsmtl.models.convolution.exact_on_gpu", lambda x: True)
+    monkeypatch.setattr("torch.cuda.is_current_stream_capturing", lambda: recorded)
+    layer, theirs = convolution(kernel=3, padding=1), "ConvolveOnGPUBackward"
+    for n, many in ((3, False), (convolution_gpu.MANY // 11, False), (convolution_gpu.MANY // 11 + 1, True)):
+        maps = layer(series(n))
+        assert (type(maps.grad_fn).__name__ == theirs) == (recorded or many)
+    with torch.no_grad():
+        assert torch.equal(layer(series(n)), F.conv1d(series(n), layer.weight, padding=1))
+    assert type(layer.eval()(series(n)).grad_fn).__name__ != theirs

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tsmtl.models.convolution_gpu import ConvolveOnGPU, gains_by_product
 from tsmtl.models.convolution_native import CONVOLUTION_KERNELS, SMALL, Convolve
 from tsmtl.models.kernels import WithKernels
-from tsmtl.models.precision import in_bf16_on_cpu
+from tsmtl.models.precision import exact_on_gpu, in_bf16_on_cpu
 from tsmtl.models.transformed import transformed
 
 MANY = 8  # series; see Convolution
@@ -23,7 +24,8 @@ class Convolution(WithKernels, nn.Conv1d):
     One of fewer than :data:`FEW` input channels stays float32 and gives bfloat16. For some of these shapes (even
     numbers of channels, filters of 8 or 16 steps) the bfloat16 convolution of oneDNN 3.12 for AMX gives wrong sums, as
     far from the right ones as these are from 0. It is a small part of a network's arithmetic, and the series is not
-    rounded. A GPU has the convolution of PyTorch, whatever the precision.
+    rounded. A GPU has the convolution of PyTorch, whatever the precision, but for what :class:`ConvolveOnGPU` learns
+    in float32.
     """
 
     library = CONVOLUTION_KERNELS
@@ -34,9 +36,13 @@ class Convolution(WithKernels, nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, F, T)."""
+        maps: Tensor
         if not in_bf16_on_cpu(x):
             if self.native and self._fits(x):
-                maps: Tensor = Convolve.apply(CONVOLUTION_KERNELS.loaded, x, self.weight, self.padding[0])  # type: ignore[no-untyped-call]
+                maps = Convolve.apply(CONVOLUTION_KERNELS.loaded, x, self.weight, self.padding[0])  # type: ignore[no-untyped-call]
+                return maps
+            if self._learns and exact_on_gpu(x) and not transformed() and gains_by_product(x):
+                maps = ConvolveOnGPU.apply(x, self.weight, self.stride[0], self.padding[0])  # type: ignore[no-untyped-call]
                 return maps
             return self._side_by_side(x) if self._gains(x) else super().forward(x)
         if self.in_channels >= FEW:
