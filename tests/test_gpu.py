@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
+from torch.nn.modules.module import register_module_forward_hook
 
 import tsmtl
 from tests.test_captured_runs import train_cut
 from tests.test_train import TINY_MODEL, rows_of, summary_of
-from tsmtl.models.precision import has_tf32
+from tsmtl.models.convolution import Convolution
+from tsmtl.models.precision import float32_products, has_tf32
+from tsmtl.training.batches import take_rows
 from tsmtl.training.captured_step import WARM_UP, CapturedSteps
 from tsmtl.training.read_ahead import PinnedCopies
 
@@ -56,6 +60,7 @@ def test_a_recorded_step_draws_the_dropout_that_the_step_itself_would(tmp_path, 
     assert_near(tmp_path / "auto", tmp_path / "off", 1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype feature")
 @pytest.mark.parametrize("model", MODELS)
 def test_a_recorded_step_never_waits_for_the_device(tmp_path, model, monkeypatch):
     take = CapturedSteps.take
@@ -131,6 +136,58 @@ def test_copies_arrive_whole_while_the_gpu_is_busy():
         sent.record_stream(torch.cuda.current_stream())
         found.append(sent.clone())
     assert all(torch.equal(ours.cpu(), theirs) for ours, theirs in zip(found, wanted, strict=True))
+
+
+def test_rows_of_instances_are_the_same_however_many():
+    x = torch.randn(100, 3, 20, device="cuda")
+    for count in (1, 16, 17, 100):
+        rows = torch.randperm(100, device="cuda")[:count]
+        assert torch.equal(take_rows(x, rows), x.index_select(0, rows))
+
+
+@pytest.mark.parametrize("n", [3, 256])
+@pytest.mark.parametrize(("before", "after", "taps"), [(9, 64, 3), (64, 128, 3), (5, 7, 8)])
+def test_a_convolution_learns_in_float32_what_double_precision_would(before, after, taps, n):
+    torch.manual_seed(0)
+    layer, x = Convolution(before, after, taps, padding=1).cuda(), torch.randn(n, before, 50, device="cuda")
+    outer = torch.randn(n, after, 52 + 1 - taps, device="cuda")
+    given, double = x.clone().requires_grad_(), x.double().requires_grad_()
+    with float32_products(x.device):
+        maps = layer(given)
+        assert (type(maps.grad_fn).__name__ == "ConvolveOnGPUBackward") == (n == 256)
+        found = [maps, *torch.autograd.grad(maps, [given, layer.weight], outer)]
+    weight = layer.weight.detach().double().requires_grad_()
+    reference = F.conv1d(double, weight, padding=1)
+    expected = [reference, *torch.autograd.grad(reference, [double, weight], outer.double())]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours - theirs).norm() <= 5e-6 * theirs.norm()
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru", "lstm_fcn_multi"])
+def test_recurrent_layers_stay_float32_in_bfloat16(tmp_path, model):
+    """Autocast would make them float16, whatever was asked for."""
+    found = set()
+
+    def see(module, given, output):
+        if isinstance(module, torch.nn.RNNBase):
+            found.add(output[0].dtype)
+
+    handle = register_module_forward_hook(see)
+    try:
+        words = [*words_of(model, dropout=True), "trainer.precision=bf16", "num_epochs=1"]
+        tsmtl.train([*words, f"hydra.run.dir={tmp_path}/run"])
+    finally:
+        handle.remove()
+    assert found == {torch.float32}
+
+
+def test_a_model_predicts_on_a_gpu_what_it_does_on_a_cpu(tmp_path):
+    tsmtl.train([*words_of("lstm_fcn_multi", dropout=True), f"hydra.run.dir={tmp_path}/run"])
+    x = np.random.default_rng(0).normal(size=(50, 3, 32)).astype(np.float32)
+    path = tmp_path / "run/best_model.pt"
+    on_gpu, on_cpu = (tsmtl.load_model(path, device=name).predict(x) for name in ("cuda", "cpu"))
+    np.testing.assert_allclose(on_gpu["cls"].probabilities, on_cpu["cls"].probabilities, atol=1e-4)
+    np.testing.assert_allclose(on_gpu["reg"].values, on_cpu["reg"].values, rtol=1e-3, atol=1e-4)
 
 
 def test_tf32_trains_and_its_switches_are_put_back(tmp_path):

@@ -197,7 +197,7 @@ class Training:
         for name in self.each.weights:
             files.better_by(name, self.each)
         try:
-            tf32 = precision_of(settings, parts.model, self.train.device) == "tf32"
+            tf32 = precision_of(settings, parts.model, self.train.device) != "float32"
             with Interruption() as stop, float32_products(self.train.device, tf32):
                 keep()
                 ranks.from_first(lambda: watch.starts(identity["data"], num_epochs, len(result.history)))

@@ -11,6 +11,7 @@ from tsmtl.models.dropout import Dropout
 from tsmtl.models.masking import BatchNorm, valid_steps
 from tsmtl.models.norm_relu import norm_relu
 from tsmtl.models.one_thread import in_one_thread
+from tsmtl.models.precision import recurrent_in_float32
 from tsmtl.models.readout import Readout
 from tsmtl.models.squeeze_excite import SqueezeExcite
 
@@ -77,7 +78,8 @@ class LSTMFCN(Backbone):
         def last_state(x: Tensor) -> Tensor:
             steps = x if self.dimension_shuffle else x.transpose(1, 2)  # (N, C, T) or (N, T, C)
             packed = None if lengths is None else pack_padded_sequence(steps, lengths, True, enforce_sorted=False)
-            _, (h_n, _) = self.lstm(steps if packed is None else packed)  # (layers, N, hidden)
+            with recurrent_in_float32(x):
+                _, (h_n, _) = self.lstm(steps if packed is None else packed)  # (layers, N, hidden)
             state: Tensor = h_n[-1]
             return state  # (N, hidden)
 

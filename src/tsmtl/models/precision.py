@@ -19,9 +19,9 @@ NO_BF16 = "PyTorch's layers take no bfloat16 on this processor"
 def embed_in_bf16(backbone: Backbone, x: Tensor, lengths: Tensor | None) -> Tensor:
     """Embed a batch with matrix products in bfloat16 where :func:`takes_bf16`; give float32, for heads and losses.
 
-    Autocast lets convolutions, linear layers and LSTMs take inputs and weights rounded to bfloat16, with sums in
-    float32; batch norms, activations and readouts take what these give, batch norms with statistics and weights in
-    float32. The weights themselves, their gradients and what the optimiser remembers stay float32.
+    Autocast lets convolutions, linear layers and, on a CPU, LSTMs take inputs and weights rounded to bfloat16, with
+    sums in float32; batch norms, activations and readouts take what these give, batch norms with statistics and weights
+    in float32. The weights themselves, their gradients and what the optimiser remembers stay float32.
 
     Args:
         backbone: Gives embeddings (N, E).
@@ -46,6 +46,25 @@ def takes_bf16(device: torch.device) -> bool:
 def in_bf16_on_cpu(x: Tensor) -> bool:
     """Say whether layers that read ``x`` are to compute in bfloat16, as within :func:`embed_in_bf16`, by oneDNN."""
     return x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+
+
+@contextmanager
+def recurrent_in_float32(x: Tensor) -> Iterator[None]:
+    """Keep an LSTM or GRU that reads ``x`` in float32 within :func:`embed_in_bf16` on a GPU, its products in TF32.
+
+    Autocast there knows but float16 for them, whatever is asked for, in which small gradients become 0.
+    """
+    if not (x.is_cuda and torch.is_autocast_enabled("cuda")):
+        yield
+        return
+    with torch.autocast("cuda", enabled=False):
+        yield
+
+
+def exact_on_gpu(x: Tensor) -> bool:
+    """Say whether layers that read ``x`` compute on a GPU in float32, unrounded; see :func:`float32_products`."""
+    exact = x.dtype is torch.float32 and not torch.backends.cudnn.allow_tf32
+    return x.is_cuda and exact and not torch.is_autocast_enabled("cuda")
 
 
 @contextmanager

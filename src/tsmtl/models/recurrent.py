@@ -6,6 +6,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tsmtl.models.backbone import Backbone
 from tsmtl.models.masking import valid_steps
+from tsmtl.models.precision import recurrent_in_float32
 from tsmtl.models.readout import Readout
 
 
@@ -50,11 +51,13 @@ class Recurrent(Backbone):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Embed series of shape (N, C, T) as vectors of shape (N, E)."""
         sequence = x.transpose(1, 2)  # (N, T, C)
-        if lengths is None:
-            steps, final = self.rnn(sequence)  # (N, T, directions * hidden), (layers * directions, N, hidden)
-        else:
-            packed, final = self.rnn(pack_padded_sequence(sequence, lengths, batch_first=True, enforce_sorted=False))
-            steps = None if self.readout is None else pad_packed_sequence(packed, True, 0.0, x.shape[2])[0]
+        with recurrent_in_float32(x):
+            if lengths is None:
+                steps, final = self.rnn(sequence)  # (N, T, directions * hidden), (layers * directions, N, hidden)
+            else:
+                packed = pack_padded_sequence(sequence, lengths, batch_first=True, enforce_sorted=False)
+                packed, final = self.rnn(packed)
+                steps = None if self.readout is None else pad_packed_sequence(packed, True, 0.0, x.shape[2])[0]
         if self.readout is None:
             h_n = final[0] if isinstance(final, tuple) else final  # an LSTM gives its cell state too
             embedding: Tensor = torch.cat(tuple(h_n[-self.directions :]), dim=1)  # (N, E)
