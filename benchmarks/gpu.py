@@ -1,11 +1,13 @@
-"""Training steps on a GPU: one launch per operation against one per step, and both against a plain torch loop.
+"""Training steps on a GPU: one launch per operation against one per step, and both against plain torch loops.
 
     python -m benchmarks.gpu [--repeats 9] [--seconds 0.3] [--models fc gru] [--batches 16 64 1024]
 
 Prints a Markdown table: milliseconds of a step, and how many times the plain loop's throughput each has, median and
-quartiles of rounds in turn. *eager* is ``trainer.cuda_graph=off``, *captured* its default; TF32 and bfloat16 are
-captured too. The plain loop and both float32 columns multiply in float32 and not in TF32. The models have their shipped
-sizes.
+quartiles of rounds in turn. The plain loop is one written by hand for speed: data on the device, index batches, fused
+Adam. *DataLoader* is the usual one: its batches are copied one by one, and Adam is torch's default. *eager* is
+``trainer.cuda_graph=off``, *captured* its default; TF32 and bfloat16 are captured too, and so is *copied ahead*, whose
+data stays in the computer's memory. The plain loops and the float32 columns multiply in float32 and not in TF32. The
+models have their shipped sizes.
 """
 
 import argparse
@@ -13,8 +15,11 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks import machine
 from benchmarks.cases import CASES, Case, model_of
@@ -23,9 +28,10 @@ from benchmarks.stock_models import CLASSES, stock_model, two_task_loss
 from benchmarks.table import markdown, number, ratios, spread
 from tsmtl.models.precision import float32_products, has_tf32
 from tsmtl.tasks.losses import Criterion, cross_entropy, regression_loss
-from tsmtl.training.batches import TensorSplit
+from tsmtl.training.batches import Split, TensorSplit
 from tsmtl.training.best_epoch import BestEpoch
 from tsmtl.training.captured_step import WARM_UP, CapturedSteps, CudaGraphs, Recorder
+from tsmtl.training.lazy_split import LazySplit
 from tsmtl.training.loop import Fit, train_epoch
 from tsmtl.training.optimizers import build_optimizer, make_capturable
 from tsmtl.training.ranks import ALONE
@@ -35,12 +41,23 @@ from tsmtl.training.step import Step
 
 BATCHES = (16, 64, 1024)
 STEPS = 32  # of a turn
-PLAIN = "plain"
-OURS: dict[str, tuple[bool, str]] = {  # whether steps are captured, and what they compute in
-    "eager": (False, "float32"),
-    "captured": (True, "float32"),
-    "captured, TF32": (True, "tf32"),
-    "captured, bf16": (True, "bf16"),
+PLAIN, LOADER = "plain", "DataLoader"
+
+
+class Way(NamedTuple):
+    """How steps are taken: recorded or not, in which precision, on data that lies on the device or does not."""
+
+    captured: bool = True
+    precision: str = "float32"
+    resident: bool = True
+
+
+OURS = {
+    "eager": Way(captured=False),
+    "captured": Way(),
+    "captured, TF32": Way(precision="tf32"),
+    "captured, bf16": Way(precision="bf16"),
+    "copied ahead": Way(resident=False),
 }
 Loop = Callable[[], object]
 
@@ -70,7 +87,32 @@ def plain_loop(case: Case, split: TensorSplit, batch_size: int) -> Loop:
     return run
 
 
-def our_loop(case: Case, split: TensorSplit, batch_size: int, bf16: bool, recorder: Recorder | None) -> Loop:
+def loader_loop(case: Case, split: TensorSplit, batch_size: int) -> Loop:
+    """Make the loop of tutorials: a DataLoader of tensors in memory, a copy of each batch, Adam as it comes."""
+    model = stock_model(case.model, case.shape, case.settings).to(split.device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    data = TensorDataset(*(tensor.cpu() for tensor in (split.x, split.targets["cls"], split.targets["reg"])))
+    loader = DataLoader(data, batch_size, shuffle=True, pin_memory=split.device.type == "cuda")
+
+    def run() -> None:
+        model.train()
+        for batch in loader:
+            x, ids, numbers = (tensor.to(split.device, non_blocking=True) for tensor in batch)
+            optimizer.zero_grad()
+            loss = two_task_loss(model(x), ids, numbers)
+            loss.backward()
+            optimizer.step()
+
+    return run
+
+
+def in_memory(split: TensorSplit) -> LazySplit:
+    """Give the same instances, of which the targets alone lie on the device."""
+    rows = np.arange(len(split))
+    return LazySplit(split.x.cpu().numpy(), rows, None, None, dict(split.targets), split.device, None)
+
+
+def our_loop(case: Case, split: Split, batch_size: int, bf16: bool, recorder: Recorder | None) -> Loop:
     """Make the loop that ``tsmtl-train`` runs, with steps recorded or not."""
     model = model_of(case, bf16).to(split.device)
     settings = trainer_settings()
@@ -96,14 +138,17 @@ def our_loop(case: Case, split: TensorSplit, batch_size: int, bf16: bool, record
 def loops_of(case: Case, batch_size: int, device: torch.device, recorder: Callable[[], Recorder]) -> dict[str, Loop]:
     """Make all loops of a case; those in a precision that the device has no units for are left out."""
     split = split_of(case, batch_size, device)
-    torch.manual_seed(0)
-    found = {PLAIN: _with_products(device, False, plain_loop(case, split, batch_size))}
-    for name, (captured, precision) in OURS.items():
-        if precision == "tf32" and not has_tf32(device):
+    found = {}
+    for name, make in {PLAIN: plain_loop, LOADER: loader_loop}.items():
+        torch.manual_seed(0)
+        found[name] = _with_products(device, False, make(case, split, batch_size))
+    for name, way in OURS.items():
+        if way.precision == "tf32" and not has_tf32(device):
             continue
         torch.manual_seed(0)
-        loop = our_loop(case, split, batch_size, precision == "bf16", recorder() if captured else None)
-        found[name] = _with_products(device, precision == "tf32", loop)
+        data = split if way.resident else in_memory(split)
+        loop = our_loop(case, data, batch_size, way.precision == "bf16", recorder() if way.captured else None)
+        found[name] = _with_products(device, way.precision != "float32", loop)
     return found
 
 
@@ -145,7 +190,7 @@ def seconds_of(loops: dict[str, Loop], repeats: int, seconds: float, wait: Loop)
 def cells_of(case: str, batch_size: int, seconds: dict[str, list[float]]) -> list[str]:
     """Give a row of the table."""
     plain = seconds[PLAIN]
-    cells = [case, str(batch_size), number(1e3 * statistics.median(plain))]
+    cells = [case, str(batch_size), *(number(1e3 * statistics.median(seconds[name])) for name in (PLAIN, LOADER))]
     for name in OURS:
         if name not in seconds:
             cells += ["-", "-"]
@@ -156,7 +201,8 @@ def cells_of(case: str, batch_size: int, seconds: dict[str, list[float]]) -> lis
 
 def header() -> list[str]:
     """Give the columns of the table."""
-    return ["model", "batch", "plain ms", *(cell for name in OURS for cell in (f"{name} ms", "of plain"))]
+    ours = [cell for name in OURS for cell in (f"{name} ms", "of plain")]
+    return ["model", "batch", f"{PLAIN} ms", f"{LOADER} ms", *ours]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
