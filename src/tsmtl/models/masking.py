@@ -31,7 +31,9 @@ class BatchNorm(WithKernels, nn.BatchNorm1d):
     library = NORM_KERNELS
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Normalise (N, F, T); ``valid`` is (N, 1, T), or None where all steps count."""
+        """Normalise (N, F, T), or (N, F, 1, T); ``valid`` is (N, 1, T), or None where all steps count."""
+        if x.dim() == 4:
+            return super().forward(x)
         if valid is None and (in_bf16_on_cpu(x) or x.stride(1) == 1):
             return super().forward(x.unsqueeze(2)).squeeze(2)  # (N, F, 1, T), the layout of its convolution
         if valid is None:

@@ -39,7 +39,10 @@ def norm_relu(
         mean = readout is not None and readout.method == "mean"  # part of the kernel; the others read the maps
         out = _by_kernel(maps, norm, excite, mean)
         return out if readout is None or mean else readout(out)
-    maps = F.relu(norm(maps, valid))
+    if norm.training and valid is None and maps.dim() == 3 and maps.stride(1) == 1:
+        maps = norm(maps.unsqueeze(2)).relu_().squeeze(2)  # in the place of what nothing reads; not of a view of it
+    else:
+        maps = F.relu(norm(maps, valid))
     if excite is not None:
         maps = excite(maps, valid)
     return maps if readout is None else readout(maps, valid)
