@@ -105,16 +105,31 @@ def test_several_numbers_are_columns_with_their_place(trained, tsmtl_evaluate, t
     close(a, {"reg": b["reg"]})
 
 
-def test_classes_are_known_by_their_names_whatever_the_ids_of_the_file(trained, tsmtl_evaluate, tmp_path):
+@pytest.mark.parametrize("missing", [-1, np.nan])
+def test_classes_are_known_by_their_names_whatever_the_ids_of_the_file(trained, tsmtl_evaluate, tmp_path, missing):
     run = trained("ids")
     arrays = run.arrays
     order = [2, 0, 1]
     arrays["classes"] = arrays["classes"][order]
-    arrays["ids"] = np.array([order.index(i) if i >= 0 else -1 for i in arrays["ids"]])
+    arrays["ids"] = np.array([order.index(i) if i >= 0 else missing for i in arrays["ids"]])
     np.savez(tmp_path / "new.npz", **arrays)
     assert tsmtl_evaluate(run.checkpoint, "data.path=new.npz", "output=a.json").code == 0
     assert tsmtl_evaluate(run.checkpoint, f"data.path={run.data}", "output=b.json").code == 0
     assert metrics_of(tmp_path / "a.json")["metrics"] == metrics_of(tmp_path / "b.json")["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["data.class_names_key=kinds"], "no array 'kinds' (data.class_names_key)"),
+        (["data.class_names_key=classes", "data.class_target=y_cls"], "'y_cls' holds texts, which name the classes"),
+    ],
+)
+def test_class_names_that_would_not_be_read_are_refused(trained, tsmtl_evaluate, typed, said):
+    run = trained("ids")
+    answer = tsmtl_evaluate(run.checkpoint, f"data.path={run.data}", *typed)
+    assert (answer.code, len(answer.lines)) == (2, 1)
+    assert said in answer.lines[0]
 
 
 def test_other_names_of_targets_are_typed(trained, tsmtl_evaluate, tmp_path):

@@ -217,7 +217,9 @@ def on_file(measured: Measured, instance_key: str, instance_key_typed: bool) -> 
         key, *more = (own,) if isinstance(own, str) else own
         size = 1 if task.kind == "cls" else task.size
         ids = ids_key if place.setting == "data.class_target" else None
-        wanted.append(WantedTarget(name, task.kind, key, place.setting, size, ids, tuple(more), bool(place.names)))
+        typed = ids is not None and ids == given.get("class_names_key")
+        named = bool(place.names)
+        wanted.append(WantedTarget(name, task.kind, key, place.setting, size, ids, typed, tuple(more), named))
     request = Request(
         Path(given["path"]),
         measured.reader.contract,

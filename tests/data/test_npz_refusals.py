@@ -122,6 +122,11 @@ REFUSED = {
         {"class_names_key": "k"},
         ["data.npz: 'y_cls' row 2 is 2, but there are 2 class names for the ids 0 ... 1"],
     ),
+    "class names for classes that are texts": (
+        put(k=np.array(["a", "b", "c"]), y_cls=np.array(["x", "y", "z"])[np.arange(40) % 3]),
+        {"class_names_key": "k"},
+        ["data.npz: 'y_cls' holds texts, which name the classes themselves; leave out data.class_names_key"],
+    ),
     "class names that are no list": (
         put(k=np.array("abc")),
         {"class_names_key": "k"},

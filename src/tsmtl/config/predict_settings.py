@@ -12,7 +12,7 @@ ROWS = (".csv", ".csv.gz", ".parquet", ".pq")  # one row per instance, or per ti
 INPUTS = (".npz", ".ts", *ROWS)
 TABLES = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")  # of models trained on tables
 OUTPUTS = (".csv", ".npz", ".parquet")
-_READ_BY = {"input_key": (".npz",), "lengths_key": (".npz",), "instance_key": ROWS}
+_READ_BY = {**dict.fromkeys(("input_key", "lengths_key", "class_names_key"), (".npz",)), "instance_key": ROWS}
 
 
 class ModelSettings(Section):

@@ -64,9 +64,9 @@ class PerInstance:
                 continue  # a name by default: no run on this file learns it
             if not settings.named and task == "cls" and names is not None:
                 place = replace(place, names=tuple(names))
-            if settings.named and kind == "cls" and place.names is not None:
-                numeric = self.read(place.said, place.setting).dtype.kind != "U"
-                check_names_have_ids(place.setting, place.said, numeric, path)
+            if kind == "cls" and place.names is not None:
+                named_by = f"{place.setting.removesuffix('target')}names" if settings.named else "data.class_names_key"
+                check_names_have_ids(self.read(place.said, place.setting), named_by, place.said, path)
             values = _side_by_side([self.read(key, place.setting) for key in place.keys], place, path)
             targets[task] = _target(kind, place, values, path, self.arrays.first_row)
         return targets

@@ -68,6 +68,13 @@ class NamedArrays(ABC):
                 raise UserError(f"{self.where}: '{name}' holds bytes that are no UTF-8 text ({error})") from error
         return array
 
+    def texts(self, name: str, key: str) -> list[str]:
+        """Read an array of names; ``key`` is the setting that names it."""
+        array = self.one(name, key)
+        if array.ndim != 1:
+            raise UserError(f"{self.where}: '{name}' ({key}) must be a list of names (got shape {array.shape})")
+        return [str(v) for v in array]
+
     def input(self, name: str, key: str) -> npt.NDArray[Any] | NpyFile:
         """Give the input, or a part of it: an array, or the file that it stays in."""
         return self.one(name, key)

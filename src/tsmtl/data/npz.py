@@ -55,8 +55,8 @@ def _read_instances(arrays: NamedArrays, settings: NpzSettings, tasks: dict[str,
     notes = [f"not read, as '{settings.input_key}' is there by itself: {', '.join(left)}"] if left else []
 
     beside = PerInstance(arrays, settings, sizes, family)
-    targets = beside.targets(tasks, _texts(arrays, settings.class_names_key, "data.class_names_key"))
-    channels = _texts(arrays, settings.channels_key, "data.channels_key")
+    targets = beside.targets(tasks, _names(arrays, settings.class_names_key, "data.class_names_key"))
+    channels = _names(arrays, settings.channels_key, "data.channels_key")
     if channels is not None and len(channels) != x.shape[1]:
         raise UserError(f"{path}: '{settings.channels_key}' names {len(channels)} channels, the input has {x.shape[1]}")
     lengths = None
@@ -102,13 +102,8 @@ def _read_input(
     return x, sizes
 
 
-def _texts(arrays: NamedArrays, name: str | None, key: str) -> list[str] | None:
-    if name is None:
-        return None
-    array = arrays.one(name, key)
-    if array.ndim != 1:
-        raise UserError(f"{arrays.where}: '{name}' ({key}) must be a list of names (got shape {array.shape})")
-    return [str(v) for v in array]
+def _names(arrays: NamedArrays, name: str | None, key: str) -> list[str] | None:
+    return None if name is None else arrays.texts(name, key)
 
 
 def _lengths(values: npt.NDArray[Any], x: Rows, name: str, where: str) -> IntArray:

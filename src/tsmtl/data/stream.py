@@ -28,6 +28,7 @@ class WantedTarget:
         setting: The setting that names it, for messages.
         size: D of numbers, L of labels.
         ids_key: Array of the class names for ids 0 ... K - 1, where classes were ids with names in training.
+        ids_key_typed: Whether the user named that array, so that it must be there, and the classes be ids.
         more_keys: Further arrays or columns, of numbers and labels that stand in several.
         ids_have_names: Whether classes were ids 0 ... K - 1 in training, which the settings named.
     """
@@ -38,6 +39,7 @@ class WantedTarget:
     setting: str
     size: int = 1
     ids_key: str | None = None
+    ids_key_typed: bool = False
     more_keys: tuple[str, ...] = ()
     ids_have_names: bool = False
 

@@ -17,6 +17,7 @@ from tsmtl.data.manifest import FEATURES, MANIFEST, Manifest, X
 from tsmtl.data.named_arrays import UNREADABLE, NamedArrays, NpyArrays, NpzArrays, open_arrays
 from tsmtl.data.npy_rows import NpyRows
 from tsmtl.data.stream import Block, Request, Stream, WantedTarget
+from tsmtl.data.targets import check_names_have_ids, class_target
 
 log = logging.getLogger(__name__)
 
@@ -100,16 +101,14 @@ def _target(arrays: NamedArrays, target: WantedTarget, input_name: str, n: int) 
             f"{arrays.where}: '{target.key}' must have one class per instance, shape (N,) "
             f"(got {values.dtype} of shape {values.shape})"
         )
-    if target.ids_key in arrays.names and values.dtype.kind in "bui":  # the file names its ids itself
-        names = arrays.one(str(target.ids_key), "data.class_names_key").astype(str)
-        beyond = np.flatnonzero((values < -1) | (values >= len(names)))
-        if beyond.size:
-            raise UserError(
-                f"{arrays.where}: '{target.key}' row {beyond[0]} is {values[beyond[0]]}, but '{target.ids_key}' has "
-                f"{len(names)} names"
-            )
-        return np.where(values < 0, "", names[values.astype(np.int64)])
-    return values
+    if target.ids_key_typed:
+        check_names_have_ids(values, "data.class_names_key", target.key, arrays.where)
+    elif target.ids_key not in arrays.names or values.dtype.kind == "U":
+        return values
+    names = arrays.texts(str(target.ids_key), "data.class_names_key")  # the file names its ids itself
+    ids = class_target(target.key, values, arrays.where, names).ids
+    classes: npt.NDArray[Any] = np.array([*names, ""])[ids]  # the last one is that of -1, a missing class
+    return classes
 
 
 def _shape(arrays: NpzArrays | NpyArrays, name: str) -> tuple[int, ...]:

@@ -92,9 +92,10 @@ def class_column(settings: TableSettings, task: str, recording: Recording, share
         raise UserError(f"{recording.where}: column '{key}' is empty; task {task} needs it")
     whole = _whole_numbers(words)
     said = None if place.names is None else list(place.names)
+    values = np.array(words) if whole is None else whole
     if said is not None:
-        check_names_have_ids(place.setting, key, whole is not None, recording.where)
-    target = class_target(key, np.array(words) if whole is None else whole, recording.where, said)
+        check_names_have_ids(values, place.setting.removesuffix("target") + "names", key, recording.where)
+    target = class_target(key, values, recording.where, said)
     ids = np.append(target.ids, -1).astype(np.int16)  # the last one is that of -1, an empty cell
     codes = recording.codes[key]
     if shared or key == settings.split_key:  # which reads the words itself

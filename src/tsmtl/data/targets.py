@@ -82,15 +82,20 @@ def is_whole(text: str) -> bool:
     return _WHOLE.fullmatch(text) is not None
 
 
-def check_names_have_ids(setting: str, key: str, numeric: bool, where: str) -> None:
+def check_names_have_ids(values: npt.NDArray[Any], named_by: str, key: str, where: str) -> None:
     """Refuse names for classes that are texts, and so have names already.
+
+    Args:
+        values: The classes.
+        named_by: The setting that gives the names.
+        key: Name of the column.
+        where: The file, for messages.
 
     Raises:
         UserError: If they do.
     """
-    if not numeric:
-        names = setting.removesuffix("target") + "names"
-        raise UserError(f"{where}: '{key}' holds texts, which name the classes themselves; leave out {names}")
+    if values.dtype.kind == "U":
+        raise UserError(f"{where}: '{key}' holds texts, which name the classes themselves; leave out {named_by}")
 
 
 def number_target(
