@@ -96,6 +96,33 @@ def test_raw_series_are_predicted_as_their_vectors_are(series, tsmtl_represent, 
     ]
 
 
+def test_the_transform_of_vectors_in_the_other_format_is_not_replaced(
+    series, tsmtl_represent, tsmtl_train, tsmtl_predict, tmp_path
+):
+    assert tsmtl_represent(*WORDS, *SMALL["minirocket"], "output=v.npz").code == 0
+    assert tsmtl_train("data=npz", "data.path=v.npz", *FAST, "hydra.run.dir=run").code == 0
+    fitted = (tmp_path / "v.transform.pt").read_bytes()
+    for other in (SMALL["summary"], [*SMALL["minirocket"], "seed=1"], [*SMALL["minirocket"], "data.signed_log=1"]):
+        answer = tsmtl_represent(*WORDS, *other, "output=v.parquet")
+        assert answer.code == 2
+        assert answer.lines == [
+            "tsmtl-represent: transform: v.transform.pt is that of v.npz, and this fit is another one; name another "
+            "file with transform="
+        ]
+    assert not (tmp_path / "v.parquet").exists()
+    assert tsmtl_represent(*WORDS, *SMALL["minirocket"], "output=v.parquet").code == 0  # the same fit
+    assert (tmp_path / "v.transform.pt").read_bytes() == fitted
+    assert tsmtl_represent(*WORDS, *SMALL["summary"], "output=v.parquet", "transform=s.pt").code == 0
+    words = ["checkpoint=run/best_model.pt", "data.path=series.npz", "transform=v.transform.pt", "output=a.csv"]
+    assert tsmtl_predict(*words).code == 0
+    answer = tsmtl_represent(*WORDS, *SMALL["summary"], "output=v.npz")  # takes the place of both
+    assert answer.code == 0, answer.err
+    np.savez("series.npz", **series | {"X": series["X"] + 1})
+    answer = tsmtl_represent(*WORDS, *SMALL["summary"], "output=v.parquet")
+    assert answer.code == 2
+    assert "this fit is another one" in answer.err
+
+
 def test_raw_series_and_vectors_that_are_mistaken_for_each_other_come_with_the_cure(
     series, tsmtl_represent, tsmtl_train, tsmtl_predict, tsmtl_evaluate
 ):

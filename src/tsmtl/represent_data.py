@@ -32,6 +32,7 @@ from tsmtl.representation.vector_file import vector_file
 from tsmtl.splits import with_features
 from tsmtl.training.threads import threads_put_back
 from tsmtl.transform import KIND, Transform, build_representation
+from tsmtl.vectors_beside import check_vectors_beside
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,10 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
     instances, where = bundle.instances, bundle.instances.where
     if instances.x.ndim != 3:
         raise UserError(f"{where}: holds vectors (N, E) already; representations are made of series (N, C, T)")
-    columns, data_sha256 = columns_of(bundle, settings), data_hash(bundle)
-    learner = RepresentationTraining(own, method, settings, data_sha256, device)
+    columns = columns_of(bundle, settings)
+    digests = {"data_sha256": data_hash(bundle), "split_sha256": _sha256(columns[SPLIT], columns[INSTANCE])}
+    check_vectors_beside(own, _about_fit(method, settings), digests)
+    learner = RepresentationTraining(own, method, settings, digests["data_sha256"], device)
     learner.check_place()
     representation = build_representation(method, device, settings.run.plugins, learner)
     features = None
@@ -97,8 +100,7 @@ def represent_data(own: RepresentSettings, method: AnyRepresentation, settings: 
         about = {
             **about_transform(transform, settings.run.seed),
             "data": where,
-            "data_sha256": data_sha256,
-            "split_sha256": _sha256(columns[SPLIT], columns[INSTANCE]),
+            **digests,
             "units": _units(bundle, settings),
         }
         file.finish(columns, about)
@@ -133,9 +135,7 @@ def _fitted(
     return Transform(
         representation,
         {
-            KIND: method.model_dump(),
-            "seed": settings.run.seed,
-            "settings": settings.flat,
+            **_about_fit(method, settings),
             "input": {
                 "channels": instances.channels,
                 "seq_len": train.longest,
@@ -143,9 +143,13 @@ def _fitted(
                 "features": None if features is None else features.state(),
                 "preparation": preparation.state(),
             },
-            "versions": versions(),
         },
     )
+
+
+def _about_fit(method: AnyRepresentation, settings: Settings) -> dict[str, Any]:
+    """Give what the file of a transform says of its fit before there is one."""
+    return {KIND: method.model_dump(), "seed": settings.run.seed, "settings": settings.flat, "versions": versions()}
 
 
 def _notes_of(bundle: Bundle, representation: Representation, missing: str) -> list[str]:
