@@ -94,6 +94,18 @@ def test_the_rows_of_an_entity_may_lie_in_several_files(load_file, frame, refere
     assert_same(reference, load_file(f"{folder}/[12].csv" if named == "pattern" else folder, *TASKS, **PLANT))
 
 
+@pytest.mark.parametrize("pattern", ["", "/day-*/part.csv"])
+def test_parts_are_read_in_the_order_of_the_numbers_in_their_names(load_file, tmp_path, pattern):
+    frame = plant(6, 30)
+    asked = {**PLANT, "time": None, "split": "group"}  # without times, the order of rows is that of time
+    for i in range(12):
+        name = f"parts/day-{i + 1}/part.csv" if pattern else f"parts/part-{i + 1}.csv"
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        written(frame.slice(15 * i, 15), tmp_path / name)
+    whole = load_file(written(frame, tmp_path / "t.csv"), *TASKS, **asked)
+    assert_same(whole, load_file(f"{tmp_path}/parts{pattern}", *TASKS, **asked))
+
+
 def test_small_blocks_give_what_large_ones_give(load_file, frame, reference, tmp_path, monkeypatch):
     monkeypatch.setattr("tsmtl.data.csv_rows.READ", 100)
     monkeypatch.setattr("tsmtl.data.table_files.ROWS", 7)

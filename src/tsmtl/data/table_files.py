@@ -13,6 +13,7 @@ from tsmtl.config.table_settings import PARQUET
 from tsmtl.config.words import did_you_mean
 from tsmtl.data.csv_rows import COMMAS, CsvRows
 from tsmtl.data.files import existing_file
+from tsmtl.data.name_order import name_order
 
 TEXTS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
 ROWS = 2**15  # of a Parquet file at a time, fewer where
@@ -142,12 +143,12 @@ def table_files(
 def _paths(path: str, root: str | None, setting: str) -> list[Path]:
     place = Path(path).expanduser()
     if place.is_dir():
-        found = sorted(file for file in place.iterdir() if _known(file) and file.is_file())
+        found = sorted((file for file in place.iterdir() if _known(file) and file.is_file()), key=_order)
         if not found:
             raise UserError(f"{setting}: no {', '.join((*TEXTS[:3], PARQUET[0]))} file in the folder {place}")
         return found
     if has_magic(path) and not place.exists():
-        found = sorted(Path(name) for name in glob(str(place)) if Path(name).is_file())
+        found = sorted((Path(name) for name in glob(str(place)) if Path(name).is_file()), key=_order)
         if not found:
             raise UserError(f"{setting}: no file matches {place}")
     else:
@@ -156,6 +157,11 @@ def _paths(path: str, root: str | None, setting: str) -> list[Path]:
         if not _known(file):
             raise UserError(f"{setting}: {file} is no table; it must end in {', '.join((*TEXTS, *PARQUET))}")
     return found
+
+
+def _order(file: Path) -> list[tuple[list[str | int], str]]:
+    """Give what sorts files: without a column of times, the rows of a recording stand in the order of its parts."""
+    return [name_order(part) for part in file.parts]
 
 
 def _known(file: Path) -> bool:

@@ -1,6 +1,5 @@
 """Which rows of a recording belong to which split, decided before any window is cut."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.table_settings import TableSettings
 from tsmtl.data.durations import duration, moment, shown_time
 from tsmtl.data.instances import SPLITS, IntArray
+from tsmtl.data.name_order import name_order
 from tsmtl.data.recording import Recording
 from tsmtl.data.split_words import split_of_words
 from tsmtl.data.splitting import draw_by_counts
@@ -123,13 +123,8 @@ def _by_entity(
 
 
 def _by_name(recording: Recording, entities: IntArray) -> IntArray:
-    """Give entities in the order of their names, 9 before 10: the order of rows in a file must not move a draw."""
-
-    def name(entity: int) -> tuple[list[str | int], str]:
-        text = recording.entities[entity]
-        return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", text))], text
-
-    return np.array(sorted(entities.tolist(), key=name), dtype=np.int64)
+    """Give entities in the order of their names: the order of rows in a file must not move a draw."""
+    return np.array(sorted(entities.tolist(), key=lambda e: name_order(recording.entities[e])), dtype=np.int64)
 
 
 def _folds(counts: npt.NDArray[np.float64], n_folds: int, rng: np.random.Generator) -> IntArray:
