@@ -69,6 +69,21 @@ def test_every_problem_of_every_job_is_named(composer):
     assert "model: must be one of" in caught.value.lines[1]
 
 
+@pytest.mark.parametrize("subdir", ["../x/${hydra.job.num}", "/tmp/x", "a/../../b", ".", "a/.."])
+def test_a_jobs_folder_lies_within_the_sweeps(composer, subdir):
+    with pytest.raises(UserError) as caught:
+        jobs(composer, [f"hydra.sweep.subdir={subdir}"])
+    (line,) = caught.value.lines
+    asked = subdir.replace("${hydra.job.num}", "0")
+    assert line == f"job 0: hydra.sweep.subdir: must be the name of a folder within hydra.sweep.dir (got '{asked}')"
+
+
+@pytest.mark.parametrize("subdir", ["${hydra.job.num}", "a/b-{hash}", "..a", "a/../b"])
+def test_a_jobs_folder_may_have_any_name_within_the_sweeps(composer, subdir):
+    (job,) = jobs(composer, [f"hydra.sweep.subdir={subdir}"])
+    assert job.subdir == subdir.replace("${hydra.job.num}", "0")
+
+
 @pytest.mark.parametrize(("paths", "refused"), [(["m.pt", "m.pt"], 1), (["m.pt", "n.pt"], 0), (["{job}.pt"] * 2, 0)])
 def test_a_checkpoint_that_jobs_would_overwrite_is_refused(composer, paths, refused):
     each = [[f"lr=1e-{3 + i}", f"best_model_path={path}"] for i, path in enumerate(paths)]

@@ -1,8 +1,10 @@
 """From the overrides of a sweep to its jobs, all checked before the first one runs."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
@@ -48,7 +50,7 @@ class Composer:
         choices = {k: str(v) for k, v in config.hydra.runtime.choices.items() if k in GROUPS and k != "experiment"}
         flat, typed = plain_settings(config), typed_keys(list(overrides))
         check(flat, typed, choices)
-        return Job(swept, flat, typed, choices, str(config.hydra.sweep.subdir))
+        return Job(swept, flat, typed, choices, _within_the_sweep(str(config.hydra.sweep.subdir)))
 
     def jobs(
         self, job_overrides: Sequence[Sequence[str]], on_first: Callable[[Job], None] = lambda job: None
@@ -78,6 +80,13 @@ class Composer:
         if problems:
             raise UserError(problems)
         return _in_one_form(jobs)
+
+
+def _within_the_sweep(subdir: str) -> str:
+    """Check that a job's folder lies in that of its sweep, where results are looked for."""
+    if Path(subdir).is_absolute() or Path(os.path.normpath(subdir)).parts[:1] in ((), ("..",)):
+        raise UserError(f"hydra.sweep.subdir: must be the name of a folder within hydra.sweep.dir (got {subdir!r})")
+    return subdir
 
 
 def _values(overrides: Sequence[str]) -> dict[str, str]:
