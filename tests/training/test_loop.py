@@ -107,6 +107,22 @@ def test_the_order_of_batches_alone_makes_a_difference(train, make_model):
     assert histories[0] != histories[1]
 
 
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ([math.nan] * 3, "val/loss was not a number in any epoch, and nothing tells how good the weights are"),
+        ([1.0, 2.0, math.nan], "val/loss was not a number at epoch 3, and nothing tells how good the weights are"),
+        ([math.nan, 2.0, 1.0], None),
+    ],
+)
+def test_a_last_epoch_that_is_kept_without_a_score_is_told_of(train, make_model, caplog, scores, said):
+    result = train(make_model(), 3, validate=scripted(scores), take_each=True)
+    assert (result.best.epoch, len(result.best_state)) == (3, len(make_model().state_dict()))
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == (said is not None)
+    assert all(warning.startswith(str(said)) for warning in warnings)
+
+
 def weights_of(model: MultiTaskModel) -> Tensor:
     return torch.cat([tensor.detach().flatten() for tensor in model.parameters()])
 

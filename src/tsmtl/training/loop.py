@@ -200,6 +200,13 @@ def fit(
         raise NotFiniteError(
             f"{monitor} was not a number in any epoch, so that none is the best; a smaller lr may help"
         )
+    if math.isnan(best.score):  # its weights are kept all the same
+        when = "in any epoch" if all(math.isnan(row[monitor]) for row in result.history) else f"at epoch {best.epoch}"
+        log.warning(
+            "%s was not a number %s, and nothing tells how good the weights are that are kept; a smaller lr may help",
+            monitor,
+            when,
+        )
     return result
 
 
