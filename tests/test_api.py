@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 import tsmtl
 from tests.test_train import SMALL, TINY_MODEL
@@ -112,6 +113,33 @@ def test_words_that_are_no_list_of_settings_are_refused(tmp_path, overrides, sai
         tsmtl.train(overrides)
     assert error.value.lines == [said]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def _float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def predicted(folder):
+    """Load the model and give all its numbers for four series."""
+    model = tsmtl.load_model(folder / "best_model.pt")
+    x = np.random.default_rng(0).normal(size=(4, 3, 32))
+    found = model.predict(x, level=0.9)
+    return [found["cls"].probabilities, found["reg"].values, found["reg"].high, model.embed(x)]
+
+
+@pytest.mark.parametrize("model", ["lstm", "cnn1d"])
+def test_a_script_that_makes_float64_by_default_gets_the_same_numbers(tmp_path, request, model):
+    words = [f"model={model}", *TINY_MODEL[model], *SMALL]
+    expected, numbers = tsmtl.train([*words, "hydra.run.dir=a"]).test, predicted(tmp_path / "a")
+    request.getfixturevalue("_float64")
+    for ours, theirs in zip(predicted(tmp_path / "a"), numbers, strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+    assert tsmtl.train([*words, "hydra.run.dir=b"]).test == expected
+    assert torch.get_default_dtype() == torch.float64
 
 
 @pytest.mark.parametrize("device", ["gpu", "mps", "meta", None, 5])

@@ -24,12 +24,15 @@ def train_on_devices(settings: Settings, folder: Path, watch: "Watch | None" = N
         from tsmtl.started_ranks import train_on_ranks
 
         return train_on_ranks(settings, folder, watch)
+    from tsmtl.models.precision import float32_by_default
     from tsmtl.run import run_training
 
-    return run_training(settings, folder, watch)
+    with float32_by_default():
+        return run_training(settings, folder, watch)
 
 
 def _as_one_of(here: Place, settings: Settings, folder: Path, watch: "Watch | None") -> "TrainingResult":
+    from tsmtl.models.precision import float32_by_default
     from tsmtl.run import run_training
     from tsmtl.training.loop import NotFiniteError
     from tsmtl.training.process_group import joined
@@ -39,7 +42,7 @@ def _as_one_of(here: Place, settings: Settings, folder: Path, watch: "Watch | No
     if here.rank > 0:
         logging.disable(logging.ERROR)  # what they would say, rank 0 says
     try:
-        with joined("env://", here.rank, here.size, here.local_rank) as ranks:
+        with float32_by_default(), joined("env://", here.rank, here.size, here.local_rank) as ranks:
             try:
                 return run_training(settings, folder, watch, ranks)
             except Exception as error:

@@ -16,6 +16,7 @@ from tsmtl.data.features import Features
 from tsmtl.data.instances import FloatArray, IntArray
 from tsmtl.data.preparation import InputPreparation
 from tsmtl.models.multitask import MultiTaskModel
+from tsmtl.models.precision import float32_by_default
 from tsmtl.models.readout import flatten_by_feature
 from tsmtl.models.registry import BACKBONES, build_backbone, import_plugins
 from tsmtl.tasks.calibration import calibration_from_states
@@ -198,6 +199,7 @@ class Predictor:
         return TensorSplit(prepared.to(self.device), {}, steps, once=True)
 
 
+@float32_by_default()
 @torch.random.fork_rng(devices=[])  # weights are drawn before those of the file take their place
 def load_model(path: str | os.PathLike[str], device: str = "cpu", plugins: Sequence[str] = ()) -> Predictor:
     """Load a checkpoint for prediction.

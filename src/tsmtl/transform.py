@@ -16,6 +16,7 @@ from tsmtl.data.contract import InputContract, Series
 from tsmtl.data.features import Features
 from tsmtl.data.instances import FloatArray, IntArray
 from tsmtl.data.preparation import InputPreparation
+from tsmtl.models.precision import float32_by_default
 from tsmtl.predictor import device_of, predictor_of
 from tsmtl.representation.checkpoint import Checkpoint
 from tsmtl.representation.method import Part, Representation, of_equal_length, prepared
@@ -146,6 +147,7 @@ def _build(
     return build_method(name, arguments, device, learner)
 
 
+@float32_by_default()
 @torch.random.fork_rng(devices=[])  # weights are drawn before those of the file take their place
 def load_transform(
     path: str | os.PathLike[str],

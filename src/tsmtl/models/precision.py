@@ -112,3 +112,17 @@ def cost_of_bf16(device: torch.device) -> str | None:
     if flags & {"amx_bf16", "avx512_bf16"}:
         return None
     return "this processor has no units for bfloat16, and takes about twice as long in it as in float32"
+
+
+@contextmanager
+def float32_by_default() -> Iterator[None]:
+    """Make new tensors float32, whatever the script around says with ``torch.set_default_dtype``.
+
+    The weights of a model are float32 in every checkpoint, and their layers take no other input.
+    """
+    given = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(given)
