@@ -143,6 +143,11 @@ def test_all_problems_are_reported_at_once(compose):
             "trainer.monitor: must be one of val/loss, val/joint, val/reg",
         ),
         (["model=gru", "task=reg", "trainer.class_weights=balanced"], "trainer.class_weights: task=reg has no classes"),
+        (
+            ["data=npz", "data.path=a", "data.class_target_2=b", "trainer.class_weights=[1,2]"],
+            "trainer.class_weights: a list has the weights of one task's classes, and several tasks have classes; take "
+            "balanced",
+        ),
         (["trainer.warmup_epochs=150"], "trainer.warmup_epochs: must be less than num_epochs (got 150 and 150)"),
         (["data=npz"], "data.path: missing; give data.path=... (the file; data=npz: or a folder of .npy files; "),
         (["data=npz", "data.path=a", "data.class_target=null"], "data.class_target: task=multi needs a class"),

@@ -85,7 +85,7 @@ def last_epoch_waits_for_none(trainer: TrainerSettings) -> list[str]:
 def weights(task: TaskSettings, data: DataSettings, trainer: TrainerSettings) -> list[str]:
     """Check that weights and samplers have what they weigh."""
     kinds, problems = list(task_kinds(task, data).values()), []
-    if isinstance(trainer.class_weights, list) and task.task == "custom" and kinds.count("cls") > 1:
+    if isinstance(trainer.class_weights, list) and kinds.count("cls") > 1:
         problems.append(
             "trainer.class_weights: a list has the weights of one task's classes, and several tasks have classes; take "
             "balanced"
