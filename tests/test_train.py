@@ -98,6 +98,27 @@ def test_a_run_that_takes_the_place_of_another_removes_its_pictures_and_no_other
         assert [p.stem for p in folder.glob("*.png")] == ["of_the_user"]
 
 
+def test_a_run_that_takes_the_place_of_another_removes_its_page_and_no_other(tsmtl_train, tsmtl_report, tmp_path):
+    words = ["model=gru", *TINY_MODEL["gru"], *SMALL, "num_epochs=1", "hydra.run.dir=a"]
+    page = tmp_path / "a" / "report.html"
+    assert tsmtl_train(*words).code == 0
+    assert tsmtl_report("a").code == 0
+    assert tsmtl_report("a", "output=a/kept.html").code == 0
+    assert tsmtl_train(*words, "resume=true").code == 0  # nothing is left to do: it is the page of this run
+    assert page.is_file()
+    assert tsmtl_train(*words, "seed=1").code == 0
+    assert not page.exists()
+    assert (tmp_path / "a" / "kept.html").is_file()
+    page.write_text("<html>of the user</html>")
+    assert tsmtl_train(*words).code == 0
+    assert page.is_file()
+    (tmp_path / "a" / "kept.html").replace(page)
+    for name in ("summary.json", "metrics.csv", "last.pt"):
+        (tmp_path / "a" / name).unlink()
+    assert tsmtl_train(*words).code == 0
+    assert page.is_file(), "the page of a sweep, where no run was"
+
+
 @pytest.mark.usefixtures("pictures")
 def test_a_run_without_pictures_is_the_same_run(tsmtl_train, tmp_path):
     for name, pictures in (("with", "true"), ("without", "false")):

@@ -11,7 +11,8 @@ from tsmtl.checkpoint.last import read_last
 from tsmtl.config.errors import UserError
 from tsmtl.config.identity import PLACES, UNSET, differences
 from tsmtl.config.schema import Settings
-from tsmtl.storage.run_folder import BEST, LAST, SUMMARY, pictures_of, side_checkpoint
+from tsmtl.report.run_contents import is_run
+from tsmtl.storage.run_folder import BEST, LAST, SUMMARY, pictures_of, report_of, side_checkpoint
 from tsmtl.tracking.tracker import EVENTS, RUN_FILE
 
 
@@ -90,7 +91,8 @@ def stamp_of(folder: Path) -> tuple[int, int] | None:
 
 def clear(folder: Path) -> None:
     """Remove what an earlier run left that the run that replaces it would not overwrite at once."""
-    for own in (*checkpoints_of(folder), *pictures_of(folder)):
+    page = report_of(folder) if is_run(folder) else []  # else it is the page of a sweep that lies there
+    for own in (*checkpoints_of(folder), *pictures_of(folder), *page):
         own.unlink()
     for pattern in (SUMMARY, LAST, "metrics.csv", "predictions_test.csv", "vectors_2d.csv", EVENTS, RUN_FILE):
         for file in folder.glob(pattern):

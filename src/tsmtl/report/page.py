@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tsmtl.report.page_style import SORTING, STYLE
 from tsmtl.report.table import Table
+from tsmtl.storage.run_folder import GENERATOR
 from tsmtl.storage.whole import whole_file
 
 # A browser that keeps to it fetches nothing, whatever a name on the page may say.
@@ -31,7 +32,7 @@ def write_page(path: Path, title: str, blocks: Iterable[str]) -> None:
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en">',
-        '<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+        f'<head><meta charset="utf-8">{GENERATOR}<meta name="viewport" content="width=device-width">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         f"<title>{escape(title)}</title>",
         f"<style>\n{STYLE}</style></head>",

@@ -8,6 +8,9 @@ LAST = "last.pt"  # the state that a run goes on from
 LOCK = "run.lock"  # there while a process is at it
 BEST = "best_model.pt"  # the best checkpoint, where no best_model_path puts it elsewhere
 
+REPORT = "report.html"  # of tsmtl-report, unless output= puts it elsewhere
+GENERATOR = '<meta name="generator" content="tsmtl">'  # stands at the beginning of every page of tsmtl's
+
 PICTURES = ("curves.png", "conflict.png", "vectors.png")  # and one of each kind per task:
 PICTURES_OF_TASKS = ("confusion", "reliability", "predicted", "labels")
 
@@ -16,6 +19,15 @@ def pictures_of(folder: Path) -> list[Path]:
     """Give the pictures under names of tsmtl's own; others that lie in a run folder are the user's."""
     patterns = (*PICTURES, *(f"{kind}_*.png" for kind in PICTURES_OF_TASKS))
     return sorted(path for pattern in patterns for path in folder.glob(pattern))
+
+
+def report_of(folder: Path) -> list[Path]:
+    """Give the page of a run, if it is there and tsmtl wrote it."""
+    page = folder / REPORT
+    if not page.is_file():
+        return []
+    with page.open("rb") as file:
+        return [page] if GENERATOR.encode() in file.read(1024) else []
 
 
 def side_checkpoint(name: str) -> str:
