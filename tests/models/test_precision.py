@@ -170,6 +170,60 @@ def test_a_gpu_multiplies_as_asked_within_the_block_and_as_before_behind_it(tf32
     assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
 
 
+@pytest.fixture
+def kept_switches():
+    """Put back what a test leaves in the switches that PyTorch has since 2.9."""
+    if not hasattr(torch.backends.cudnn, "conv"):
+        pytest.skip("this PyTorch has the older switches alone")
+    generic, cudnn = torch.backends.fp32_precision, torch.backends.cudnn.fp32_precision
+    older = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    switches = [torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn]
+    before = [switch.fp32_precision for switch in switches]
+    yield switches
+    torch.backends.fp32_precision, torch.backends.cudnn.fp32_precision = generic, cudnn
+    torch.set_float32_matmul_precision(older[0])
+    torch.backends.cudnn.allow_tf32 = older[1]
+    for switch, precise in zip(switches, before, strict=True):
+        switch.fp32_precision = precise
+
+
+SCRIPTS = [(), ("backends", "tf32"), ("backends", "ieee"), ("cudnn", "tf32"), ("conv", "ieee"), ("matmul", "tf32")]
+
+
+@pytest.mark.parametrize("tf32", [True, False])
+@pytest.mark.parametrize("script", SCRIPTS, ids=" ".join)
+def test_it_multiplies_as_asked_whichever_switches_a_script_has_set(kept_switches, script, tf32):
+    """PyTorch refuses to read the older switches where the newer ones say something else."""
+    places = {"backends": torch.backends, "cudnn": torch.backends.cudnn}
+    places |= {"matmul": kept_switches[0], "conv": kept_switches[1]}
+    if script:
+        places[script[0]].fp32_precision = script[1]
+    before = [switch.fp32_precision for switch in kept_switches]
+    with precision.float32_products(torch.device("cuda"), tf32):
+        assert {switch.fp32_precision for switch in kept_switches} == {"tf32" if tf32 else "ieee"}
+        with precision.float32_products(torch.device("cuda")):
+            assert {switch.fp32_precision for switch in kept_switches} == {"ieee"}
+            if not script:
+                assert not torch.backends.cudnn.allow_tf32, "what reads the older ones goes on doing so"
+    assert [switch.fp32_precision for switch in kept_switches] == before
+
+
+class _OnGPU:
+    """As much of a float32 tensor on a GPU as is looked at."""
+
+    is_cuda, dtype = True, torch.float32
+
+
+@pytest.mark.parametrize(("script", "exact"), [("ieee", True), ("tf32", False)])
+def test_an_exact_convolution_is_known_whichever_switches_a_script_has_set(kept_switches, script, exact):
+    kept_switches[1].fp32_precision = script
+    assert precision.exact_on_gpu(_OnGPU()) is exact
+    with precision.float32_products(torch.device("cuda")):
+        assert precision.exact_on_gpu(_OnGPU())
+    with precision.float32_products(torch.device("cuda"), tf32=True):
+        assert not precision.exact_on_gpu(_OnGPU())
+
+
 def test_nothing_is_switched_on_a_cpu():
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     with precision.float32_products(torch.device("cpu"), True):

@@ -6,6 +6,7 @@ never seen outside its training steps, so that every way to its numbers gives th
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,8 +64,10 @@ def recurrent_in_float32(x: Tensor) -> Iterator[None]:
 
 def exact_on_gpu(x: Tensor) -> bool:
     """Say whether layers that read ``x`` compute on a GPU in float32, unrounded; see :func:`float32_products`."""
-    exact = x.dtype is torch.float32 and not torch.backends.cudnn.allow_tf32
-    return x.is_cuda and exact and not torch.is_autocast_enabled("cuda")
+    if not (x.is_cuda and x.dtype is torch.float32) or torch.is_autocast_enabled("cuda"):
+        return False
+    newer = _newer_switches()
+    return newer[1].fp32_precision != "tf32" if newer else not torch.backends.cudnn.allow_tf32
 
 
 @contextmanager
@@ -81,14 +84,41 @@ def float32_products(device: torch.device, tf32: bool = False) -> Iterator[None]
     if device.type != "cuda":
         yield
         return
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    older, newer = _older_switches(), _newer_switches()
+    before = [switch.fp32_precision for switch in newer]
     try:
-        torch.set_float32_matmul_precision("high" if tf32 else "highest")
-        torch.backends.cudnn.allow_tf32 = tf32
+        if older is not None:
+            _set_older_switches("high" if tf32 else "highest", tf32)
+        for switch in newer:  # the older ones alone leave these to torch.backends.fp32_precision
+            switch.fp32_precision = "tf32" if tf32 else "ieee"
         yield
     finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]
+        if older is not None:
+            _set_older_switches(*older)
+        for switch, precision in zip(newer, before, strict=True):
+            switch.fp32_precision = precision
+
+
+def _newer_switches() -> list[Any]:
+    """Give those of matrix products, convolutions and recurrent layers; none before PyTorch 2.9."""
+    cudnn: Any = torch.backends.cudnn
+    return [torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn] if hasattr(cudnn, "conv") else []
+
+
+def _older_switches() -> tuple[str, bool] | None:
+    """Give those of matrix products and cuDNN; None where a script has set the newer ones.
+
+    PyTorch then refuses to read the older ones, as they say something else, and they count nothing.
+    """
+    try:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    except RuntimeError:
+        return None
+
+
+def _set_older_switches(products: str, cudnn: bool) -> None:
+    torch.set_float32_matmul_precision(products)
+    torch.backends.cudnn.allow_tf32 = cudnn
 
 
 def has_tf32(device: torch.device) -> bool:
