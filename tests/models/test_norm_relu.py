@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module
 
 from tests.conftest import needs_compiler
 from tests.models.damaged import Damaged
@@ -309,3 +310,66 @@ print(after - before, count() - after)
 """
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert said == ["2", "0"]
+
+
+def looked_at(norm: BatchNorm, x: Tensor) -> list[Tensor]:
+    """Give what a hook sees of a norm's output, behind the ReLU."""
+    seen: list[Tensor] = []
+    handle = norm.register_forward_hook(lambda module, given, output: seen.append(output))
+    norm_relu(x, norm, None)
+    handle.remove()
+    return seen
+
+
+def test_a_hook_sees_what_the_norm_gave_and_not_what_the_relu_made_of_it():
+    x = torch.randn(4, 7, 3).transpose(1, 2)
+    norm = BatchNorm(3)
+    (seen,) = looked_at(norm, x)
+    assert seen.shape == x.shape
+    torch.testing.assert_close(seen, copy.deepcopy(norm)(x))
+
+
+@pytest.mark.parametrize("register", ["register_full_backward_hook", "register_full_backward_pre_hook"])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_hook_on_the_gradients_may_be_there(register, everywhere):
+    x, norm, seen = torch.randn(4, 7, 3).transpose(1, 2).requires_grad_(), BatchNorm(3), []
+    by = {
+        "register_full_backward_hook": module.register_module_full_backward_hook,
+        "register_full_backward_pre_hook": module.register_module_full_backward_pre_hook,
+    }
+    handle = (by[register] if everywhere else getattr(norm, register))(lambda *given: seen.append(given[-1][0]))
+    try:
+        norm_relu(x, norm, None).sum().backward()
+    finally:
+        handle.remove()
+    assert seen[0].shape == x.shape
+
+
+class WithLengths(BatchNorm):
+    """One of one's own that wants to be called as ever."""
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:  # type: ignore[override]
+        assert x.dim() == 3
+        return super().forward(x, valid)
+
+
+def test_a_norm_of_ones_own_is_called_as_ever():
+    x = torch.randn(4, 7, 3).transpose(1, 2)
+    assert torch.equal(norm_relu(x, WithLengths(3), None), norm_relu(x, BatchNorm(3), None))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_relu_in_place_changes_no_bit_and_keeps_the_order(dtype):
+    made = layers("maps", 3, 7).norm.to(torch.float64 if dtype is torch.float64 else torch.float32)
+    found = []
+    for hidden in (False, True):
+        norm, x = copy.deepcopy(made), torch.randn(4, 7, 3, generator=torch.Generator().manual_seed(0))
+        x = x.to(dtype).transpose(1, 2).requires_grad_()
+        maps = norm_relu(x, norm, None) if hidden else nn.functional.relu(norm(x))
+        outer = torch.linspace(-1, 1, maps.numel()).to(dtype).view(4, 7, 3).transpose(1, 2)
+        gradients = torch.autograd.grad(maps, [x, norm.weight, norm.bias], outer, create_graph=True)
+        twice = torch.autograd.grad(gradients[0].float().square().sum(), [x, norm.weight])
+        assert maps.stride() == x.stride()
+        found.append([maps, *gradients, *twice, norm.running_mean, norm.running_var])
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.equal(ours, theirs)

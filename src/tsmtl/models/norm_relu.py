@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.module import _has_any_global_hook
 
 from tsmtl.models.masking import BatchNorm
 from tsmtl.models.norm_relu_native import NORM_KERNELS, NormReLU, Way
@@ -39,7 +40,7 @@ def norm_relu(
         mean = readout is not None and readout.method == "mean"  # part of the kernel; the others read the maps
         out = _by_kernel(maps, norm, excite, mean)
         return out if readout is None or mean else readout(out)
-    if norm.training and valid is None and maps.dim() == 3 and maps.stride(1) == 1:
+    if norm.training and valid is None and maps.dim() == 3 and maps.stride(1) == 1 and _unseen(norm):
         maps = norm(maps.unsqueeze(2)).relu_().squeeze(2)  # in the place of what nothing reads; not of a view of it
     else:
         maps = F.relu(norm(maps, valid))
@@ -57,6 +58,12 @@ def _fits(maps: Tensor, norm: BatchNorm) -> bool:
     covered = maps.dtype in (torch.float32, torch.bfloat16) and type(norm) is BatchNorm
     shaped = maps.dim() == 3 and maps.shape[1] == norm.num_features and maps.numel() > norm.num_features
     return learns and here and covered and shaped  # where the shape is wrong, torch complains
+
+
+def _unseen(norm: BatchNorm) -> bool:
+    """Say whether nobody else sees what a norm gives: no class of one's own, no hook."""
+    own = norm._forward_hooks or norm._backward_hooks or norm._backward_pre_hooks or norm._forward_pre_hooks
+    return type(norm) is BatchNorm and not (own or _has_any_global_hook())
 
 
 def _by_kernel(maps: Tensor, norm: BatchNorm, excite: SqueezeExcite | None, mean: bool) -> Tensor:
