@@ -1,5 +1,7 @@
 """Convolutions that train with the channels of a step side by side, against those of torch."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import Tensor
@@ -74,10 +76,10 @@ def test_few_series_and_double_precision_take_torchs_order_with_its_numbers(chan
 def test_a_gpu_in_float32_has_a_way_of_its_own_for_many_series_and_recorded_steps(monkeypatch, recorded):
     """A CPU stands for it: the way is the same there, but for who is asked whether it is taken."""
     monkeypatch.setattr("tsmtl.models.convolution.exact_on_gpu", lambda x: True)
-    monkeypatch.setattr("torch.cuda.is_current_stream_capturing", lambda: recorded)
     layer, theirs = convolution(kernel=3, padding=1), "ConvolveOnGPUBackward"
     for n, many in ((3, False), (convolution_gpu.MANY // 11, False), (convolution_gpu.MANY // 11 + 1, True)):
-        maps = layer(series(n))
+        with convolution_gpu.recorded_steps() if recorded else nullcontext():
+            maps = layer(series(n))
         assert (type(maps.grad_fn).__name__ == theirs) == (recorded or many)
     with torch.no_grad():
         assert torch.equal(layer(series(n)), F.conv1d(series(n), layer.weight, padding=1))

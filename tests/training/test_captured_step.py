@@ -13,6 +13,7 @@ from torch import Tensor
 from tests.processor import needs_bf16
 from tests.training.tape import Again, Tape
 from tsmtl.data.windows import Windows
+from tsmtl.models import convolution_gpu
 from tsmtl.models.backbone import Backbone
 from tsmtl.models.cnn1d import CNN1D
 from tsmtl.models.lstm import LSTM
@@ -249,6 +250,28 @@ def test_a_step_that_cannot_be_recorded_is_taken_as_it_comes_and_said_once(train
         "trainer.cuda_graph: this step cannot be recorded (operation not permitted when stream is capturing), so that "
         "every operation is launched by itself; trainer.cuda_graph=off does so from the start"
     ]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_steps_before_a_recording_are_those_that_are_recorded(train, split, monkeypatch, fails):
+    """Kernels are loaded in them: a convolution of a GPU has its way of recorded steps there already."""
+    said = []
+    monkeypatch.setattr("tsmtl.models.convolution.exact_on_gpu", lambda x: True)
+
+    def gains(x: Tensor) -> bool:
+        said.append((len(x), convolution_gpu.gains_by_product(x)))
+        return said[-1][1]
+
+    monkeypatch.setattr("tsmtl.models.convolution.gains_by_product", gains)
+    data = TensorSplit(torch.randn(22, 2, 8), split.targets)
+    model = MultiTaskModel(CNN1D(2, 8, 4, 3, 1, 1, 0.0, "mean"), {"cls": 3, "reg": 1})
+    train(Again(fails=True) if fails else Tape, data=data, model=model)
+    first = said[: 2 * (len(split) // BATCH + 1) : 2]  # of two convolutions
+    assert first == [*[(BATCH, True)] * WARM_UP, (len(split) % BATCH, False)]
+    later = said[2 * len(first) :: 2]
+    assert later.count((BATCH, True)) == (0 if fails else 1)
+    assert later.count((BATCH, False)) == (3 * (EPOCHS - 1) if fails else 0)
+    assert not any(product for count, product in later if count != BATCH)
 
 
 def step_of(model: MultiTaskModel, optimizer: torch.optim.Optimizer) -> Step:

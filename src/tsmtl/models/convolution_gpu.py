@@ -1,5 +1,8 @@
 """The convolution of float32 training steps on a GPU, whose weights' gradient is a matrix product."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -9,6 +12,17 @@ from torch.nn.grad import conv1d_input
 
 PART = 2**24  # numbers of the inputs' columns that are made at a time: 64 MiB
 MANY = 10_000  # steps of all series of a batch above which the product is faster though its operations are launched
+_RECORDED = ContextVar("steps are recorded", default=False)
+
+
+@contextmanager
+def recorded_steps() -> Iterator[None]:
+    """Say that steps are recorded within, or are those before a recording: their kernels have to be loaded by then."""
+    token = _RECORDED.set(True)
+    try:
+        yield
+    finally:
+        _RECORDED.reset(token)
 
 
 def gains_by_product(x: Tensor) -> bool:
@@ -16,7 +30,7 @@ def gains_by_product(x: Tensor) -> bool:
 
     The product takes some operations more. In a CUDA graph they cost no launch.
     """
-    return torch.cuda.is_current_stream_capturing() or x.shape[0] * x.shape[-1] > MANY
+    return _RECORDED.get() or x.shape[0] * x.shape[-1] > MANY
 
 
 class ConvolveOnGPU(torch.autograd.Function):

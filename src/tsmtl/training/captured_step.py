@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from tsmtl.config.errors import first_line
+from tsmtl.models.convolution_gpu import recorded_steps
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.training.balance import Balance
 from tsmtl.training.batches import Batch, Split
@@ -118,11 +119,13 @@ class CapturedSteps:
         if self._recording is None and self._warm < WARM_UP:
             self._warm += 1
             batch = train.batch(rows)
-            return self._recorder.aside(lambda: step(*batch))
+            with recorded_steps():
+                return self._recorder.aside(lambda: step(*batch))
         inputs = _inputs(train, rows)
         if self._recording is None:
             try:
-                self._recording = _Recording(self._recorder, step, train, inputs)
+                with recorded_steps():
+                    self._recording = _Recording(self._recorder, step, train, inputs)
             except RuntimeError as error:
                 self._fails = True
                 log.warning(
