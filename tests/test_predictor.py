@@ -18,7 +18,7 @@ from tsmtl.config.errors import UserError
 from tsmtl.config.location import config_dir
 from tsmtl.config.schema import check
 from tsmtl.data.loading import load_bundle
-from tsmtl.predictor import Predictor, load_model
+from tsmtl.predictor import Predictor, device_of, load_model
 from tsmtl.run import run_training
 from tsmtl.tasks.task import ClassPrediction, NumberPrediction
 
@@ -370,3 +370,11 @@ def test_a_model_predicts_where_it_lies_and_with_the_weights_that_it_has(run):
     np.testing.assert_allclose(after - before, predictor.tasks["reg"].scale[0], rtol=1e-4)
     predictor.model.to("meta")
     assert predictor.device == torch.device("meta")
+
+
+def test_a_gpu_that_is_not_there_is_refused_with_the_last_that_is(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert [device_of(name) for name in ("cuda", "cuda:1")] == [torch.device("cuda"), torch.device("cuda", 1)]
+    with pytest.raises(UserError, match=r"device: cuda:2 was asked for, but the last CUDA device here is cuda:1$"):
+        device_of("cuda:2")

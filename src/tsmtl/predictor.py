@@ -262,4 +262,6 @@ def device_of(name: str) -> torch.device:
         raise UserError(f"device: must be 'cpu' or 'cuda' (got {name!r})")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"device: {name} was asked for, but PyTorch finds no CUDA device here; take 'cpu'")
+    if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise UserError(f"device: {name} was asked for, but the last CUDA device here is cuda:{count - 1}")
     return device
