@@ -6,6 +6,7 @@ from torch import nn
 
 from tests.processor import needs_bf16
 from tests.test_train import SMALL, TINY_MODEL, summary_of
+from tsmtl import record
 from tsmtl.checkpoint.file import read_checkpoint
 from tsmtl.checkpoint.last import read_last
 from tsmtl.models.convolution import FEW, Convolution, unprotected
@@ -96,3 +97,16 @@ def test_tf32_is_of_gpus_and_elsewhere_said_to_be_none(tsmtl_train, tmp_path):
         numbers.append((tmp_path / precision / "predictions_test.csv").read_bytes())
     assert numbers[0] == numbers[1]
     assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == switches
+
+
+def test_of_a_gpu_it_is_said_what_is_in_bfloat16_and_what_in_tf32(tsmtl_train, monkeypatch):
+    """The log of a run on a CPU, told that it is on a GPU."""
+    say = record._say_bf16
+    monkeypatch.setattr(
+        "tsmtl.record._say_bf16", lambda settings, model, device: say(settings, model, torch.device("cuda"))
+    )
+    monkeypatch.setattr("tsmtl.record.cost_of_bf16", lambda device: None)
+    answer = tsmtl_train(*FCN, "num_epochs=1", BF16)
+    assert answer.code == 0, answer.err
+    assert answer.err.count("other products of training steps are rounded to TF32 where the GPU has units") == 1
+    assert "heads, losses and all that is measured are float32" not in answer.err

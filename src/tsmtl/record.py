@@ -107,7 +107,13 @@ def _say_bf16(settings: Settings, model: MultiTaskModel, device: torch.device) -
     if not (model.bf16 and takes_bf16(device)):
         log.warning("trainer.precision: %s, so that everything stays float32", why)
         return
-    log.info("precision: the backbone trains in bfloat16; heads, losses and all that is measured are float32")
+    if device.type == "cpu":
+        log.info("precision: the backbone trains in bfloat16; heads, losses and all that is measured are float32")
+    else:
+        log.info(
+            "precision: convolutions and linear layers of the backbone train in bfloat16, other products of training "
+            "steps are rounded to TF32 where the GPU has units for it; all that is measured is float32"
+        )
     cost = cost_of_bf16(device)
     if cost is not None:
         log.warning(
