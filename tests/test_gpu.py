@@ -15,9 +15,9 @@ import tsmtl
 from tests.test_captured_runs import train_cut
 from tests.test_train import TINY_MODEL, rows_of, summary_of
 from tsmtl.models.convolution import Convolution
-from tsmtl.models.precision import float32_products, has_tf32
+from tsmtl.models.precision import float32_products, has_tf32, recurrent_in_float32
 from tsmtl.training.batches import take_rows
-from tsmtl.training.captured_step import WARM_UP, CapturedSteps
+from tsmtl.training.captured_step import WARM_UP, CapturedSteps, CudaGraphs
 from tsmtl.training.read_ahead import PinnedCopies
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -136,6 +136,47 @@ def test_copies_arrive_whole_while_the_gpu_is_busy():
         sent.record_stream(torch.cuda.current_stream())
         found.append(sent.clone())
     assert all(torch.equal(ours.cpu(), theirs) for ours, theirs in zip(found, wanted, strict=True))
+
+
+def test_behind_a_failed_recording_copies_give_their_memory_back():
+    device, x = torch.device("cuda"), torch.ones(8, device="cuda")
+    graphs, copies = CudaGraphs(device), PinnedCopies(device)
+    with pytest.raises(RuntimeError):
+        graphs.record(lambda: x.sum().item())
+    before = torch.cuda.memory_reserved()
+    for _ in range(32):
+        sent, event = copies.send(torch.zeros(2**21))  # 8 MiB
+        torch.cuda.current_stream().wait_event(event)
+        sent.record_stream(torch.cuda.current_stream())
+        del sent
+        torch.cuda.synchronize()
+    assert torch.cuda.memory_reserved() - before < 2**26, "a few of them, and not 256 MiB"
+
+
+def test_a_recurrent_layer_trains_in_bfloat16_behind_another_that_gives_it():
+    convolution, recurrent = Convolution(3, 8, 3, padding=1).cuda(), torch.nn.LSTM(8, 4, batch_first=True).cuda()
+    with torch.autocast("cuda", torch.bfloat16):
+        maps = convolution(torch.randn(4, 3, 20, device="cuda"))
+        assert maps.dtype is torch.bfloat16
+        with recurrent_in_float32(maps):
+            steps, _ = recurrent(maps.float().transpose(1, 2))
+    assert steps.dtype is torch.float32
+    steps.sum().backward()
+    assert convolution.weight.grad.dtype is torch.float32
+
+
+def test_a_run_goes_on_in_a_script_that_has_set_the_newer_switches(tmp_path):
+    if not hasattr(torch.backends.cudnn, "conv"):
+        pytest.skip("this PyTorch has the older switches alone")
+    switch = torch.backends.cudnn.conv
+    before, switch.fp32_precision = switch.fp32_precision, "ieee"
+    try:
+        tsmtl.train([*words_of("cnn1d", dropout=False), f"hydra.run.dir={tmp_path}/newer"])
+        assert switch.fp32_precision == "ieee"
+    finally:
+        switch.fp32_precision = before
+    tsmtl.train([*words_of("cnn1d", dropout=False), f"hydra.run.dir={tmp_path}/older"])
+    assert_near(tmp_path / "newer", tmp_path / "older", 1e-4)
 
 
 def test_rows_of_instances_are_the_same_however_many():

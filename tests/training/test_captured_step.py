@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from tsmtl.training.augmentation import Augmentation, channels_of
 from tsmtl.training.balance import Balance
 from tsmtl.training.batches import Split, TensorSplit
 from tsmtl.training.best_epoch import BestEpoch
-from tsmtl.training.captured_step import WARM_UP, CapturedSteps, why_not_captured
+from tsmtl.training.captured_step import WARM_UP, CapturedSteps, CudaGraphs, why_not_captured
 from tsmtl.training.evaluation import outputs_of
 from tsmtl.training.lazy_split import LazySplit
 from tsmtl.training.loop import Fit, Row, fit
@@ -250,6 +251,57 @@ def test_a_step_that_cannot_be_recorded_is_taken_as_it_comes_and_said_once(train
         "trainer.cuda_graph: this step cannot be recorded (operation not permitted when stream is capturing), so that "
         "every operation is launched by itself; trainer.cuda_graph=off does so from the start"
     ]
+
+
+class _FailingCapture:
+    """Stands for ``torch.cuda.graph`` where the end of a capture fails; up to PyTorch 2.12 its pool stays in force.
+
+    Args:
+        pools: Those that memory is had from.
+    """
+
+    def __init__(self, pools: set[tuple[int, int]], ends: bool) -> None:
+        self.pools, self.ends = pools, ends
+
+    def __call__(self, graph: Any, *, pool: tuple[int, int], stream: Any, capture_error_mode: str) -> "_FailingCapture":
+        self.pool = pool
+        return self
+
+    def __enter__(self) -> None:
+        self.pools.add(self.pool)
+
+    def __exit__(self, *error: object) -> None:
+        if self.ends:
+            self.leave(1, self.pool)
+        raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+
+    def leave(self, device: int, pool: tuple[int, int]) -> None:
+        if device != 1 or pool not in self.pools:
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+        self.pools.remove(pool)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_behind_a_failed_recording_memory_is_had_as_before(monkeypatch, ends):
+    """What only a GPU shows of it is in tests/test_gpu.py."""
+    pools: set[tuple[int, int]] = set()
+    capture, said = _FailingCapture(pools, ends), []
+    generator = SimpleNamespace(clone_state=lambda: "here", graphsafe_set_state=said.append)
+    stands_in = {
+        **{"Stream": lambda device: "aside", "current_stream": lambda device: "main", "set_stream": said.append},
+        **{"CUDAGraph": lambda: SimpleNamespace(reset=lambda: None), "graph_pool_handle": lambda: (0, 7)},
+        **{"graph": capture, "default_generators": [None, generator]},
+    }
+    for name, stand_in in stands_in.items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    before_2_8 = "_cuda_endAllocateCurrentStreamToPool"
+    monkeypatch.setattr(
+        torch._C, before_2_8 if hasattr(torch._C, before_2_8) else "_cuda_endAllocateToPool", capture.leave
+    )
+    with pytest.raises(RuntimeError, match="during capture"):
+        CudaGraphs(torch.device("cuda", 1)).record(lambda: None)
+    assert said == ["main", "here"]
+    assert not pools
 
 
 @pytest.mark.parametrize("fails", [False, True])

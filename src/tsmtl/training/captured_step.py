@@ -13,7 +13,8 @@ itself would: its state, kept after any step, says all that another process need
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -68,16 +69,31 @@ class CudaGraphs:
     def record(self, work: Callable[[], object]) -> Callable[[], object]:
         """Record work. A thread that reads batches ahead goes on meanwhile, with memory and a stream of its own."""
         graph, main = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self.device)
+        pool = torch.cuda.graph_pool_handle()
         try:
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"):
                 work()
         except RuntimeError:
             torch.cuda.set_stream(main)  # where a recording fails, PyTorch leaves its stream in force,
             index = torch.cuda.current_device() if self.device.index is None else self.device.index
             numbers = torch.cuda.default_generators[index]
-            numbers.graphsafe_set_state(numbers.clone_state())  # and the random numbers as if it went on
+            numbers.graphsafe_set_state(numbers.clone_state())  # and the random numbers as if it went on,
+            graph.reset()
+            _leave_pool(index, pool)  # and up to 2.12 the memory
             raise
         return graph.replay
+
+
+def _leave_pool(index: int, pool: Any) -> None:
+    """Let memory be had and given back as if nothing had been recorded (github.com/pytorch/pytorch, 180395).
+
+    As long as PyTorch takes a recording to go on, it keeps what several streams have used, such as batches that are
+    copied ahead, and gives back nothing of what it holds where memory runs out.
+    """
+    before_2_8 = getattr(torch._C, "_cuda_endAllocateCurrentStreamToPool", None)
+    leave: Any = before_2_8 or torch._C._cuda_endAllocateToPool
+    with suppress(RuntimeError):  # it has ended
+        leave(index, pool)
 
 
 class CapturedSteps:
