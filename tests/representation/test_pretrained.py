@@ -13,6 +13,8 @@ import tsmtl
 from tests.representation.conftest import train_of
 from tests.representation.tiny_models import KINDS, STEPS, tiny
 from tsmtl.config.errors import UserError
+from tsmtl.models.precision import float32_products
+from tsmtl.representation.pretrained import Pretrained
 from tsmtl.representation.registry import PRETRAINED
 
 CPU = torch.device("cpu")
@@ -177,6 +179,27 @@ def test_without_the_library_the_install_line_is_said(name, tmp_path, tsmtl_repr
     assert answer.code == 2
     assert answer.lines == [f"tsmtl-represent: representation: {name} needs {said}"]
     assert not (tmp_path / "v.npz").exists()
+
+
+class _Rounds(Pretrained):
+    """Its vectors say whether a GPU would round the products of convolutions to TF32."""
+
+    module, package, install, width = "json", "none", "", 1
+
+    def open_model(self, config, weights):
+        return 1
+
+    def embed(self, x):
+        return torch.full((len(x), 1), float(torch.backends.cudnn.allow_tf32))
+
+
+def test_vectors_are_made_in_float32_on_a_gpu_too(monkeypatch, series):
+    """A CPU stands for it, whose switches are those of a GPU."""
+    gpu = torch.device("cuda")
+    monkeypatch.setattr("tsmtl.representation.pretrained.float32_products", lambda device: float32_products(gpu))
+    assert torch.backends.cudnn.allow_tf32
+    assert not _Rounds("", CPU).transform(series).any()
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_the_folder_must_be_named(tsmtl_represent):

@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 
 from tsmtl.config.errors import UserError
 from tsmtl.data.instances import FloatArray
+from tsmtl.models.precision import float32_products
 from tsmtl.representation.method import Representation, TrainSeries
 from tsmtl.storage.run_folder import sha256_of
 
@@ -103,7 +104,7 @@ class Pretrained(Representation):
     def transform(self, x: FloatArray) -> FloatArray:
         """Give the embeddings (N, C * width) of series (N, C, T)."""
         channels = torch.from_numpy(np.ascontiguousarray(x)).flatten(0, 1)  # (N * C, T)
-        with torch.inference_mode():
+        with torch.inference_mode(), float32_products(self.device):
             found = [self.embed(part.to(self.device)).float().cpu() for part in channels.split(BATCH)]
         return torch.cat(found).reshape(len(x), -1).numpy()
 
