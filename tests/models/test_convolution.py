@@ -84,3 +84,12 @@ def test_a_gpu_in_float32_has_a_way_of_its_own_for_many_series_and_recorded_step
     with torch.no_grad():
         assert torch.equal(layer(series(n)), F.conv1d(series(n), layer.weight, padding=1))
     assert type(layer.eval()(series(n)).grad_fn).__name__ != theirs
+
+
+def test_a_gpus_switches_are_not_asked_for_in_what_is_compiled(monkeypatch):
+    """A compiler does not follow how they are read, nor who says that steps are recorded."""
+    exact = lambda x: torch.backends.cuda.matmul.fp32_precision != "tf32"  # noqa: E731
+    monkeypatch.setattr("tsmtl.models.convolution.exact_on_gpu", exact)
+    layer, x = convolution(kernel=3, padding=1), series(3)
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), layer(x))

@@ -41,7 +41,7 @@ class Convolution(WithKernels, nn.Conv1d):
             if self.native and self._fits(x):
                 maps = Convolve.apply(CONVOLUTION_KERNELS.loaded, x, self.weight, self.padding[0])  # type: ignore[no-untyped-call]
                 return maps
-            if self._learns and exact_on_gpu(x) and not transformed() and gains_by_product(x):
+            if self._learns and not transformed() and exact_on_gpu(x) and gains_by_product(x):
                 maps = ConvolveOnGPU.apply(x, self.weight, self.stride[0], self.padding[0])  # type: ignore[no-untyped-call]
                 return maps
             return self._side_by_side(x) if self._gains(x) else super().forward(x)
