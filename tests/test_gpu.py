@@ -14,11 +14,15 @@ from torch.nn.modules.module import register_module_forward_hook
 import tsmtl
 from tests.test_captured_runs import train_cut
 from tests.test_train import TINY_MODEL, rows_of, summary_of
+from tsmtl.data.windows import Windows
 from tsmtl.models.convolution import Convolution
+from tsmtl.models.masking import BatchNorm
+from tsmtl.models.norm_relu import norm_relu
 from tsmtl.models.precision import float32_products, has_tf32, recurrent_in_float32
 from tsmtl.training.batches import take_rows
 from tsmtl.training.captured_step import WARM_UP, CapturedSteps, CudaGraphs
 from tsmtl.training.read_ahead import PinnedCopies
+from tsmtl.training.window_split import WindowSplit
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -184,6 +188,43 @@ def test_rows_of_instances_are_the_same_however_many():
     for count in (1, 16, 17, 100):
         rows = torch.randperm(100, device="cuda")[:count]
         assert torch.equal(take_rows(x, rows), x.index_select(0, rows))
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_windows_are_gathered_as_on_a_cpu(kind):
+    values = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    windows = Windows(values, np.array([0, 20]), np.array([8, 8]), np.array([0, 0]), window=6, stride=2)
+    targets, rows = {"cls": torch.arange(16, dtype=torch.int16)}, np.arange(1, 15).astype(kind)
+    splits = [
+        WindowSplit(torch.from_numpy(values).to(device), windows, rows, {"cls": targets["cls"].to(device)}, {})
+        for device in ("cuda", "cpu")
+    ]
+    chosen = torch.tensor([3, 0, 13, 7])
+    (x, _, ids), (expected, _, expected_ids) = (split.batch(chosen.to(split.device)) for split in splits)
+    assert torch.equal(x.cpu(), expected)
+    assert torch.equal(ids["cls"].cpu(), expected_ids["cls"])
+    assert torch.equal(splits[0].targets["cls"].cpu(), splits[1].targets["cls"])
+
+
+def test_a_relu_in_the_place_of_what_a_norm_gave_changes_no_number():
+    x, norms = torch.randn(16, 50, 8, device="cuda").transpose(1, 2), [BatchNorm(8).cuda() for _ in range(2)]
+    given = [x.clone().requires_grad_() for _ in norms]
+    maps = [norm_relu(given[0], norms[0], None), F.relu(norms[1](given[1]))]
+    outer = torch.randn_like(maps[1])
+    found = [
+        [out, *torch.autograd.grad(out, [its, norm.weight, norm.bias], outer), norm.running_mean, norm.running_var]
+        for out, its, norm in zip(maps, given, norms, strict=True)
+    ]
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_recorded_steps_of_sgd_train_as_others_do(tmp_path):
+    for graph in ("auto", "off"):
+        words = [*words_of("cnn1d", dropout=False), "trainer.optimizer=sgd", f"trainer.cuda_graph={graph}"]
+        tsmtl.train([*words, f"hydra.run.dir={tmp_path}/{graph}"])
+    assert summary_of(tmp_path / "auto")["captured"]
+    assert_near(tmp_path / "auto", tmp_path / "off", 1e-4)
 
 
 @pytest.mark.parametrize("n", [3, 256])
