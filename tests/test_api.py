@@ -1,8 +1,8 @@
 """tsmtl in Python: ``tsmtl.train`` and what it gives."""
 
+import importlib
 import json
 import logging
-import sys
 import threading
 
 import numpy as np
@@ -84,7 +84,7 @@ def test_a_second_thread_is_refused_while_one_trains(tmp_path, monkeypatch):
         found.extend(error.value.lines)
         go_on.set()
 
-    monkeypatch.setattr(sys.modules["tsmtl.train"], "_train", trains)
+    monkeypatch.setattr(importlib.import_module("tsmtl.train"), "_train", trains)
     thread = threading.Thread(target=lambda: inside.wait(60) and second())
     thread.start()
     tsmtl.train(LSTM)
