@@ -217,7 +217,7 @@ def composing(sweeps: bool = False) -> Iterator[None]:
 
 
 def _hydra_line(error: Exception, sweeps: bool) -> str:
-    from hydra.errors import MissingConfigException
+    from hydra.errors import MissingConfigException, OverrideParseException
     from omegaconf.errors import ConfigIndexError
 
     from tsmtl.config.words import did_you_mean
@@ -240,11 +240,21 @@ def _hydra_line(error: Exception, sweeps: bool) -> str:
     if match := _SEVERAL.search(str(error)):
         each = "-m trains with each of several, and " if sweeps else ""
         return f"{match[1]}: must be one value (got {match[2]}); {each}a list is written [{match[2]}]"
+    if isinstance(error, OverrideParseException) and "=" in error.override:
+        return _unreadable(error.override)
     if "does not support sweep type" in str(error):
         return "hydra/sweeper: an interval is searched, not swept; hydra/sweeper=tsmtl_optuna does that"
     if "HydraConfig was not set" in str(error):
         return "settings: ${hydra:...} is for Hydra's own settings; without best_model_path the run folder is taken"
     return first_line(error)
+
+
+def _unreadable(override: str) -> str:
+    key, _, value = override.lstrip("+~").partition("=")
+    return (
+        f"{key}: cannot be read (got {value}); every bracket and quote must be closed, and a text with other signs "
+        "than plain letters, digits and _ stands in quotes of its own within those of the shell, as in \"['Größe']\""
+    )
 
 
 def _beyond_the_list(error: "ConfigIndexError") -> str:
