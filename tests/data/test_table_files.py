@@ -139,7 +139,11 @@ def test_a_file_that_is_read_for_training_is_no_test_file(load_file, refuses, tm
         ("t.csv", b"machine,time,a,state,wear\n", ("no row behind the header",)),
         ("t.csv", b"machine,time,a,state,wear\n\n\n", ("no row behind the header",)),
         ("t.csv", b"machine,time,a,state,wear\nm,1,2,on,3\nm,2,3,on\n", ("row 3 has 4 cells, the header 5",)),
-        ("t.csv", b"machine,time,a,state,wear\nm,1,2,on,3\nm,2,3,on,4,5\n", ("row 3 has 6 cells, the header 5",)),
+        (
+            "t.csv",
+            b"machine,time,a,state,wear\nm,1,2,on,3\nm,2,3,on,4,5\n",
+            ("row 3 has 6 cells, the header 5; are its",),
+        ),
         ("t.csv", b'machine,time,a,state,wear\n"m,1",1,2,on,3\nm,2,3,on\n', ("row 3 has 4 cells, the header 5",)),
         ("t.csv", b'machine,time,a,state,wear\nm,1,2,"on,3\nm,2,3,on,4\n', ("row 2: a quote is never closed",)),
         (

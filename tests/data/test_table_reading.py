@@ -53,6 +53,7 @@ def test_a_column_that_is_not_there_is_named_with_its_setting_and_the_nearest(
     ("column", "cell", "parts"),
     [
         ("a", "broken", ("row 20, column 'a': 'broken' is not a number; a missing value is an empty cell",)),
+        ("a", "-1,5", ("row 20, column 'a': '-1,5' is not a number; its decimals must stand behind a point",)),
         ("wear", "NA", ("row 20, column 'wear': 'NA' is not a number",)),
         ("b", "inf", ("row 20, column 'b' is infinite in single precision",)),
         ("b", "1e60", ("row 20, column 'b' is infinite in single precision",)),
@@ -215,6 +216,8 @@ def test_a_column_of_another_part_is_input_where_it_is_named_and_a_target_is_spo
         load(plant(), "reg", channels=["machine", "a"])
     with refuses("no column of numbers is left for the input; name them with data.channels"):
         load(plant().drop("a", "b"), "reg")
+    with refuses("name them with data.channels; no numbers: a ('1,5'), b ('1,5')"):
+        load(plant().with_columns(a=pl.lit("1,5"), b=pl.lit("1,5")), "reg")
 
 
 def test_an_entity_of_numbers_is_one_in_every_block(settings_of):

@@ -153,8 +153,7 @@ class CsvRows:
                     wanted = f"the header {len(self.columns)}"
                     if not self._has_header:
                         wanted = f"there are {len(self.columns)} names for them"
-                    apart = len(cells) > 1 and len(self.columns) > 1
-                    why = "was the file cut off?" if apart else self._hint
+                    why = "was the file cut off?" if 1 < len(cells) < len(self.columns) else self._hint
                     raise UserError(f"{self.where}: row {number} has {len(cells)} cells, {wanted}; {why}")
         except (UnicodeDecodeError, csv.Error) as error:
             raise self._no_text(error) from error

@@ -1,5 +1,6 @@
 """Cells of a table as numbers, times and codes; what cannot be read is refused with row and column."""
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,7 @@ from tsmtl.data.targets import TRUTHS
 
 EXACT = 2**53  # whole numbers up to here are exact in double precision
 MOST_WORDS = 10_000  # different words in a column of classes
+_DECIMAL_COMMA = re.compile(r"[+-]?[\d.]*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _ISO = r"^\d{4}-\d{2}-\d{2}"
 _YEAR_FIRST = r"^\d{4}-"
 _FINER = r"\.\d{6}\d*[1-9]"  # than a microsecond
@@ -31,7 +33,9 @@ class Place:
 
     def no_number(self, offset: int, column: str, text: str) -> UserError:
         """Give the error of a cell that must hold a number."""
-        return UserError(f"{self.of(offset, column)}: {text[:40]!r} is not a number; a missing value is an empty cell")
+        comma = _DECIMAL_COMMA.fullmatch(text.strip()) is not None
+        hint = "its decimals must stand behind a point" if comma else "a missing value is an empty cell"
+        return UserError(f"{self.of(offset, column)}: {text[:40]!r} is not a number; {hint}")
 
 
 def is_numeric(column: pl.Series) -> bool:

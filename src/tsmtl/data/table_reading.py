@@ -174,7 +174,11 @@ def channel_names(settings: TableSettings, source: Source, taken: set[str]) -> l
     if settings.channels is None:
         found = [name for name in columns if name and name not in aside and is_numeric(source.first[name])]
         if not found:
-            raise UserError(f"{source.where}: no column of numbers is left for the input; name them with data.channels")
+            left = [name for name in columns if name and name not in aside]
+            hint = f"; no numbers: {_with_cells(source, left)}" if left else ""
+            raise UserError(
+                f"{source.where}: no column of numbers is left for the input; name them with data.channels{hint}"
+            )
         return found
     chosen: list[str] = []
     for pattern in settings.channels:
@@ -208,8 +212,8 @@ def _notes(settings: TableSettings, source: Source, channels: list[str], wanted:
     notes = []
     aside = {*_roles(settings), *channels, ""}
     if settings.channels is None and (left := [name for name in source.columns if name not in aside]):
-        said = ", ".join(_with_a_cell(source.first[name]) for name in left[:10]) + (" ..." if len(left) > 10 else "")
-        notes.append(f"{len(left)} columns hold no numbers and are left out of the input: {said}")
+        said = f"{len(left)} columns hold no numbers and are left out of the input"
+        notes.append(f"{said}: {_with_cells(source, left)}")
     if settings.horizon == 0 and (seen := [name for name in channels if name in wanted.targets]):
         notes.append(
             f"{', '.join(seen)}: a channel and, with data.horizon=0, the target too; the input holds the answer"
@@ -217,8 +221,12 @@ def _notes(settings: TableSettings, source: Source, channels: list[str], wanted:
     return notes
 
 
+def _with_cells(source: Source, names: list[str]) -> str:
+    """Name columns, each with one of its cells, which shows why it holds no numbers: 1,5 has a decimal comma."""
+    return ", ".join(_with_a_cell(source.first[name]) for name in names[:10]) + (" ..." if len(names) > 10 else "")
+
+
 def _with_a_cell(column: pl.Series) -> str:
-    """Name a column with one of its cells, which shows why it holds no numbers: 1,5 has a decimal comma."""
     filled = column.drop_nulls()
     return f"{column.name} ({' '.join(str(filled[0]).split())[:20]!r})" if len(filled) else f"{column.name} (empty)"
 
