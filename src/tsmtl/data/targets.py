@@ -12,6 +12,7 @@ from tsmtl.data.instances import ClassTarget, LabelTarget, NumberTarget
 from tsmtl.data.single import as_single
 
 MISSING = -1
+_BEYOND = 2**63  # where the whole numbers of 64 bits with a sign end
 TRUTHS = {**dict.fromkeys(("True", "true", "TRUE"), 1), **dict.fromkeys(("False", "false", "FALSE"), 0)}  # as text
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
@@ -38,11 +39,17 @@ def class_target(
     if values.dtype.kind == "U":
         missing = np.char.strip(values) == ""
     elif values.dtype.kind in "bui":
+        beyond = np.flatnonzero(values >= _BEYOND) if values.dtype == np.uint64 else np.empty(0, dtype=np.int64)
+        if beyond.size:
+            raise UserError(
+                f"{where}: '{key}' row {first_row + beyond[0]} is {values[beyond[0]]}, beyond the whole numbers of 64 "
+                "bits with a sign; save such classes as texts"
+            )
         values = values.astype(np.int64)
         missing = values == MISSING
     elif values.dtype.kind == "f":
         missing = np.isnan(values) | (values == MISSING)
-        odd = np.flatnonzero(~missing & ((values != np.round(values)) | np.isinf(values)))
+        odd = np.flatnonzero(~missing & ((values != np.round(values)) | (np.abs(values.astype(np.float64)) >= _BEYOND)))
         if odd.size:
             raise UserError(
                 f"{where}: '{key}' row {first_row + odd[0]} is {values[odd[0]]:g}, no class; classes are texts or "
