@@ -112,3 +112,22 @@ def test_notes_reach_the_log_and_the_summary_and_predictions_name_entity_and_tim
     wear = table.join(plant(), left_on=["entity", "time"], right_on=["machine", "time"])
     np.testing.assert_allclose(wear["reg_true"], wear["wear"], rtol=1e-5)
     assert (wear["cls_true"] == wear["state"]).all()
+
+
+def test_the_times_of_predictions_are_the_moments_of_the_table_though_it_has_another_zone(
+    tsmtl_train, tsmtl_predict, run_folder, tmp_path
+):
+    clock = pl.datetime(2024, 3, 30, time_zone="Europe/Berlin") + pl.duration(hours=pl.col("time"))
+    frame = plant().with_columns(time=clock.dt.strftime("%Y-%m-%dT%H:%M:%S%:z"))
+    path = written(frame, tmp_path / "t.csv")
+    answer = tsmtl_train(*TABLE, f"data.path={path}", "data.stride=9")
+    assert answer.code == 0, answer.err
+    answer = tsmtl_predict(f"checkpoint={run_folder() / 'best_model.pt'}", f"data.path={path}", "output=p.csv")
+    assert answer.code == 0, answer.err
+    wear = frame.with_columns(pl.col("time").str.to_datetime(time_zone="UTC"))
+    for file, n in ((run_folder() / "predictions_test.csv", 4), (tmp_path / "p.csv", 6 * (40 - 4))):
+        table = pl.read_csv(file, try_parse_dates=True)
+        found = table.join(wear, left_on=["entity", "time"], right_on=["machine", "time"], maintain_order="left")
+        assert len(found) == len(table) >= n
+        if "reg_true" in found.columns:
+            np.testing.assert_allclose(found["reg_true"], found["wear"], rtol=1e-5)

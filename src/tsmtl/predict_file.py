@@ -112,7 +112,7 @@ def _of_table(
 
                 vectors = np.concatenate(list(vectors_of_rows(transform, bundle, rows)))
                 predictions = predictor.predict_checked(vectors, None, settings.batch_size, level)
-            add(bundle.instances.places, predictions)
+            add(bundle.instances.places, predictions, bundle.instances.in_utc)
     return len(rows), bundle.instances.where
 
 

@@ -127,8 +127,8 @@ class Predictor:
             level: Of the intervals of numbers, as for :meth:`predict`.
 
         Returns:
-            ``entity`` (N,) and, where the table has times, ``time`` (N,) of each window's last row; and the predictions
-            by task as of :meth:`predict`.
+            ``entity`` (N,) and, where the table has times, ``time`` (N,) of each window's last row, in UTC if they have
+            time zones; and the predictions by task as of :meth:`predict`.
 
         Raises:
             UserError: A ValueError: if the model was not trained on a table, the rows are not as in training, or there

@@ -224,7 +224,7 @@ def _test_and_report(
     test = {name: measure(parts.tasks[name], truth[name], prediction) for name, prediction in predictions.items()}
     details = details_by_task(parts.tasks, truth, predictions)
     places = {"instance": bundle.splits["test"], **bundle.instances.places}
-    write_predictions(folder / "predictions_test.csv", places, parts.tasks, truth, predictions)
+    write_predictions(folder / "predictions_test.csv", places, parts.tasks, truth, predictions, bundle.instances.in_utc)
     probe = linear_probe(parts, truth, trainer.logistic_probe, trainer.vectors_picture, settings.run.seed)
     if probe is not None:
         write_vectors_2d(folder / VECTORS_2D, bundle.splits["test"], probe.coordinates)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tsmtl.config.errors import UserError
-from tsmtl.report.predictions import check_columns, column_names, columns_of, predictions_file
+from tsmtl.report.predictions import check_columns, column_names, columns_of, predictions_file, write_predictions
 from tsmtl.tasks.task import ClassPrediction, LabelPrediction, NumberPrediction, Prediction, Task
 
 TASKS = (
@@ -85,6 +85,21 @@ def test_all_times_of_a_file_are_written_alike_so_that_they_are_read_as_times(tm
     assert frame["time"].dtype.is_temporal()
     assert frame["time"].cast(pl.Datetime("us")).to_numpy().tolist() == times.tolist()
     assert pl.read_csv(path)["time"].to_list() == as_written
+
+
+@pytest.mark.parametrize("step", ["24h", "1h", "1s", "1us"])
+def test_times_that_had_a_zone_are_written_as_the_same_moments(tmp_path, step):
+    number, unit = re.fullmatch(r"(\d+)(\w+)", step).groups()
+    times = (np.datetime64("2024-04-01") + np.arange(3) * np.timedelta64(int(number), unit)).astype("M8[us]")
+    moments = pl.Series("time", times).dt.replace_time_zone("UTC")
+    one = task("a", "reg", 1)
+    for name in ("p.csv", "p.parquet"):
+        with predictions_file(tmp_path / name, {"a": one}) as add:
+            add({"time": times}, {"a": prediction(one)}, in_utc=True)
+    assert pl.read_csv(tmp_path / "p.csv", try_parse_dates=True)["time"].equals(moments)
+    assert pl.read_parquet(tmp_path / "p.parquet")["time"].equals(moments)
+    write_predictions(tmp_path / "t.csv", {"time": times}, {"a": one}, {"a": np.zeros((3, 1))}, {"a": prediction(one)})
+    assert not pl.read_csv(tmp_path / "t.csv")["time"].str.ends_with("Z").any()
 
 
 def test_the_names_are_those_of_the_table_and_of_no_other_array(tmp_path):

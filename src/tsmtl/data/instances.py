@@ -166,6 +166,7 @@ class Instances:
         given: Rows of the splits that the source itself fixes; ``val`` may be missing.
         names: (N,) what each instance is called, where the source says it; else it is known by its row.
         places: What the instances of the given test split are called beside their row, by column.
+        in_utc: Whether the times of ``places`` had time zones, and are in UTC.
         facts: What was measured of the splits; see :mod:`tsmtl.data.sharing`.
         notes: What the user should know of the source, a line each.
         context: What features need to know of the rows of a recording.
@@ -181,6 +182,7 @@ class Instances:
     nan_padding: bool = False
     names: npt.NDArray[Any] | None = None
     places: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    in_utc: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     context: "RowContext | None" = None

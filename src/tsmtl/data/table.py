@@ -127,6 +127,7 @@ def _instances(
         recording.channels,
         given=given,
         places=places,
+        in_utc=recording.aware,
         facts=facts,
         notes=recording.notes,
         context=context,

@@ -2,10 +2,10 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -125,10 +125,11 @@ def write_predictions(
     tasks: dict[str, Task],
     truth: dict[str, npt.NDArray[Any]],
     predictions: dict[str, Prediction],
+    in_utc: bool = False,
 ) -> None:
-    """Write truth and prediction of each instance as CSV; see :func:`columns_of`."""
+    """Write truth and prediction of each instance as CSV; see :func:`columns_of` and :class:`Add`."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        _CsvTable(file).write(columns_of(places, tasks, predictions, truth))
+        _CsvTable(file).write(columns_of(places, tasks, predictions, truth), in_utc)
 
 
 class _CsvTable:
@@ -138,26 +139,27 @@ class _CsvTable:
         self._writer = csv.writer(file)
         self._has_header = False
 
-    def write(self, columns: Columns) -> None:
+    def write(self, columns: Columns, in_utc: bool) -> None:
         if not self._has_header:
             self._writer.writerow(columns)
             self._has_header = True
-        whole = [_in_one_unit(column) for column in columns.values()]
+        whole = [_in_one_unit(column, in_utc) for column in columns.values()]
         for at in range(0, max(map(len, whole)), ROWS):
-            self._writer.writerows(zip(*(_cells(column[at : at + ROWS]) for column in whole), strict=True))
+            self._writer.writerows(zip(*(_cells(column[at : at + ROWS], in_utc) for column in whole), strict=True))
 
 
-def _in_one_unit(column: Column) -> Column:
+def _in_one_unit(column: Column, in_utc: bool) -> Column:
     """Give times in the coarsest unit that holds all of them: written alike, they are read as times."""
     if not isinstance(column, np.ndarray) or column.dtype.kind != "M":
         return column
-    units = (column.astype(f"M8[{unit}]") for unit in ("D", "m", "s", "ms"))
+    coarse = ("m",) if in_utc else ("D", "m")  # a day has no time zone
+    units = (column.astype(f"M8[{unit}]") for unit in (*coarse, "s", "ms"))
     return next((times for times in units if (times == column).all()), column)
 
 
-def _cells(column: Column) -> list[Any]:
+def _cells(column: Column, in_utc: bool) -> list[Any]:
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
-        return list(np.datetime_as_string(column))
+        return list(np.datetime_as_string(column, timezone="UTC" if in_utc else "naive"))
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
         cells = ("%.9g " * len(column) % tuple(column.tolist())).split()  # all at once takes half as long
         return ["" if cell == "nan" else cell for cell in cells] if np.isnan(column).any() else cells
@@ -172,8 +174,8 @@ class _Csv:
         self._table = _CsvTable(self._text)
         self._tasks = tasks
 
-    def add(self, places: Columns, predictions: dict[str, Prediction]) -> None:
-        self._table.write(columns_of(places, self._tasks, predictions))
+    def add(self, places: Columns, predictions: dict[str, Prediction], in_utc: bool = False) -> None:
+        self._table.write(columns_of(places, self._tasks, predictions), in_utc)
 
     def finish(self) -> None:
         self._text.flush()
@@ -187,8 +189,10 @@ class _Collected:
         self._tasks = tasks
         self._places: dict[str, list[npt.NDArray[Any]]] = {}
         self._parts: dict[str, list[Prediction]] = {name: [] for name in tasks}
+        self._in_utc = False
 
-    def add(self, places: Columns, predictions: dict[str, Prediction]) -> None:
+    def add(self, places: Columns, predictions: dict[str, Prediction], in_utc: bool = False) -> None:
+        self._in_utc = in_utc
         for name, column in places.items():
             self._places.setdefault(name, []).append(np.asarray(column))
         for name, part in predictions.items():
@@ -233,16 +237,32 @@ class _Parquet(_Collected):
     def finish(self) -> None:
         import polars as pl  # it takes a while, and only this format needs it
 
+        table = pl.DataFrame(columns_of(self.places, self._tasks, self.predictions))
+        if self._in_utc:
+            table = table.with_columns(pl.col(pl.Datetime).dt.replace_time_zone("UTC"))
         content = io.BytesIO()  # polars has an exception of its own for a full disk
-        pl.DataFrame(columns_of(self.places, self._tasks, self.predictions)).write_parquet(content)
+        table.write_parquet(content)
         self._file.write(content.getbuffer())
 
 
 _FORMATS: dict[str, type[_Csv] | type[_Npz] | type[_Parquet]] = {".csv": _Csv, ".npz": _Npz, ".parquet": _Parquet}
 
 
+class Add(Protocol):
+    """Adds predictions to a file."""
+
+    def __call__(self, places: Columns, predictions: dict[str, Prediction], in_utc: bool = False) -> None:
+        """Add the predictions of consecutive instances.
+
+        Args:
+            places: As for :func:`columns_of`.
+            predictions: By task.
+            in_utc: Whether times are in UTC; CSV and Parquet then say so. A datetime64 of NumPy has no time zone.
+        """
+
+
 @contextmanager
-def predictions_file(path: Path, tasks: dict[str, Task]) -> Iterator[Callable[[Columns, dict[str, Prediction]], None]]:
+def predictions_file(path: Path, tasks: dict[str, Task]) -> Iterator[Add]:
     """Open a file for predictions; it is there whole at the end, or as it was if anything fails on the way.
 
     Args:
@@ -250,7 +270,7 @@ def predictions_file(path: Path, tasks: dict[str, Task]) -> Iterator[Callable[[C
         tasks: The tasks.
 
     Yields:
-        What adds the predictions by task of consecutive instances, from what these are called.
+        What adds predictions.
 
     Raises:
         UserError: If nothing can be written there.
