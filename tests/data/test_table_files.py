@@ -73,6 +73,16 @@ def test_every_form_of_a_file_gives_the_same_instances(load_file, frame, referen
     assert_same(reference, load_file(path, *TASKS, **changes))
 
 
+def test_blanks_around_a_text_of_a_parquet_file_make_no_other_machine_and_no_other_class(
+    load_file, frame, reference, tmp_path
+):
+    padded = frame.with_columns(
+        pl.when(pl.col("time") % 2 == 0).then(pl.col(name) + "  ").otherwise(name).alias(name)
+        for name in ("machine", "state")
+    )
+    assert_same(reference, load_file(written(padded, tmp_path / "t.parquet"), *TASKS, **PLANT))
+
+
 def test_blanks_of_any_width_may_separate(load_file, tmp_path):
     frame = plant(6, 30)
     lines = ["  ".join(map(str, row)) for row in frame.rows()]

@@ -168,6 +168,19 @@ def test_a_csv_file_is_the_same_however_it_is_cut(frame, load, monkeypatch, read
     assert x.targets["cls"].array.tolist() == np.unique(frame["y_cls"], return_inverse=True)[1].tolist()
 
 
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_blanks_around_a_class_or_a_group_make_no_other(frame, load, ending):
+    asked = {"features": ["f0", "f1"], "group_key": "batch", "split": "group"}
+    frame = frame.with_columns(pl.col("batch").cast(pl.String))
+    padded = frame.with_columns(
+        pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.col(name) + "  ").otherwise(name).alias(name)
+        for name in ("y_cls", "batch")
+    )
+    expected, found = load(frame, ending, **asked), load(padded, ending, **asked)
+    assert found.instances.targets["cls"].names == expected.instances.targets["cls"].names
+    assert all(np.array_equal(found.splits[name], rows) for name, rows in expected.splits.items())
+
+
 def cell(frame, row, column, text):
     """The table as CSV, one cell of it changed."""
     texts = frame.select(pl.all().cast(pl.String))

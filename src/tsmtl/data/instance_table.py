@@ -14,7 +14,7 @@ from tsmtl.data.csv_rows import CsvRows
 from tsmtl.data.instances import FloatArray
 from tsmtl.data.single import check_levels, to_single
 from tsmtl.data.table_cells import Place, as_float, numbers_of_texts
-from tsmtl.data.table_files import UNREADABLE, open_table
+from tsmtl.data.table_files import UNREADABLE, open_table, without_blanks
 
 COLUMN_VALUES = 2**20  # of a Parquet file at a time: polars keeps the room that it took for them
 Columns = dict[str, pl.Series]
@@ -151,7 +151,7 @@ class InstanceTable:
     def _read(self, names: list[str]) -> pl.DataFrame:
         assert self._file.scan is not None
         try:
-            return self._file.scan.select(names).collect()
+            return self._file.scan.select(names).collect().with_columns(without_blanks(pl.col(pl.String)))
         except UNREADABLE as error:
             raise UserError(f"{self.where}: damaged ({first_line(error)})") from error
 

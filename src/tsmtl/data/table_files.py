@@ -60,7 +60,7 @@ class TableFile:
         for row, whole in self.texts.frames():
             yield (
                 row,
-                whole.select(pl.col(places[name]).str.strip_chars().replace("", None).alias(name) for name in wanted),
+                whole.select(without_blanks(pl.col(places[name])).alias(name) for name in wanted),
             )
 
     @property
@@ -99,9 +99,14 @@ class TableFile:
             try:
                 scan = pl.scan_parquet(self.path) if self.scan is None else self.scan
                 frame = scan.select(wanted).slice(start, size).collect()
-                yield start + 1, frame.with_columns(pl.col(pl.String).replace("", None))  # as in a text file
+                yield start + 1, frame.with_columns(without_blanks(pl.col(pl.String)))  # as in a text file
             except UNREADABLE as error:
                 raise UserError(f"{self.path}: damaged behind row {start} ({first_line(error)})") from error
+
+
+def without_blanks(texts: pl.Expr) -> pl.Expr:
+    """Give texts without the blanks around them; an empty one is null."""
+    return texts.str.strip_chars().replace("", None)
 
 
 def no_column(where: str, columns: list[str], name: str, setting: str = "", alone: str = "") -> UserError:
