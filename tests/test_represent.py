@@ -12,6 +12,7 @@ import pytest
 import tsmtl
 from tests.represented import FAST, SMALL, STEPS, WORDS, N, arrays_of, metrics_of
 from tests.trained import table_of, write_csv, write_ts
+from tsmtl.data.manifest import MANIFEST, array_sha256
 from tsmtl.representation.registry import TRAINED
 
 
@@ -169,6 +170,25 @@ def test_windows_of_a_table_go_the_whole_way(tsmtl_represent, tsmtl_train, tsmtl
     assert tsmtl_evaluate(model[0], "split=all", "output=all.json").code == 0
     rows, every = (metrics_of(tmp_path / name)["reg"]["rmse"] for name in ("rows.json", "all.json"))
     assert rows == pytest.approx(every, rel=1e-5)
+
+
+def test_vectors_of_rows_whose_times_have_a_zone_are_at_the_same_moments(tsmtl_represent, tmp_path):
+    rng = np.random.default_rng(0)
+    clock = pl.datetime(2024, 3, 30, time_zone="Europe/Berlin") + pl.duration(hours=pl.col("hour"))
+    table = pl.DataFrame({"machine": np.repeat(np.arange(9), 40), "hour": np.tile(np.arange(40), 9)})
+    table = table.with_columns(time=clock, a=rng.normal(size=360), wear=rng.random(360)).drop("hour")
+    table.write_parquet("plant.parquet")
+    words = ["data=table", "data.path=plant.parquet", "data.entity=machine", "data.time=time", "data.channels=[a]"]
+    words += ["data.regression_target=wear", "task=reg", "data.window=12", *SMALL["minirocket"], "output=v.npz"]
+    assert tsmtl_represent(*words).code == 0
+    new = ["fitted=v.transform.pt", "data.path=plant.parquet", "data.windows=last"]
+    assert tsmtl_represent(*new, "output=new.parquet").code == 0
+    last = table.group_by("machine").agg(pl.col("time").max())
+    found = pl.read_parquet("new.parquet")["time"]
+    assert found.dtype == pl.Datetime("us", "UTC")
+    assert (found.dt.convert_time_zone("Europe/Berlin") == last["time"]).all()
+    said = json.loads(pl.read_parquet_metadata("new.parquet")[MANIFEST])
+    assert said["arrays"]["time"] == array_sha256(found.to_numpy())
 
 
 def test_named_tasks_keep_their_words(series, tsmtl_represent, tsmtl_train, tmp_path):

@@ -55,11 +55,13 @@ def represent_file(settings: RepresentNewSettings, data: PredictDataSettings, ty
     output = Path(settings.output).expanduser()
     with vector_file(output, transform.names) as file:
         with memory_told(f"not enough memory for batch_size={settings.batch_size}; take a smaller one"):
+            in_utc = False
             if on_table:
-                columns, where = _add_rows(file, transform, data)
+                columns, where, in_utc = _add_rows(file, transform, data)
             else:
                 columns, where = _add_instances(file, transform, settings, data, typed)
-        file.finish(columns, {**about, "data": where, "data_sha256": None, "split_sha256": None, "units": {}})
+        about |= {"data": where, "data_sha256": None, "split_sha256": None, "units": {}}
+        file.finish(columns, about, in_utc)
     log.info("represented: %d instances of %s by %s, E = %d", file.n, where, transform.method, len(transform.names))
     log.info("vectors: %s", output)
     return file.n
@@ -98,13 +100,14 @@ def _add_instances(
     return {INSTANCE: np.concatenate([np.asarray(part) for part in names])}, stream.where
 
 
-def _add_rows(file: VectorFile, transform: Transform, data: PredictDataSettings) -> tuple[dict[str, Any], str]:
+def _add_rows(file: VectorFile, transform: Transform, data: PredictDataSettings) -> tuple[dict[str, Any], str, bool]:
     bundle = new_rows(transform, data.path, {}, {"test_windows": data.windows, "stride": data.stride})
     for note in bundle.notes:
         log.info("data: %s", note)
     for vectors in vectors_of_rows(transform, bundle, bundle.splits["test"]):
         file.add(vectors)
-    return {INSTANCE: np.arange(file.n), **bundle.instances.places}, bundle.instances.where
+    instances = bundle.instances
+    return {INSTANCE: np.arange(file.n), **instances.places}, instances.where, instances.in_utc
 
 
 def vectors_of_rows(transform: Transform, bundle: Bundle, rows: IntArray) -> Iterator[FloatArray]:

@@ -39,6 +39,7 @@ class VectorFile(ABC):
     def __init__(self, out: IO[bytes], spool: IO[bytes], names: Sequence[str]) -> None:
         self._out, self._spool, self._names = out, spool, list(names)
         self._digest = hashlib.sha256()
+        self._in_utc = False
         self.n = 0
 
     def add(self, x: FloatArray) -> None:
@@ -50,18 +51,20 @@ class VectorFile(ABC):
         self._spool.write(content)
         self.n += len(x)
 
-    def finish(self, columns: Mapping[str, npt.NDArray[Any]], about: Mapping[str, Any]) -> None:
+    def finish(self, columns: Mapping[str, npt.NDArray[Any]], about: Mapping[str, Any], in_utc: bool = False) -> None:
         """Write all that belongs to the vectors.
 
         Args:
             columns: Further arrays by name, one row per instance.
             about: What the manifest says beside the digests of all arrays.
+            in_utc: Whether times are in UTC; Parquet then says so. A datetime64 of NumPy has no time zone.
 
         Raises:
             UserError: If the names of features and arrays cannot stand in one file.
         """
         self._digest.update(described(_SINGLE, self._shape))
         self._spool.seek(0)
+        self._in_utc = in_utc
         self._write(columns, {"format": FORMAT, **about, "embed_dim": len(self._names)}, self._digest.hexdigest())
 
     @property
@@ -110,6 +113,8 @@ class ParquetVectors(VectorFile):
         manifest["features"] = self._names
         size = max(1, BLOCK_VALUES // max(1, self.n))
         features = [one for at in range(0, len(self._names), size) for one in self._columns(at, at + size)]
+        if self._in_utc:
+            frame = frame.with_columns(pl.col(pl.Datetime).dt.replace_time_zone("UTC"))
         frame = frame.hstack(features)
         metadata = {MANIFEST: json.dumps(manifest, indent=1)}
         try:
