@@ -217,6 +217,11 @@ def test_a_share_of_less_than_one_row_is_refused(settings_of, refuses, changes, 
         split(instances_of(np.arange(60) % 2), settings_of("synthetic", **{"test_fraction": 0.2, **changes}))
 
 
+def test_a_name_of_each_instance_that_is_taken_for_a_class_is_told_of(settings_of, refuses):
+    with refuses("file: the val and test split is empty (train 60, val 0, test 0): ", "' has another class for each"):
+        split(instances_of(np.arange(60)), settings_of("synthetic"))
+
+
 @pytest.mark.parametrize(
     ("given", "parts"),
     [

@@ -39,6 +39,12 @@ def split(instances: Instances, settings: DataSettings) -> dict[str, IntArray]:
     empty = [name for name, r in rows.items() if not len(r)]
     if empty:
         sizes = ", ".join(f"{name} {len(r)}" for name, r in rows.items())
+        one_class = next((t for t in instances.targets.values() if isinstance(t, ClassTarget)), None)
+        if one_class is not None and strata is not None and len(np.unique(strata)) == len(strata):
+            raise UserError(
+                f"{instances.where}: the {' and '.join(empty)} split is empty ({sizes}): '{one_class.key}' has another "
+                "class for each instance, and the only one of a class stays in train; is it a class?"
+            )
         raise UserError(
             f"{instances.where}: the {' and '.join(empty)} split is empty ({sizes}); give it instances in the split "
             "array, or set data.val_fraction and data.test_fraction so that each split gets some"
