@@ -126,7 +126,7 @@ WRONG = {  # what is made of the file, the case of the model, what the line says
         ": row 26: instance 'p' comes again after others; the rows of one instance must stand together",
     ),
     "no name of an instance": ("csv", csv_text(*STEPS, ",0,0"), "gru", ": row 26: column 'instance' is empty; name"),
-    "a cell too many": ("csv", csv_text(*STEPS, "q,0,0,1"), "gru", ": row 26 has 4 cells, the header 3; was the file"),
+    "a cell too many": ("csv", csv_text(*STEPS, "q,0,0,1"), "gru", ": row 26 has 4 cells, the header 3; are its cells"),
     "a cut row": ("csv", csv_text(*STEPS, "q,0")[:-1], "gru", ": row 26 has 2 cells, the header 3; was the file cut"),
     "an open quote": ("csv", csv_text(*STEPS, '"q,0,0', "q,1,1"), "gru", ": row 26: a quote is never closed"),
     "a csv series of another length": (
