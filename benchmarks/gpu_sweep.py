@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told = machine.said(machine.facts(), "each job in one thread")
     print(f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}; {told}")
     print(f"{given.jobs} jobs of {given.epochs} epochs\n")
-    print(markdown(["model", "jobs at a time", "s", "of one", "jobs alone, s", "of one"], body))
+    of_first = f"of {given.at_a_time[0]}"
+    print(markdown(["model", "jobs at a time", "s", of_first, "jobs alone, s", of_first], body))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -239,13 +240,21 @@ def test_a_backbone_that_begins_to_learn_is_recorded_anew(train, make_model):
     assert captured.replayed == 3 * EPOCHS - 2 * WARM_UP
 
 
-def test_a_step_that_cannot_be_recorded_is_taken_as_it_comes_and_said_once(train, caplog):
+def test_a_step_that_cannot_be_recorded_is_taken_as_it_comes_and_said_once(train, caplog, monkeypatch):
+    handled, take = [], Step.__call__
+
+    def noting(step: Step, *batch: Any) -> list[Tensor]:
+        handled.append(sys.exc_info()[0])
+        return take(step, *batch)
+
+    monkeypatch.setattr(Step, "__call__", noting)
     with caplog.at_level(logging.WARNING):
         rows, state, captured = train(Again(fails=True))
     expected_rows, expected, _ = train(None)
     assert rows == expected_rows
     assert_same(state, expected)
     assert captured.replayed == 0
+    assert set(handled) == {None}, "an error that is being handled keeps what the recording computed"
     warnings = [record for record in caplog.records if record.levelname == "WARNING"]
     assert [record.getMessage() for record in warnings] == [
         "trainer.cuda_graph: this step cannot be recorded (operation not permitted when stream is capturing), so that "

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tsmtl.models.backbone import Backbone
+from tsmtl.models.lstm import LSTM
 from tsmtl.models.masking import BatchNorm
 from tsmtl.models.multitask import MultiTaskModel
 from tsmtl.training.weight_average import WeightAverage
@@ -33,6 +34,14 @@ def test_each_step_counts_decay_times_the_next_one_and_the_start_nothing():
     # By hand: 2; (2 / 2 + 4) / 1.5; (2 / 4 + 4 / 2 + 8) / 1.75.
     assert seen == pytest.approx([2.0, 10 / 3, 6.0], rel=1e-6)
     assert seen[0] == 2.0
+
+
+def test_the_average_of_a_recurrent_layer_lies_in_one_piece(monkeypatch):
+    """As cuDNN wants it, else it says so and copies the weights at every call; a CPU takes them as they are."""
+    flattened = []
+    monkeypatch.setattr(torch.nn.LSTM, "flatten_parameters", lambda layer: flattened.append(layer))
+    average = WeightAverage(MultiTaskModel(LSTM(2, 8, 3, 1, 0.0, False, "last"), {"reg": 1}), decay=0.5)
+    assert flattened[-1] is average.model.backbone.rnn
 
 
 def test_with_a_decay_of_1_all_steps_count_alike():
