@@ -90,10 +90,10 @@ def _leave_pool(index: int, pool: Any) -> None:
     As long as PyTorch takes a recording to go on, it keeps what several streams have used, such as batches that are
     copied ahead, and gives back nothing of what it holds where memory runs out.
     """
-    before_2_8 = getattr(torch._C, "_cuda_endAllocateCurrentStreamToPool", None)
-    leave: Any = before_2_8 or torch._C._cuda_endAllocateToPool
-    with suppress(RuntimeError):  # it has ended
-        leave(index, pool)
+    for name in ("_cuda_endAllocateCurrentStreamToPool", "_cuda_endAllocateToPool"):  # until 2.7, and since 2.8
+        if (leave := getattr(torch._C, name, None)) is not None:
+            with suppress(RuntimeError):  # it has ended
+                leave(index, pool)
 
 
 class CapturedSteps:
